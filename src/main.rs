@@ -1,0 +1,4 @@
+//! Kinora: real-time video analysis.
+#![forbid(unsafe_code)]
+
+fn main() {}
