@@ -1,0 +1,260 @@
+//! The events of a session, as agents receive them.
+//!
+//! Four members at the top, always: `sessionId`, `timestamp`, `event`, `payload`. Coordinates carry 4 decimals,
+//! scores and milliseconds 3; no exponents, no negative zero. The JSON Schema in `docs/reference/` describes
+//! the same shapes; additions never break it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::Serializer;
+
+use super::{FrameAccount, Pose, Size, Timebase};
+
+/// The identity of one analysis run of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionId(pub Arc<str>);
+
+/// Microseconds since the Unix epoch, written as RFC 3339 in UTC with six decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp(pub i64);
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A broken container can claim any time; the nearest one that RFC 3339 can write is told.
+        let (first, last) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
+        let sane = self.0.clamp(first.as_microsecond(), last.as_microsecond());
+        let time = jiff::Timestamp::from_microsecond(sane).map_err(serde::ser::Error::custom)?;
+        serializer.collect_str(&format_args!("{time:.6}"))
+    }
+}
+
+/// An event before it is written: the four members.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event<'a, P> {
+    /// The session.
+    pub session_id: &'a SessionId,
+    /// Capture time of the frame, or the time at which something else happened.
+    pub timestamp: Timestamp,
+    /// What happened.
+    pub event: EventKind,
+    /// The numbered body.
+    pub payload: P,
+}
+
+/// The kinds of numbered events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventKind {
+    /// The first event of a session.
+    SessionStarted,
+    /// A stream changed its state.
+    StreamState,
+    /// A frame was analysed.
+    FrameAnalyzed,
+    /// The last event of a session.
+    SessionEnded,
+}
+
+/// An event as bytes, serialised once for everyone who wants it.
+#[derive(Clone, Debug)]
+pub struct EncodedEvent {
+    /// Its number in the session, from 1, without a gap.
+    pub seq: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// One line of JSON without the line end.
+    pub json: Arc<[u8]>,
+}
+
+/// The members that every payload begins with.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Numbering<'a> {
+    /// Number of this event.
+    pub seq: u64,
+    /// Number of the event before it in this subscription.
+    pub prev_seq: u64,
+    /// The stream's name.
+    pub stream: &'a str,
+}
+
+/// Payload of `sessionStarted`: provenance and what was opened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionStarted {
+    /// What computes the results.
+    pub provenance: Provenance,
+    /// What is analysed.
+    pub source: SourceDescription,
+}
+
+/// Which model, device and configuration a session's results come from.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    /// Name of the model.
+    pub model: String,
+    /// SHA-256 of each of its files, by file name.
+    pub model_files: std::collections::BTreeMap<String, String>,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Identifies the settings in force.
+    pub configuration_revision: String,
+    /// Version of Kinora.
+    pub version: String,
+}
+
+/// What a source turned out to be. Never holds credentials.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceDescription {
+    /// The address without credentials.
+    pub address: String,
+    /// Codec name, for example `h264`.
+    pub codec: String,
+    /// Displayed size at the start.
+    #[serde(flatten)]
+    pub size: SizeFields,
+    /// Mean frames a second, as a fraction, when the container tells.
+    pub frame_rate: Option<(i32, i32)>,
+    /// Whether frames arrive at the pace of the world.
+    pub live: bool,
+    /// Frames that the container claims to hold.
+    pub claimed_frames: Option<u64>,
+}
+
+/// Width and height as members of a larger object.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SizeFields {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl From<Size> for SizeFields {
+    fn from(Size { width, height }: Size) -> Self {
+        Self { width, height }
+    }
+}
+
+/// The states of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamState {
+    /// The source is being opened.
+    Connecting,
+    /// Frames arrive.
+    Running,
+    /// The stream came to its end or was ended.
+    Stopped,
+    /// It ended because something failed.
+    Failed,
+}
+
+/// Payload of `streamState`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamStateChanged {
+    /// The new state.
+    pub state: StreamState,
+    /// Why, as a stable code.
+    pub reason: &'static str,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", content = "detail", rename_all = "snake_case")]
+pub enum EndReason {
+    /// The source has no more frames.
+    EndOfSource,
+    /// The requested number of frames was reached.
+    FrameLimit,
+    /// Somebody asked for it.
+    Stopped,
+    /// The source failed; what had been decoded was analysed.
+    SourceFailed(String),
+    /// A part of the pipeline failed.
+    PipelineFailed(String),
+}
+
+/// Payload of `sessionEnded`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEnded {
+    /// `reason`, and `detail` where something failed.
+    #[serde(flatten)]
+    pub end: EndReason,
+    /// The balanced account of the session.
+    pub frames: FrameAccount,
+}
+
+/// Which clock a capture time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockSource {
+    /// The container's creation time plus media time.
+    File,
+    /// The session's start plus media time: only differences mean something.
+    Synthetic,
+    /// The host's clock when frames arrived, least delay assumed.
+    Arrival,
+}
+
+/// Payload of `frameAnalyzed`, as computed; rounding happens when it is written.
+#[derive(Clone)]
+pub struct FrameAnalyzed {
+    /// Continuous stretch of the media clock, from 1.
+    pub epoch: u32,
+    /// Number of the frame in display order, from 0.
+    pub index: u64,
+    /// Presentation time stamp in ticks of `timebase`.
+    pub pts: i64,
+    /// The unit of `pts`.
+    pub timebase: Timebase,
+    /// Media time in microseconds.
+    pub media_us: i64,
+    /// Displayed size.
+    pub size: Size,
+    /// A number read out of the picture, when the stream was asked to look for one.
+    pub mark: Option<u32>,
+    /// When the frame was captured.
+    pub captured: super::CaptureTime,
+    /// The people found: 0 or 1 for now.
+    pub poses: Vec<Pose>,
+    /// Where the time went.
+    pub latency: StageLatency,
+    /// The account up to and including this frame.
+    pub account: FrameAccount,
+}
+
+/// Microseconds spent in each stage; the total is their sum by definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageLatency {
+    /// Decoding.
+    pub decode_us: u64,
+    /// Waiting between decoding and preprocessing.
+    pub queue_us: u64,
+    /// Sampling of regions and the tracker's arithmetic.
+    pub preprocess_us: u64,
+    /// The networks, the worker's queue included.
+    pub inference_us: u64,
+    /// From keypoints ready to the event being written.
+    pub publish_us: u64,
+}
+
+impl StageLatency {
+    /// From the start of decoding to the event.
+    #[must_use]
+    pub fn total_us(&self) -> u64 {
+        self.decode_us + self.queue_us + self.extraction_us() + self.publish_us
+    }
+
+    /// From the start of preprocessing to keypoints ready, the figure that requirement A4 bounds.
+    #[must_use]
+    pub fn extraction_us(&self) -> u64 {
+        self.preprocess_us + self.inference_us
+    }
+}

@@ -1,0 +1,20 @@
+//! The words of the pipeline as types: pictures, frames, poses, accounts, events.
+//!
+//! Plain data, no actor, no input or output.
+
+mod account;
+mod event;
+mod frame;
+mod picture;
+mod pose;
+mod wire;
+
+pub use account::{DropReason, FrameAccount};
+pub use event::{
+    ClockSource, EncodedEvent, EndReason, Event, EventKind, FrameAnalyzed, Numbering, Provenance,
+    SessionEnded, SessionId, SessionStarted, SourceDescription, StageLatency, StreamState,
+    StreamStateChanged, Timestamp,
+};
+pub use frame::{CaptureTime, Timebase, VideoFrame};
+pub use picture::{Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size};
+pub use pose::{Keypoint, Pose};

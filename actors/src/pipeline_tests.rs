@@ -1,0 +1,267 @@
+//! The whole family with scripted parts: accounts, order of events, endings.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, System};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::broadcaster::SessionClosed;
+use crate::decoder::Pace;
+use crate::domain::{DropReason, EndReason, Provenance, SessionId};
+use crate::guard::ChildKind;
+use crate::handoff::HandoffPolicy;
+use crate::policy::FramePolicy;
+use crate::ports::SourceItem;
+use crate::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSupervisor};
+use crate::testing::{
+    EmptySampler, HostClock, MemorySink, Misdeed, MoodyModel, OneStepTracker, ScriptedFactory,
+    ScriptedSource, source_frame,
+};
+
+struct Scene {
+    factory: ScriptedFactory,
+    model: (Option<u32>, Misdeed),
+    max_frames: Option<u64>,
+    every_nth: u32,
+    pace: Pace,
+    stop_after_events: Option<usize>,
+}
+
+impl Scene {
+    fn of(script: Vec<SourceItem>) -> Self {
+        Self {
+            factory: ScriptedFactory {
+                script,
+                live: false,
+                claimed_frames: None,
+            },
+            model: (None, Misdeed::Panic),
+            max_frames: None,
+            every_nth: 1,
+            pace: Pace::Max,
+            stop_after_events: None,
+        }
+    }
+
+    /// Plays the scene on a fresh actix System; returns the outcome and the events.
+    fn play(self) -> (StreamOutcome, Vec<Value>) {
+        let sink = MemorySink::default();
+        let events = Arc::clone(&sink.0);
+        let stop_after = self.stop_after_events;
+        let mut parts = Some(self.into_parts(sink));
+        let outcome = System::new().block_on(async {
+            let (teller, outcome) = oneshot::channel();
+            let factory = Box::new(move || parts.take().expect("one family should be built"));
+            let supervisor = StreamSupervisor::new(factory, teller).start();
+            if let Some(count) = stop_after {
+                while events.lock().unwrap().len() < count {
+                    tokio::task::yield_now().await;
+                }
+                supervisor.send(StopStream).await.unwrap();
+            }
+            outcome.await.expect("a supervisor should tell the outcome")
+        });
+        let events = std::mem::take(&mut *events.lock().unwrap());
+        (outcome, events)
+    }
+
+    fn into_parts(self, sink: MemorySink) -> FamilyParts {
+        let live = self.factory.live;
+        let (patience, misdeed) = self.model;
+        FamilyParts {
+            stream: "test".into(),
+            session: SessionId("session".into()),
+            provenance: Provenance {
+                model: "none".into(),
+                model_files: Default::default(),
+                device: "cpu".into(),
+                configuration_revision: "0".into(),
+                version: "0".into(),
+            },
+            source: Box::new(self.factory),
+            handoff: if live {
+                HandoffPolicy::Latest
+            } else {
+                HandoffPolicy::Wait { depth: 2 }
+            },
+            pace: self.pace,
+            max_frames: self.max_frames,
+            policy: FramePolicy::new(NonZeroU32::new(self.every_nth).unwrap(), None),
+            sampler: Box::new(EmptySampler),
+            tracker: Box::new(OneStepTracker),
+            marks: None,
+            model: Arc::new(move || Box::new(MoodyModel { patience, misdeed })),
+            sink: Box::new(sink),
+            clock: Arc::new(HostClock(Instant::now())),
+        }
+    }
+}
+
+fn closed(outcome: StreamOutcome) -> SessionClosed {
+    match outcome {
+        StreamOutcome::Closed(closed) => closed,
+        other => panic!("the session should be closed, got {other:?}"),
+    }
+}
+
+fn assert_gapless(events: &[Value]) {
+    for (n, event) in events.iter().enumerate() {
+        assert_eq!(
+            (
+                event["payload"]["seq"].as_u64(),
+                event["payload"]["prevSeq"].as_u64()
+            ),
+            (Some(n as u64 + 1), Some(n as u64))
+        );
+        assert_eq!(event.as_object().unwrap().len(), 4);
+    }
+}
+
+#[test]
+fn a_file_is_analysed_frame_by_frame_and_the_account_is_exact() {
+    let (outcome, events) = Scene::of(ScriptedSource::frames(500)).play();
+    let closed = closed(outcome);
+    assert_eq!((closed.account.received, closed.account.analyzed), (500, 500));
+    assert_eq!(closed.reason, EndReason::EndOfSource);
+    assert_gapless(&events);
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (kinds[0], kinds[1], kinds[2]),
+        ("sessionStarted", "streamState", "frameAnalyzed")
+    );
+    assert_eq!(kinds[kinds.len() - 1], "sessionEnded");
+    for (n, event) in events[2..502].iter().enumerate() {
+        assert_eq!(event["payload"]["frame"]["index"], n);
+        assert_eq!(
+            event["payload"]["frames"]["received"],
+            n + 1,
+            "the account should end at its frame"
+        );
+    }
+}
+
+#[test]
+fn losses_and_damage_are_counted_where_they_happen() {
+    let mut damaged = source_frame(3);
+    damaged.corrupt = true;
+    let script = vec![
+        SourceItem::Frame(source_frame(0)),
+        SourceItem::Lost(2),
+        SourceItem::Frame(damaged),
+        SourceItem::Frame(source_frame(4)),
+        SourceItem::Lost(5),
+    ];
+    let (outcome, events) = Scene::of(script).play();
+    let account = closed(outcome).account;
+    assert!(account.is_balanced());
+    assert_eq!(
+        (
+            account.received,
+            account.analyzed,
+            account.dropped_for(DropReason::Corrupt)
+        ),
+        (10, 2, 8)
+    );
+    let last = events
+        .iter()
+        .rfind(|event| event["event"] == "frameAnalyzed")
+        .unwrap();
+    assert_eq!(
+        last["payload"]["frame"]["index"], 4,
+        "lost units keep their numbers"
+    );
+    assert_eq!(last["payload"]["frames"]["dropped"]["corrupt"], 3);
+}
+
+#[test]
+fn a_frame_limit_ends_the_session_at_that_frame() {
+    let (outcome, _) = Scene {
+        max_frames: Some(7),
+        ..Scene::of(ScriptedSource::frames(100))
+    }
+    .play();
+    let closed = closed(outcome);
+    assert_eq!(
+        (closed.reason, closed.account.received),
+        (EndReason::FrameLimit, 7)
+    );
+}
+
+#[test]
+fn every_nth_skips_and_counts() {
+    let (outcome, _) = Scene {
+        every_nth: 4,
+        ..Scene::of(ScriptedSource::frames(100))
+    }
+    .play();
+    let account = closed(outcome).account;
+    assert_eq!((account.analyzed, account.skipped), (25, 75));
+}
+
+#[test]
+fn a_file_that_announces_more_frames_than_it_has_is_reported() {
+    let mut scene = Scene::of(ScriptedSource::frames(10));
+    scene.factory.claimed_frames = Some(60);
+    let closed = closed(scene.play().0);
+    let EndReason::SourceFailed(message) = &closed.reason else {
+        panic!("got {:?}", closed.reason)
+    };
+    assert!(message.contains("60") && message.contains("10"), "{message}");
+    assert_eq!(closed.account.analyzed, 10);
+}
+
+#[test]
+fn a_live_source_replaces_frames_and_still_balances() {
+    let mut scene = Scene::of(ScriptedSource::frames(20_000));
+    scene.factory.live = true;
+    let (outcome, events) = scene.play();
+    let account = closed(outcome).account;
+    assert!(account.is_balanced(), "{account:?}");
+    assert_eq!(account.received, 20_000);
+    assert!(account.analyzed >= 1);
+    assert_gapless(&events);
+}
+
+#[test]
+fn stop_ends_in_time_with_a_balanced_account() {
+    let scene = Scene {
+        pace: Pace::Realtime,
+        stop_after_events: Some(5),
+        ..Scene::of(ScriptedSource::frames(100_000))
+    };
+    let begun = Instant::now();
+    let closed = closed(scene.play().0);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(closed.reason, EndReason::Stopped);
+    assert!(closed.account.is_balanced() && closed.account.received < 100_000);
+}
+
+#[test]
+fn a_panicking_model_is_told_and_does_not_hang_the_stream() {
+    let scene = Scene {
+        model: (Some(3), Misdeed::Panic),
+        ..Scene::of(ScriptedSource::frames(100))
+    };
+    let (outcome, _) = scene.play();
+    assert!(
+        matches!(outcome, StreamOutcome::Crashed(ChildKind::InferenceWorker)),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_refusing_model_ends_the_session_with_its_words() {
+    let scene = Scene {
+        model: (Some(3), Misdeed::Refuse),
+        ..Scene::of(ScriptedSource::frames(100))
+    };
+    let closed = closed(scene.play().0);
+    assert!(matches!(&closed.reason, EndReason::PipelineFailed(message) if message.contains("refuses")));
+    assert!(closed.account.is_balanced());
+}

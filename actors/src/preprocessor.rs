@@ -1,0 +1,330 @@
+//! `Preprocessor`: takes frames from the hand-off and leads each through sampling, inference and tracking.
+//!
+//! The region of a frame comes from the landmarks of the frame before it, so one frame is in flight: sample,
+//! `Infer`, `Inferred`, perhaps again for a second network, then `PublishFrame`. It owns the stream's Tracker
+//! and the running frame account. It never blocks: it waits for `FrameReady` or `Inferred`.
+
+use std::sync::Arc;
+
+use actix::prelude::SendError;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+
+use crate::broadcaster::{EndSession, PublishFrame, SessionBroadcaster};
+use crate::decoder::RoomMade;
+use crate::domain::{DropReason, EndReason, FrameAccount, FrameAnalyzed, Pose, StageLatency, VideoFrame};
+use crate::guard::ExitGuard;
+use crate::handoff::{Handed, Handoff, HandoffEnd};
+use crate::inference::{Infer, InferenceWorker, Inferred};
+use crate::policy::FramePolicy;
+use crate::ports::{Clock, MarkReader, NetworkId, SampleRequest, Sampler, Tracker, TrackerStep};
+
+/// The hand-off holds something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FrameReady;
+
+/// Tells the preprocessor whom to call when it has made room in the hand-off. Sent once, before any frame.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AttachDecoder(pub Recipient<RoomMade>);
+
+/// What a preprocessor is built from.
+pub struct PreprocessorParts {
+    /// Where frames come from.
+    pub handoff: Arc<Handoff>,
+    /// The stream's memory.
+    pub tracker: Box<dyn Tracker>,
+    /// Reads regions out of pictures.
+    pub sampler: Box<dyn Sampler>,
+    /// Reads drawn numbers, if the stream asks for them.
+    pub marks: Option<Box<dyn MarkReader>>,
+    /// Which frames are analysed.
+    pub policy: FramePolicy,
+    /// The lane that the stream is pinned to.
+    pub worker: Addr<InferenceWorker>,
+    /// Who publishes.
+    pub broadcaster: Addr<SessionBroadcaster>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The actor.
+pub struct Preprocessor {
+    parts: PreprocessorParts,
+    decoder: Option<Recipient<RoomMade>>,
+    account: FrameAccount,
+    epoch: u32,
+    in_flight: Option<InFlight>,
+    /// The network input, lent to the worker and given back with its answer.
+    buffer: Vec<f32>,
+    next_ticket: u64,
+    state: Flow,
+    _guard: ExitGuard,
+}
+
+/// Whether the preprocessor may begin another frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Open,
+    /// The broadcaster has no room; its answer opens the flow again.
+    Publishing,
+    Ended,
+}
+
+struct InFlight {
+    frame: Box<VideoFrame>,
+    ticket: u64,
+    begun_us: u64,
+    asked_us: u64,
+    inference_us: u64,
+}
+
+impl Preprocessor {
+    /// A preprocessor that waits for frames.
+    #[must_use]
+    pub fn new(parts: PreprocessorParts, guard: ExitGuard) -> Self {
+        Self {
+            parts,
+            decoder: None,
+            account: FrameAccount::default(),
+            epoch: 0,
+            in_flight: None,
+            buffer: Vec::new(),
+            next_ticket: 0,
+            state: Flow::Open,
+            _guard: guard,
+        }
+    }
+
+    /// Begins frames until one is in flight or there is none.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        while self.state == Flow::Open && self.in_flight.is_none() {
+            let (handed, decoder_waits) = self.parts.handoff.take();
+            if let (true, Some(decoder)) = (decoder_waits, &self.decoder) {
+                // One call a wait, so the mailbox has room.
+                let _ = decoder.try_send(RoomMade);
+            }
+            match handed {
+                Handed::Frame(frame) => self.begin(frame, ctx),
+                Handed::End(end) => self.end(end, ctx),
+                Handed::Empty => return,
+            }
+        }
+    }
+
+    fn begin(&mut self, frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
+        self.account.add(&frame.account);
+        if frame.epoch != self.epoch {
+            self.epoch = frame.epoch;
+            self.parts.tracker.reset();
+            self.parts.policy.reset();
+        }
+        if frame.corrupt {
+            self.account.drop_received(1, DropReason::Corrupt);
+            return;
+        }
+        if !self.parts.policy.admits(frame.index, frame.media_us) {
+            self.account.skipped += 1;
+            return;
+        }
+        let begun_us = self.parts.clock.monotonic_us();
+        let step = self
+            .parts
+            .tracker
+            .begin(frame.picture.displayed_size(), frame.media_us);
+        self.in_flight = Some(InFlight {
+            frame,
+            ticket: 0,
+            begun_us,
+            asked_us: 0,
+            inference_us: 0,
+        });
+        self.follow(step, ctx);
+    }
+
+    fn follow(&mut self, step: TrackerStep, ctx: &mut Context<Self>) {
+        match step {
+            TrackerStep::Infer(network, request) => self.ask(network, &request, ctx),
+            TrackerStep::Done(poses) => self.complete(poses, ctx),
+        }
+    }
+
+    fn ask(&mut self, network: NetworkId, request: &SampleRequest, ctx: &mut Context<Self>) {
+        let Some(flight) = self.in_flight.as_mut() else {
+            return;
+        };
+        let mut input = std::mem::take(&mut self.buffer);
+        if let Err(message) = self
+            .parts
+            .sampler
+            .sample(&*flight.frame.picture, request, &mut input)
+        {
+            self.buffer = input;
+            return self.fail(format!("preprocessing failed: {message}"), ctx);
+        }
+        self.next_ticket += 1;
+        flight.ticket = self.next_ticket;
+        flight.asked_us = self.parts.clock.monotonic_us();
+        let reply_to = ctx.address().recipient();
+        let infer = Infer {
+            ticket: flight.ticket,
+            network,
+            input,
+            reply_to,
+        };
+        if let Err(SendError::Full(_) | SendError::Closed(_)) = self.parts.worker.try_send(infer) {
+            self.lose_in_flight();
+        }
+    }
+
+    fn inferred(&mut self, answer: Inferred, ctx: &mut Context<Self>) {
+        self.buffer = answer.input;
+        let Some(flight) = self
+            .in_flight
+            .as_mut()
+            .filter(|flight| flight.ticket == answer.ticket)
+        else {
+            return;
+        };
+        flight.inference_us += answer.done_at_us.saturating_sub(flight.asked_us);
+        match answer.output {
+            Ok(output) => {
+                let step = self.parts.tracker.advance(output);
+                self.follow(step, ctx);
+            }
+            Err(message) => self.fail(format!("inference failed: {message}"), ctx),
+        }
+    }
+
+    fn complete(&mut self, poses: Vec<Pose>, ctx: &mut Context<Self>) {
+        let Some(flight) = self.in_flight.take() else {
+            return;
+        };
+        self.account.analyzed += 1;
+        let ready_us = self.parts.clock.monotonic_us();
+        let mark = self
+            .parts
+            .marks
+            .as_mut()
+            .and_then(|marks| marks.read(&*flight.frame.picture));
+        let result = analyzed(&flight, poses, mark, ready_us, self.account);
+        self.publish(PublishFrame { result, ready_us }, ctx);
+    }
+
+    fn publish(&mut self, message: PublishFrame, ctx: &mut Context<Self>) {
+        match self.parts.broadcaster.try_send(message) {
+            // A broadcaster that is gone is the supervisor's concern.
+            Ok(()) | Err(SendError::Closed(_)) => {}
+            Err(SendError::Full(message)) => {
+                self.state = Flow::Publishing;
+                let sent = self
+                    .parts
+                    .broadcaster
+                    .send(message)
+                    .into_actor(self)
+                    .map(|_, actor, ctx| {
+                        actor.state = Flow::Open;
+                        actor.pump(ctx);
+                    });
+                ctx.spawn(sent);
+            }
+        }
+    }
+
+    /// A frame whose worker is gone or full is dropped; the tracker must not remember half a frame.
+    fn lose_in_flight(&mut self) {
+        if self.in_flight.take().is_some() {
+            self.account.drop_received(1, DropReason::WorkerRestart);
+            self.parts.tracker.reset();
+        }
+    }
+
+    fn fail(&mut self, message: String, ctx: &mut Context<Self>) {
+        self.lose_in_flight();
+        let reason = EndReason::PipelineFailed(message);
+        self.end(
+            HandoffEnd {
+                reason,
+                account: FrameAccount::default(),
+            },
+            ctx,
+        );
+    }
+
+    fn end(&mut self, end: HandoffEnd, ctx: &mut Context<Self>) {
+        self.state = Flow::Ended;
+        self.account.add(&end.account);
+        let message = EndSession {
+            reason: end.reason,
+            account: self.account,
+        };
+        // `send` waits for room, so the end is never lost behind a full mailbox.
+        let sent = self
+            .parts
+            .broadcaster
+            .send(message)
+            .into_actor(self)
+            .map(|_, _, _| ());
+        ctx.spawn(sent);
+    }
+}
+
+fn analyzed(
+    flight: &InFlight,
+    poses: Vec<Pose>,
+    mark: Option<u32>,
+    ready_us: u64,
+    account: FrameAccount,
+) -> FrameAnalyzed {
+    let frame = &flight.frame;
+    let extraction_us = ready_us.saturating_sub(flight.begun_us);
+    FrameAnalyzed {
+        epoch: frame.epoch,
+        index: frame.index,
+        pts: frame.pts,
+        timebase: frame.timebase,
+        media_us: frame.media_us,
+        size: frame.picture.displayed_size(),
+        mark,
+        captured: frame.captured,
+        poses,
+        latency: StageLatency {
+            decode_us: frame.decode_us,
+            queue_us: flight.begun_us.saturating_sub(frame.decoded_at_us),
+            preprocess_us: extraction_us.saturating_sub(flight.inference_us),
+            inference_us: flight.inference_us,
+            publish_us: 0,
+        },
+        account,
+    }
+}
+
+impl Actor for Preprocessor {
+    type Context = Context<Self>;
+}
+
+impl Handler<AttachDecoder> for Preprocessor {
+    type Result = ();
+
+    fn handle(&mut self, attach: AttachDecoder, _: &mut Self::Context) {
+        self.decoder = Some(attach.0);
+    }
+}
+
+impl Handler<FrameReady> for Preprocessor {
+    type Result = ();
+
+    fn handle(&mut self, _: FrameReady, ctx: &mut Self::Context) {
+        self.parts.handoff.listen();
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Inferred> for Preprocessor {
+    type Result = ();
+
+    fn handle(&mut self, answer: Inferred, ctx: &mut Self::Context) {
+        self.inferred(answer, ctx);
+        self.pump(ctx);
+    }
+}
