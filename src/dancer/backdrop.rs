@@ -130,7 +130,7 @@ fn streaks(s: &Skeleton) -> Vec<Streak> {
             let p = leg.ankle + leg.foot.apply(v3(0.0, -0.08, z));
             v3(p.x, 0.0, p.z)
         };
-        let lift = (leg.ankle.y - 0.085).max(0.0);
+        let lift = (leg.ankle.y - 0.098).max(0.0);
         let depth = 0.75 / (1.0 + 25.0 * lift);
         all.push(Streak {
             from: sole(-0.05),

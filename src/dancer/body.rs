@@ -3,7 +3,7 @@
 use super::loft::{Cover, Mesh, Ring, tube};
 use super::material::Material;
 use super::math::{Basis, Vec3, smoothstep, v3};
-use super::skeleton::{Arm, Leg, Skeleton, size};
+use super::skeleton::{Arm, Leg, SIDES, Skeleton, size};
 
 /// Points around a limb and around the trunk.
 const LIMB: usize = 20;
@@ -12,43 +12,45 @@ const TRUNK: usize = 32;
 /// A ring of the trunk: height over the hips, half width, depth to front and back, in metres; light.
 type Girth = [f32; 5];
 
-/// The shirt from its hem to the collar.
-const SHIRT: [Girth; 17] = [
-    [-0.112, 0.010, 0.010, 0.010, 0.30],
-    [-0.111, 0.150, 0.100, 0.100, 0.40],
-    [-0.110, 0.166, 0.114, 0.118, 0.80],
-    [-0.060, 0.168, 0.114, 0.122, 0.95],
-    [0.000, 0.164, 0.111, 0.118, 1.0],
-    [0.060, 0.157, 0.108, 0.108, 1.0],
-    [0.120, 0.149, 0.104, 0.098, 1.0],
-    [0.190, 0.147, 0.105, 0.095, 1.0],
-    [0.260, 0.153, 0.112, 0.100, 1.0],
-    [0.330, 0.163, 0.119, 0.108, 1.0],
-    [0.390, 0.169, 0.120, 0.112, 1.0],
-    [0.440, 0.170, 0.110, 0.112, 1.0],
-    [0.485, 0.160, 0.094, 0.102, 1.0],
-    [0.520, 0.134, 0.078, 0.088, 1.0],
-    [0.547, 0.100, 0.068, 0.074, 1.0],
-    [0.566, 0.070, 0.062, 0.064, 0.9],
-    [0.567, 0.045, 0.040, 0.045, 0.5],
+/// The shirt from its hem, which hangs over the waistband, to the collar.
+const SHIRT: [Girth; 18] = [
+    [0.003, 0.010, 0.010, 0.010, 0.30],
+    [0.004, 0.160, 0.100, 0.100, 0.40],
+    [0.005, 0.176, 0.121, 0.124, 0.85],
+    [0.023, 0.176, 0.120, 0.123, 1.0],
+    [0.065, 0.169, 0.115, 0.117, 1.0],
+    [0.115, 0.160, 0.110, 0.107, 1.0],
+    [0.175, 0.152, 0.106, 0.098, 1.0],
+    [0.235, 0.151, 0.107, 0.096, 1.0],
+    [0.295, 0.156, 0.113, 0.101, 1.0],
+    [0.355, 0.165, 0.119, 0.108, 1.0],
+    [0.410, 0.172, 0.121, 0.112, 1.0],
+    [0.460, 0.176, 0.114, 0.113, 1.0],
+    [0.505, 0.177, 0.098, 0.106, 1.0],
+    [0.540, 0.166, 0.080, 0.092, 1.0],
+    [0.565, 0.138, 0.070, 0.080, 1.0],
+    [0.587, 0.102, 0.064, 0.072, 1.0],
+    [0.606, 0.072, 0.061, 0.064, 0.9],
+    [0.607, 0.045, 0.040, 0.045, 0.5],
 ];
 
-/// The seat of the trousers, under the shirt.
-const SEAT: [Girth; 6] = [
-    [0.000, 0.150, 0.098, 0.105, 0.5],
-    [-0.080, 0.160, 0.104, 0.112, 0.6],
-    [-0.118, 0.160, 0.102, 0.108, 0.62],
-    [-0.150, 0.140, 0.088, 0.095, 0.75],
-    [-0.175, 0.080, 0.060, 0.070, 0.6],
-    [-0.185, 0.010, 0.010, 0.010, 0.5],
+/// The seat of the trousers, from under the shirt to the crotch.
+const SEAT: [Girth; 7] = [
+    [0.045, 0.155, 0.100, 0.105, 0.5],
+    [0.005, 0.166, 0.110, 0.114, 0.6],
+    [-0.015, 0.169, 0.111, 0.116, 0.95],
+    [-0.055, 0.170, 0.108, 0.116, 1.0],
+    [-0.090, 0.155, 0.096, 0.106, 0.9],
+    [-0.115, 0.100, 0.070, 0.080, 0.7],
+    [-0.125, 0.010, 0.010, 0.010, 0.5],
 ];
 
 /// Adds trunk, arms and legs; hands, feet and head have their own files.
 pub(super) fn build(mesh: &mut Mesh, s: &Skeleton) {
     mesh.loft(&trunk(s, &SHIRT), Cover::along(Material::Shirt, TRUNK));
     mesh.loft(&trunk(s, &SEAT), Cover::along(Material::Trousers, TRUNK));
-    for arm in &s.arms {
-        build_arm(mesh, arm, &s.chest);
+    for (arm, side) in s.arms.iter().zip(SIDES) {
+        build_arm(mesh, arm, &s.chest, side);
     }
     for leg in &s.legs {
         build_leg(mesh, leg, &s.pelvis);
@@ -109,23 +111,33 @@ const ARM: [(f32, f32); 15] = [
     (2.03, 0.026),
 ];
 
-/// Radii of the sleeve by part of the upper arm.
-const SLEEVE: [(f32, f32); 6] = [
-    (0.0, 0.070),
-    (0.15, 0.068),
-    (0.30, 0.064),
-    (0.42, 0.061),
-    (0.54, 0.060),
-    (0.56, 0.059),
+/// Radii of the sleeve by place on the path from inside the chest over the shoulder to the elbow.
+const SLEEVE: [(f32, f32); 14] = [
+    (0.20, 0.044),
+    (0.55, 0.056),
+    (0.75, 0.061),
+    (0.87, 0.063),
+    (0.93, 0.0635),
+    (1.00, 0.064),
+    (1.05, 0.0635),
+    (1.10, 0.063),
+    (1.15, 0.062),
+    (1.24, 0.061),
+    (1.34, 0.060),
+    (1.46, 0.060),
+    (1.56, 0.061),
+    (1.58, 0.060),
 ];
 
-fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis) {
+fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis, side: f32) {
+    let outward = chest.left * side;
     let skin = ARM.map(|(at, radius)| (over_joint(arm.shoulder, arm.elbow, arm.wrist, at), radius));
     mesh.loft(
         &tube(&skin, chest.front, false, false),
         Cover::along(Material::Skin, LIMB),
     );
-    let cloth = SLEEVE.map(|(at, radius)| (arm.shoulder.lerp(arm.elbow, at), radius));
+    let inside = arm.shoulder - outward * 0.10 - chest.up * 0.012;
+    let cloth = SLEEVE.map(|(at, radius)| (over_joint(inside, arm.shoulder, arm.elbow, at), radius));
     mesh.loft(
         &tube(&cloth, chest.front, true, false),
         Cover::along(Material::Sleeve, LIMB),
@@ -134,21 +146,21 @@ fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis) {
 
 /// Radii of a trouser leg by place on the path from hip to ankle.
 const LEG: [(f32, f32); 15] = [
-    (0.10, 0.084),
-    (0.25, 0.086),
-    (0.42, 0.081),
-    (0.60, 0.073),
-    (0.78, 0.065),
-    (0.90, 0.061),
-    (0.96, 0.060),
-    (1.00, 0.060),
-    (1.05, 0.059),
-    (1.12, 0.058),
-    (1.25, 0.060),
-    (1.45, 0.058),
-    (1.65, 0.053),
-    (1.80, 0.050),
-    (1.90, 0.051),
+    (0.05, 0.078),
+    (0.22, 0.083),
+    (0.40, 0.079),
+    (0.60, 0.072),
+    (0.78, 0.064),
+    (0.90, 0.060),
+    (0.96, 0.059),
+    (1.00, 0.059),
+    (1.05, 0.058),
+    (1.12, 0.057),
+    (1.25, 0.059),
+    (1.45, 0.057),
+    (1.65, 0.051),
+    (1.82, 0.047),
+    (1.93, 0.048),
 ];
 
 fn build_leg(mesh: &mut Mesh, leg: &Leg, pelvis: &Basis) {
@@ -171,19 +183,19 @@ fn build_leg(mesh: &mut Mesh, leg: &Leg, pelvis: &Basis) {
 
 /// A shoe in the foot's frame: place from heel to toe, half width, height of its upper edge over the ankle.
 const SHOE: [[f32; 3]; 13] = [
-    [-0.080, 0.004, -0.060],
-    [-0.077, 0.018, -0.030],
-    [-0.070, 0.028, 0.004],
-    [-0.050, 0.035, 0.020],
-    [-0.015, 0.038, 0.022],
-    [0.020, 0.039, 0.006],
-    [0.060, 0.043, -0.017],
-    [0.100, 0.047, -0.031],
-    [0.135, 0.047, -0.040],
-    [0.165, 0.040, -0.047],
-    [0.185, 0.028, -0.054],
-    [0.195, 0.014, -0.061],
-    [0.198, 0.004, -0.067],
+    [-0.080, 0.004, -0.073],
+    [-0.077, 0.018, -0.043],
+    [-0.070, 0.028, -0.009],
+    [-0.050, 0.035, 0.006],
+    [-0.015, 0.038, 0.006],
+    [0.020, 0.039, -0.009],
+    [0.060, 0.043, -0.030],
+    [0.100, 0.047, -0.044],
+    [0.135, 0.047, -0.053],
+    [0.165, 0.040, -0.060],
+    [0.185, 0.028, -0.067],
+    [0.195, 0.014, -0.074],
+    [0.199, 0.003, -0.090],
 ];
 
 fn build_shoe(mesh: &mut Mesh, leg: &Leg) {

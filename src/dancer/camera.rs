@@ -5,9 +5,9 @@ use super::math::{Vec3, v3};
 /// Metres from the dancer's place to the camera: far enough that raised hands do not swell.
 const DISTANCE: f32 = 5.2;
 /// Height of the optical axis in metres, about the dancer's navel.
-const AXIS_HEIGHT: f32 = 1.13;
+const AXIS_HEIGHT: f32 = 1.12;
 /// Metres that must fit the frame at the dancer's distance: raised hands, strip and floor; and the side steps.
-const FIELD: (f32, f32) = (2.46, 2.62);
+const FIELD: (f32, f32) = (2.46, 2.50);
 
 /// A pinhole camera that looks along -z.
 #[derive(Debug, Clone, Copy)]

@@ -48,19 +48,19 @@ pub(super) mod feature {
     use super::{Vec3, v3};
 
     // In the head's frame, for the left side.
-    pub(in super::super) const NOSE: Vec3 = v3(0.0, -0.036, 0.122);
-    pub(in super::super) const EYE_INNER: Vec3 = v3(0.018, 0.004, 0.094);
-    pub(in super::super) const EYE: Vec3 = v3(0.032, 0.005, 0.092);
-    pub(in super::super) const EYE_OUTER: Vec3 = v3(0.046, 0.004, 0.080);
-    pub(in super::super) const EAR: Vec3 = v3(0.077, -0.012, 0.0);
-    pub(in super::super) const MOUTH: Vec3 = v3(0.025, -0.068, 0.090);
+    pub(in super::super) const NOSE: Vec3 = v3(0.0, -0.026, 0.120);
+    pub(in super::super) const EYE_INNER: Vec3 = v3(0.018, 0.009, 0.093);
+    pub(in super::super) const EYE: Vec3 = v3(0.032, 0.010, 0.091);
+    pub(in super::super) const EYE_OUTER: Vec3 = v3(0.046, 0.009, 0.079);
+    pub(in super::super) const EAR: Vec3 = v3(0.070, -0.008, 0.008);
+    pub(in super::super) const MOUTH: Vec3 = v3(0.025, -0.059, 0.087);
     // In the hand's frame: along it, towards the thumb.
     pub(in super::super) const PINKY: (f32, f32) = (0.082, -0.034);
     pub(in super::super) const INDEX: (f32, f32) = (0.094, 0.026);
     pub(in super::super) const THUMB: (f32, f32) = (0.064, 0.052);
     // In the foot's frame, from the ankle.
-    pub(in super::super) const HEEL: Vec3 = v3(0.0, -0.058, -0.05);
-    pub(in super::super) const TOE: Vec3 = v3(0.0, -0.055, 0.165);
+    pub(in super::super) const HEEL: Vec3 = v3(0.0, -0.060, -0.068);
+    pub(in super::super) const TOE: Vec3 = v3(0.0, -0.075, 0.178);
 }
 
 /// The 33 landmarks of a skeleton, in metres.

@@ -239,11 +239,9 @@ fn cap(ring: &Ring, outward: Vec3, radius: f32, round: bool) -> Vec<Ring> {
         ..*ring
     };
     if round {
-        vec![
-            shrunk(0.90, 0.435, 1.0),
-            shrunk(0.62, 0.785, 1.0),
-            shrunk(0.02, 1.0, 1.0),
-        ]
+        [(0.924, 0.383), (0.707, 0.707), (0.383, 0.924), (0.02, 1.0)]
+            .map(|(r, z)| shrunk(r, z, 1.0))
+            .to_vec()
     } else {
         vec![shrunk(0.97, 0.02, 0.55), shrunk(0.02, 0.021, 0.35)]
     }

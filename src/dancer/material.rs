@@ -128,7 +128,7 @@ fn albedo(material: Material, at: Vec3, p: &Palette, blink: f32) -> (Rgb, f32) {
         Material::Face => (face(at, p, blink), 0.07),
         Material::Hair => (hair(at, p), 0.10),
         Material::Shirt => (shirt(at, p), 0.0),
-        Material::Sleeve => (p.shirt.mix(p.stripe, band(at.y, 0.168, 0.190)), 0.0),
+        Material::Sleeve => (p.shirt.mix(p.stripe, band(at.y, 0.226, 0.248)), 0.0),
         Material::Trousers => (trousers(at, p), 0.01),
         Material::Sock => (Rgb::hex(0xEDEBE6), 0.0),
         Material::Shoe => shoe(at, p),
@@ -152,17 +152,17 @@ fn face(at: Vec3, p: &Palette, blink: f32) -> Rgb {
         return p.skin;
     }
     let x = at.x.abs();
-    let cheek = ellipse(x - 0.042, at.y + 0.040, 0.022, 0.020);
-    let socket = ellipse(x - 0.032, at.y - 0.008, 0.024, 0.016);
+    let cheek = ellipse(x - 0.042, at.y + 0.032, 0.022, 0.020);
+    let socket = ellipse(x - 0.032, at.y - 0.013, 0.024, 0.016);
     let mut c = p
         .skin
         .mix(p.lips, 0.16 * cheek)
         .mix(p.lips.scale(0.5), 0.20 * socket);
-    c = eye(c, x - 0.032, at.y - 0.004, p, blink);
+    c = eye(c, x - 0.032, at.y - 0.009, p, blink);
     // The brow rises a little outwards.
-    let brow = ellipse(x - 0.033, at.y - 0.027 - 0.12 * (x - 0.033), 0.020, 0.0042);
+    let brow = ellipse(x - 0.033, at.y - 0.032 - 0.12 * (x - 0.033), 0.020, 0.0042);
     c = c.mix(p.hair, 0.85 * brow);
-    mouth(c, x, at.y + 0.068, p)
+    mouth(c, x, at.y + 0.060, p)
 }
 
 /// Paints an open or closing eye around its centre.
@@ -199,8 +199,8 @@ fn hair(at: Vec3, p: &Palette) -> Rgb {
 /// A jersey with a broad and two narrow bands across the chest and a collar.
 fn shirt(at: Vec3, p: &Palette) -> Rgb {
     let h = at.y;
-    let bands = band(h, 0.395, 0.465) + band(h, 0.365, 0.380) + band(h, 0.480, 0.495);
-    let collar = smoothstep(0.735, 0.745, h);
+    let bands = band(h, 0.335, 0.405) + band(h, 0.305, 0.320) + band(h, 0.420, 0.435);
+    let collar = smoothstep(0.770, 0.778, h);
     p.shirt.mix(p.stripe, (bands + collar).min(1.0))
 }
 
@@ -212,7 +212,7 @@ fn trousers(at: Vec3, p: &Palette) -> Rgb {
 
 /// A sneaker: coloured upper, white sole, laces.
 fn shoe(at: Vec3, p: &Palette) -> (Rgb, f32) {
-    let sole = 1.0 - smoothstep(-0.064, -0.060, at.y);
+    let sole = 1.0 - smoothstep(-0.077, -0.073, at.y);
     let on_tongue = ellipse(at.x, at.z - 0.065, 0.020, 0.050);
     let lace = on_tongue * smoothstep(-0.2, 0.2, super::math::sin(at.z * 360.0));
     let upper = p

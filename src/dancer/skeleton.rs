@@ -8,12 +8,12 @@ pub(super) mod size {
     /// Half the distance between the hip joints.
     pub(in super::super) const HIP: f32 = 0.098;
     /// Hip joint to knee, knee to ankle.
-    pub(in super::super) const THIGH: f32 = 0.43;
-    pub(in super::super) const SHIN: f32 = 0.415;
+    pub(in super::super) const THIGH: f32 = 0.40;
+    pub(in super::super) const SHIN: f32 = 0.400;
     /// Ankle over the floor, shoe included.
-    pub(in super::super) const ANKLE: f32 = 0.085;
+    pub(in super::super) const ANKLE: f32 = 0.098;
     /// Hip centre to the point where the spine starts to bend, and from there to the middle of the shoulders.
-    pub(in super::super) const LOIN: f32 = 0.14;
+    pub(in super::super) const LOIN: f32 = 0.175;
     pub(in super::super) const CHEST: f32 = 0.37;
     /// Half the distance between the shoulder joints.
     pub(in super::super) const SHOULDER: f32 = 0.178;
@@ -129,11 +129,11 @@ fn bend_arm(side: f32, pose: ArmPose, shoulders: Vec3, chest: &Basis) -> Arm {
     let shoulder = shoulders + chest.apply(joint);
     let elbow = shoulder + chest.apply(direction(side, pose.upper, pose.upper_front)) * size::UPPER_ARM;
     let along = chest.apply(direction(side, pose.fore, pose.fore_front));
-    // A hanging hand has its thumb in front, a raised one shows its palm: the thumb then leads the raising.
+    // The thumb of a hanging hand is in front; that of a raised one also leads the raising, and half shows the palm.
     let hanging = 1.0 - smoothstep(0.3, 1.2, pose.fore);
     let rising = v3(side * cos(pose.fore), sin(pose.fore), 0.0);
     let thumb = chest
-        .apply(rising.lerp(v3(0.0, 0.0, 1.0), 0.8 * hanging))
+        .apply(v3(0.0, 0.0, 1.0) + rising * (0.7 - 0.5 * hanging))
         .orthogonal_to(along);
     Arm {
         shoulder,
@@ -152,7 +152,7 @@ fn bend_leg(side: f32, hip: Vec3, ankle: Vec3, pelvis: &Basis, lift: f32) -> Leg
     let down = line.unit();
     let along = (a * a - b * b + reach * reach) / (2.0 * reach);
     let out = (a * a - along * along).max(0.0).sqrt();
-    let pole = (pelvis.front + pelvis.left * (0.3 * side)).orthogonal_to(down);
+    let pole = (pelvis.front + pelvis.left * (0.12 * side)).orthogonal_to(down);
     let droop = (lift * 3.0).min(0.6);
     let yaw = mix(0.24, 0.15, smoothstep(0.0, 0.2, lift)) * side;
     Leg {
