@@ -1,0 +1,132 @@
+//! What addresses mean, and that none shows a secret.
+
+use super::*;
+
+fn parsed(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+#[test]
+fn paths_and_file_addresses_are_files() {
+    for (text, path) in [
+        ("clip.mp4", "clip.mp4"),
+        ("/a/b c.mp4", "/a/b c.mp4"),
+        ("./a:b.mp4", "./a:b.mp4"),
+        ("take.1:2.mp4", "take.1:2.mp4"),
+        ("file:a:b.mp4", "a:b.mp4"),
+        ("file:/a.mp4", "/a.mp4"),
+        ("file:///a.mp4", "/a.mp4"),
+        ("file://localhost/a.mp4", "/a.mp4"),
+    ] {
+        let address = parsed(text);
+        assert_eq!(address.path(), Some(path), "{text}");
+        assert_eq!(address.target(), format!("file:{path}"));
+        assert!(!address.is_live());
+    }
+}
+
+#[test]
+fn network_addresses_know_their_host_and_port() {
+    for (text, host, port) in [
+        ("rtsp://cam/1", "cam", 554),
+        ("rtsp://u:p@cam:8554/1", "cam", 8554),
+        ("http://cam?x=1", "cam", 80),
+        ("https://[::1]/x", "::1", 443),
+        ("tcp://[::1]:5000", "::1", 5000),
+    ] {
+        assert_eq!(parsed(text).remote(), Some((host, port)), "{text}");
+    }
+    assert_eq!(parsed("udp://@239.0.0.1:1234?fifo_size=1").remote(), None);
+    assert_eq!(parsed("udp://:1234").scheme(), Scheme::Udp);
+}
+
+#[test]
+fn an_unknown_scheme_is_named_with_what_is_allowed() {
+    for text in [
+        "ftp://host/a.mp4",
+        "gopher://x",
+        "concat:a.ts|b.ts",
+        "pipe:0",
+        "rtp://1.2.3.4:5",
+    ] {
+        let error = Address::parse(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownScheme, "{text}");
+        let scheme = text.split(':').next().unwrap();
+        assert!(error.to_string().contains(&format!("`{scheme}:`")), "{error}");
+        assert!(error.to_string().contains("rtsp://"), "{error}");
+    }
+}
+
+#[test]
+fn malformed_addresses_are_refused_without_repeating_secrets() {
+    for text in [
+        "",
+        "a\0b",
+        "rtsp:cam/1",
+        "rtsp:///1",
+        "udp://127.0.0.1",
+        "tcp://host",
+        "file://",
+        "file://other/a",
+    ] {
+        assert_eq!(
+            Address::parse(text).unwrap_err().kind(),
+            ErrorKind::BadAddress,
+            "{text}"
+        );
+    }
+    for text in [
+        "rtsp://admin:hunter2/x@cam/1",
+        "tcp://u:hunter2@host:99999",
+        "rtsp://u:hunter2@",
+    ] {
+        let error = Address::parse(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadAddress);
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn devices_are_below_dev_or_one_test_source() {
+    assert_eq!(parsed("device:/dev/video0").scheme(), Scheme::Device);
+    assert!(parsed("device:lavfi:testsrc2=size=64x64").is_live());
+    for text in [
+        "device:/etc/passwd",
+        "device:/dev/../etc/passwd",
+        "device:lavfi:movie=/etc/passwd",
+        "device:lavfi:color=c=red,movie=x",
+        "device:",
+    ] {
+        assert_eq!(
+            Address::parse(text).unwrap_err().kind(),
+            ErrorKind::BadAddress,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    for (text, shown) in [
+        ("rtsp://admin:s3cret@cam:554/h264", "rtsp://***@cam:554/h264"),
+        ("rtsp://a:s3@cret@cam/x", "rtsp://***@cam/x"),
+        (
+            "http://cam/v?user=a&password=s3cret&ch=1",
+            "http://cam/v?user=***&password=***&ch=1",
+        ),
+        (
+            "rtsp://cam/user=a&password=s3cret&channel=1.sdp",
+            "rtsp://cam/user=***&password=***&channel=1.sdp",
+        ),
+        (
+            "https://cam/live.ts?access_token=s3cret/1",
+            "https://cam/live.ts?access_token=***",
+        ),
+        ("rtsp://a:1/s3cret@cam/x", "rtsp://***@cam/x"),
+    ] {
+        let address = parsed(text);
+        assert_eq!(address.to_string(), shown);
+        assert!(!format!("{address:?}").contains("s3"), "{address:?}");
+        assert!(!address.clean(format!("[rtsp] {text} failed")).contains("s3"));
+    }
+}

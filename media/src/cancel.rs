@@ -1,0 +1,126 @@
+//! Cancelling and deadlines: what lets a thread come back from a blocking call of FFmpeg.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{ErrorKind, MediaError};
+use crate::raw::sys;
+
+/// A switch that can be thrown once, from any thread, to end blocking calls of whoever holds a clone.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancels; blocking calls return within about 100 ms, FFmpeg's polling interval.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether [`CancelToken::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What FFmpeg's interrupt callback reads. Boxed by its owner: FFmpeg keeps its address.
+#[derive(Debug)]
+pub(crate) struct Interrupt {
+    cancel: CancelToken,
+    origin: Instant,
+    /// Nanoseconds after `origin`; `u64::MAX` is never.
+    deadline_ns: AtomicU64,
+}
+
+impl Interrupt {
+    pub(crate) fn new(cancel: CancelToken) -> Box<Self> {
+        Box::new(Self {
+            cancel,
+            origin: Instant::now(),
+            deadline_ns: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// The calls from now on have to return within `time`.
+    pub(crate) fn allow(&self, time: Duration) {
+        let deadline = self.origin.elapsed().saturating_add(time).as_nanos();
+        self.deadline_ns
+            .store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What is left of the time that was allowed.
+    pub(crate) fn time_left(&self) -> Duration {
+        let deadline = Duration::from_nanos(self.deadline_ns.load(Ordering::Relaxed));
+        deadline.saturating_sub(self.origin.elapsed())
+    }
+
+    /// Why a call should end now: cancelled, or out of time.
+    pub(crate) fn fired(&self) -> Option<ErrorKind> {
+        if self.cancel.is_cancelled() {
+            Some(ErrorKind::Cancelled)
+        } else if self.time_left().is_zero() {
+            Some(ErrorKind::Timeout)
+        } else {
+            None
+        }
+    }
+
+    /// The error for a call that was to `what`, when it was interrupted.
+    pub(crate) fn error(&self, what: &str, allowed: Duration) -> Option<MediaError> {
+        self.fired().map(|kind| match kind {
+            ErrorKind::Cancelled => MediaError::new(kind, format!("cannot {what}: it was cancelled")),
+            _ => MediaError::new(
+                kind,
+                format!(
+                    "cannot {what}: nothing came within {:.1} s",
+                    allowed.as_secs_f64()
+                ),
+            ),
+        })
+    }
+
+    /// For FFmpeg. The box must outlive every context that got it.
+    pub(crate) fn callback(&self) -> sys::AVIOInterruptCB {
+        sys::AVIOInterruptCB {
+            callback: Some(poll),
+            opaque: std::ptr::from_ref(self).cast_mut().cast::<c_void>(),
+        }
+    }
+}
+
+/// Called by FFmpeg, from any of its threads, while it waits. It reads two atomics and a clock and cannot panic.
+unsafe extern "C" fn poll(opaque: *mut c_void) -> c_int {
+    // SAFETY: `opaque` is the boxed `Interrupt` of `callback`, which outlives the context; it is only read, and all
+    // that changes in it is atomic.
+    let interrupt = unsafe { &*opaque.cast::<Interrupt>() };
+    c_int::from(interrupt.fired().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancelling_goes_before_the_deadline() {
+        let token = CancelToken::new();
+        let interrupt = Interrupt::new(token.clone());
+        assert_eq!(interrupt.fired(), None);
+        interrupt.allow(Duration::ZERO);
+        assert_eq!(interrupt.fired(), Some(ErrorKind::Timeout));
+        token.cancel();
+        assert_eq!(interrupt.fired(), Some(ErrorKind::Cancelled));
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_clock_is_never() {
+        let interrupt = Interrupt::new(CancelToken::new());
+        interrupt.allow(Duration::MAX);
+        assert_eq!(interrupt.fired(), None);
+    }
+}

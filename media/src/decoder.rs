@@ -1,0 +1,166 @@
+//! The video decoder: packets in, frames out.
+
+use std::ffi::c_int;
+use std::ptr;
+
+use crate::codec::CodecContext;
+use crate::convert::Converter;
+use crate::error::{ErrorKind, MediaError};
+use crate::frame::{Frame, RawFrame};
+use crate::input::Input;
+use crate::packet::Packet;
+use crate::raw::{self, sys};
+
+/// How to decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Threads of the decoder; 0 is one a core. More than one for a file delays frames by as many, and costs nothing else.
+    pub threads: usize,
+    /// Give each frame out as soon as it can be. `None`: for live sources. Threads then share slices, not frames.
+    pub low_delay: Option<bool>,
+}
+
+impl Default for DecodeOptions {
+    /// One thread: what a broken stream decodes to then does not depend on the order in which threads run.
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            low_delay: None,
+        }
+    }
+}
+
+/// A decoder for the video stream of an [`Input`]. A change of size in mid-stream gives frames of the new size.
+pub struct VideoDecoder {
+    context: CodecContext,
+    converter: Converter,
+    /// Kept between calls that gave no frame.
+    spare: Option<RawFrame>,
+    time_base: (i32, i32),
+    rotation: u16,
+    who: String,
+    threads: usize,
+}
+
+impl VideoDecoder {
+    /// Opens a decoder.
+    ///
+    /// # Errors
+    /// `UnsupportedCodec`, or what the decoder says.
+    pub fn new(input: &Input, options: &DecodeOptions) -> Result<Self, MediaError> {
+        let info = input.video();
+        let who = format!("decode {} of `{}`", info.codec, input.address());
+        // SAFETY: any integer is allowed; null is looked for before the codec is used.
+        let codec = unsafe { raw::find_decoder(info.parameters.codec_id()) };
+        if codec.is_null() {
+            let message = format!("cannot {who}: this FFmpeg has no such decoder");
+            return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
+        }
+        // SAFETY: `codec` is one of FFmpeg's.
+        let context = unsafe { CodecContext::new(codec) }?;
+        let low_delay = options.low_delay.unwrap_or(input.address().is_live());
+        configure(&context, low_delay, options.threads);
+        // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
+        let code = unsafe {
+            let raw = context.as_ptr();
+            match sys::avcodec_parameters_to_context(raw, info.parameters.as_ptr()) {
+                code if code < 0 => code,
+                _ => {
+                    (*raw).pkt_timebase = raw::rational(info.time_base);
+                    sys::avcodec_open2(raw, codec, ptr::null_mut())
+                }
+            }
+        };
+        if code < 0 {
+            return Err(MediaError::from_code(code, &who, ErrorKind::Corrupt));
+        }
+        // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
+        let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
+        let (time_base, rotation) = (info.time_base, info.rotation);
+        Ok(Self {
+            context,
+            converter: Converter::new(),
+            spare: None,
+            time_base,
+            rotation,
+            who,
+            threads,
+        })
+    }
+
+    /// Gives the decoder a packet, or `None` to say that no more will come. Call [`VideoDecoder::receive`] until it
+    /// gives `None` before the next packet.
+    ///
+    /// # Errors
+    /// `Corrupt` for a packet that the decoder refuses; decoding may go on with the next.
+    pub fn send(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
+        let raw = packet.map_or(ptr::null(), Packet::as_ptr);
+        // An empty packet would mean the end of the stream to FFmpeg.
+        if packet.is_some_and(|packet| packet.size() == 0) {
+            return Err(MediaError::new(
+                ErrorKind::Corrupt,
+                format!("cannot {}: a packet is empty", self.who),
+            ));
+        }
+        // SAFETY: the context is open and exclusively borrowed; the packet is null or lives during the call, which
+        // takes its own reference to the bytes.
+        match unsafe { sys::avcodec_send_packet(self.context.as_ptr(), raw) } {
+            // Told twice that no more will come: nothing to do.
+            sys::AVERROR_EOF if packet.is_none() => Ok(()),
+            code if code < 0 => Err(self.error(code)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next frame in order of display. `None`: a packet is needed, or, after the end was sent, there are no more.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot be decoded (with several threads, of an earlier packet); decoding may go on.
+    pub fn receive(&mut self) -> Result<Option<Frame>, MediaError> {
+        let frame = match self.spare.take() {
+            Some(frame) => frame,
+            None => RawFrame::new()?,
+        };
+        // SAFETY: the context is open and exclusively borrowed; the frame is blank and owned here.
+        match unsafe { sys::avcodec_receive_frame(self.context.as_ptr(), frame.as_ptr()) } {
+            raw::AGAIN | sys::AVERROR_EOF => {
+                self.spare = Some(frame);
+                Ok(None)
+            }
+            code if code < 0 => Err(self.error(code)),
+            _ => {
+                let frame = self.converter.presentable(frame)?;
+                Frame::new(frame, self.time_base, self.rotation).map(Some)
+            }
+        }
+    }
+
+    /// Marks the next packets: frames made of them carry `tag`.
+    pub(crate) fn tag(&mut self, tag: i64) {
+        // SAFETY: a plain field of the open, exclusively borrowed context.
+        unsafe { (*self.context.as_ptr()).reordered_opaque = tag };
+    }
+
+    /// Number of threads that the decoder uses.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn error(&self, code: c_int) -> MediaError {
+        MediaError::from_code(code, &self.who, ErrorKind::Corrupt)
+    }
+}
+
+fn configure(context: &CodecContext, low_delay: bool, threads: usize) {
+    let raw = context.as_ptr();
+    // SAFETY: the context is fresh, not open yet, and owned by the caller.
+    unsafe {
+        (*raw).thread_count = c_int::try_from(threads).unwrap_or(0);
+        (*raw).flags |= sys::AV_CODEC_FLAG_BITEXACT as c_int;
+        if low_delay {
+            (*raw).flags |= sys::AV_CODEC_FLAG_LOW_DELAY as c_int;
+            // A frame thread holds each frame back by one frame; slices do not.
+            (*raw).thread_type = sys::FF_THREAD_SLICE;
+        }
+    }
+}

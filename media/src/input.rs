@@ -1,0 +1,267 @@
+//! Opening a source and reading its packets, with a deadline and a way out for each blocking call.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use crate::address::{Address, Scheme};
+use crate::cancel::{CancelToken, Interrupt};
+use crate::error::{ErrorKind, MediaError};
+use crate::format::InputFormat;
+use crate::info::{self, AudioInfo, VideoInfo};
+use crate::packet::{Packet, PacketKind};
+use crate::raw::{self, sys};
+use crate::resolve;
+
+mod options;
+
+/// Playlists and their like name other addresses to open; a source is what its own address says and nothing else.
+const PLAYLISTS: [&str; 8] = [
+    "concat",
+    "hls",
+    "dash",
+    "sdp",
+    "imf",
+    "vapoursynth",
+    "webm_dash_manifest",
+    "libgme",
+];
+
+/// How to open a source.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Ends each blocking call within about 100 ms when it is cancelled.
+    pub cancel: CancelToken,
+    /// Time until the streams are known, name look-up, connection and the first key frame included.
+    pub open_timeout: Duration,
+    /// Time until the next packet. An input that ran out of it is spent: drop it and open a new one.
+    pub read_timeout: Duration,
+    /// Whether packets of the best audio stream are read too.
+    pub audio: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            cancel: CancelToken::new(),
+            open_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(10),
+            audio: false,
+        }
+    }
+}
+
+/// An open source.
+pub struct Input {
+    format: InputFormat,
+    address: Address,
+    video: (usize, VideoInfo),
+    audio: Option<(usize, AudioInfo)>,
+    with_audio: bool,
+    read_timeout: Duration,
+    /// Packets of the video stream that were read, those marked as discard included.
+    video_packets: u64,
+}
+
+impl Input {
+    /// Opens a source, which blocks until its streams are known.
+    ///
+    /// # Errors
+    /// All kinds but those of the encoder. Files are looked at before FFmpeg is asked.
+    pub fn open(address: &Address, options: &OpenOptions) -> Result<Self, MediaError> {
+        crate::init();
+        check_file(address)?;
+        let interrupt = Interrupt::new(options.cancel.clone());
+        interrupt.allow(options.open_timeout);
+        if let Some((host, port)) = address.remote() {
+            resolve::resolve(host, port, &interrupt)?;
+        }
+        let what = format!("open `{address}`");
+        let opened = open_format(address, interrupt, &what, options);
+        let mut format = opened.map_err(|error| error.map_text(|text| address.clean(text)))?;
+        let chosen = info::choose(&format, &address.to_string())?;
+        let mut wanted = vec![chosen.video.0];
+        wanted.extend(
+            chosen
+                .audio
+                .iter()
+                .filter(|_| options.audio)
+                .map(|(index, _)| *index),
+        );
+        format.keep_only(&wanted);
+        Ok(Self {
+            format,
+            address: address.clone(),
+            video: chosen.video,
+            audio: chosen.audio,
+            with_audio: options.audio,
+            read_timeout: options.read_timeout,
+            video_packets: 0,
+        })
+    }
+
+    /// The address that it was opened with.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The chosen video stream.
+    pub fn video(&self) -> &VideoInfo {
+        &self.video.1
+    }
+
+    /// The best audio stream, whether its packets are read or not.
+    pub fn audio(&self) -> Option<&AudioInfo> {
+        self.audio.as_ref().map(|(_, info)| info)
+    }
+
+    /// Reads the next packet of the video stream (and of the audio stream, if that was asked for). `None` is the end.
+    ///
+    /// # Errors
+    /// `Timeout`, `Cancelled`, `Disconnected`; `Corrupt` for a part that cannot be read, after which reading may go on;
+    /// `Truncated` in place of the end when an index told of more packets than came.
+    pub fn read(&mut self) -> Result<Option<Packet>, MediaError> {
+        self.format.interrupt().allow(self.read_timeout);
+        let mut packet = Packet::new()?;
+        loop {
+            match self.format.read(&mut packet) {
+                Ok(()) => match self.tagged(packet)? {
+                    Tagged::Wanted(packet) => return Ok(Some(packet)),
+                    Tagged::Other(blank) => packet = blank,
+                },
+                // A device without a picture, or a demuxer between two packets.
+                Err(raw::AGAIN) => self.wait_a_little()?,
+                Err(code) => return self.stopped(code).map(|()| None),
+            }
+        }
+    }
+
+    fn tagged(&mut self, mut packet: Packet) -> Result<Tagged, MediaError> {
+        let index = packet.stream_index();
+        if index == self.video.0 {
+            self.video_packets += 1;
+            packet.tag(PacketKind::Video, self.video.1.time_base);
+            return Ok(Tagged::Wanted(packet));
+        }
+        match &self.audio {
+            Some((audio, info)) if self.with_audio && *audio == index => {
+                packet.tag(PacketKind::Audio, info.time_base);
+                Ok(Tagged::Wanted(packet))
+            }
+            // A stream that appeared after the choice.
+            _ => Packet::new().map(Tagged::Other),
+        }
+    }
+
+    fn wait_a_little(&self) -> Result<(), MediaError> {
+        let what = format!("read `{}`", self.address);
+        match self.format.interrupt().error(&what, self.read_timeout) {
+            Some(error) => Err(error),
+            None => {
+                // FFmpeg offers nothing to wait on here; a millisecond is below any frame's duration.
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(())
+            }
+        }
+    }
+
+    /// What an end of reading with `code` means.
+    fn stopped(&self, code: i32) -> Result<(), MediaError> {
+        let what = format!("read `{}`", self.address);
+        if code == sys::AVERROR_EOF {
+            return self.check_complete();
+        }
+        let interrupted = self.format.interrupt().error(&what, self.read_timeout);
+        let error = interrupted.unwrap_or_else(|| MediaError::from_code(code, &what, ErrorKind::Corrupt));
+        Err(error.map_text(|text| self.address.clean(text)))
+    }
+
+    /// An MP4 that was cut ends as silently as a whole one; only its index knows.
+    fn check_complete(&self) -> Result<(), MediaError> {
+        let expected = self.format.indexed(self.video.0);
+        if !self.video.1.container.starts_with("mov,") || self.video_packets >= expected {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` is cut: its index names {expected} video packets, {} could be read",
+            self.address, self.video_packets
+        );
+        Err(MediaError::new(ErrorKind::Truncated, message))
+    }
+}
+
+enum Tagged {
+    Wanted(Packet),
+    Other(Packet),
+}
+
+fn open_format(
+    address: &Address,
+    interrupt: Box<Interrupt>,
+    what: &str,
+    options: &OpenOptions,
+) -> Result<InputFormat, MediaError> {
+    // What an earlier call left in the log is not ours.
+    crate::log::take();
+    let fail = |code, interrupt: &Interrupt| {
+        let interrupted = interrupt.error(what, options.open_timeout);
+        interrupted.unwrap_or_else(|| MediaError::from_code(code, what, ErrorKind::NotMedia))
+    };
+    let (demuxer, dict) = options::of(address, options.audio);
+    let mut format = InputFormat::open(address.target(), demuxer, dict, interrupt)
+        .map_err(|(code, interrupt)| fail(code, &interrupt))?;
+    let name = format.name();
+    if name.split(',').any(|name| PLAYLISTS.contains(&name)) {
+        let message =
+            format!("cannot {what}: it is a playlist ({name}); give the address of the video itself");
+        return Err(MediaError::new(ErrorKind::NotMedia, message));
+    }
+    let found = format.find_streams();
+    // Interrupted, it may still report success with what it knows.
+    if let Some(error) = format.interrupt().error(what, options.open_timeout) {
+        return Err(error);
+    }
+    found.map_err(|code| fail(code, format.interrupt()))?;
+    Ok(format)
+}
+
+/// What can be told of a file without FFmpeg, whose messages for these cases are poor.
+fn check_file(address: &Address) -> Result<(), MediaError> {
+    let Some(path) = address.path() else { return Ok(()) };
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => MediaError::new(ErrorKind::NotFound, format!("there is no file `{path}`")),
+        io::ErrorKind::PermissionDenied => {
+            let message = format!("the file `{path}` may not be read by this user: permission denied");
+            MediaError::new(ErrorKind::PermissionDenied, message)
+        }
+        _ => {
+            let code = error.raw_os_error().unwrap_or(0);
+            MediaError::new(ErrorKind::Other(-code), format!("cannot open `{path}`: {error}"))
+        }
+    };
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        let message = format!("`{path}` is a directory; a media file is needed");
+        return Err(MediaError::new(ErrorKind::IsDirectory, message));
+    }
+    if metadata.is_file() {
+        // Opening a pipe would wait for its writer; only regular files are tried.
+        fs::File::open(path).map_err(failed)?;
+        if metadata.len() == 0 {
+            return Err(MediaError::new(
+                ErrorKind::Empty,
+                format!("the file `{path}` is empty (0 bytes)"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The demuxer that a scheme fixes; `None` lets FFmpeg find it.
+fn demuxer_of(scheme: Scheme) -> Option<&'static str> {
+    match scheme {
+        Scheme::Device => Some("video4linux2"),
+        Scheme::Synthetic => Some("lavfi"),
+        _ => None,
+    }
+}

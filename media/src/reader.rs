@@ -1,0 +1,229 @@
+//! [`FrameReader`]: from a source to frames, with an account that balances to the access unit.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::account::{Account, Ledger, Lost};
+use crate::address::Address;
+use crate::decoder::{DecodeOptions, VideoDecoder};
+use crate::error::{ErrorKind, MediaError};
+use crate::frame::Frame;
+use crate::input::{Input, OpenOptions};
+use crate::packet::{Packet, PacketKind};
+
+/// Unreadable parts in a row that are passed over before the source is given up.
+const PATIENCE: u32 = 16;
+
+/// What [`FrameReader::next_item`] gives.
+#[derive(Debug)]
+pub enum Item {
+    /// The next frame in order of display.
+    Frame(Frame, FrameMeta),
+    /// Access units that will never be frames; they belong before the next frame.
+    Lost(Lost),
+    /// There is no more. All that could be decoded was delivered before.
+    End {
+        /// Why it ended, if not by itself; or that parts on the way could not be read.
+        error: Option<MediaError>,
+    },
+}
+
+/// What the reader knows of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameMeta {
+    /// Number of the frame in order of display, from 0; lost ones are counted, so it equals `frames + lost` of the
+    /// account before this frame.
+    pub index: u64,
+    /// Time that the decoder worked since the previous frame, in microseconds: what this frame cost. With several
+    /// threads, the time that the caller waited for them.
+    pub decode_us: u64,
+    /// Parts of the picture are missing or guessed.
+    pub corrupt: bool,
+}
+
+/// Reads and decodes one source on the caller's thread.
+pub struct FrameReader {
+    input: Input,
+    decoder: VideoDecoder,
+    ledger: Ledger,
+    ready: VecDeque<Item>,
+    stage: Stage,
+    worked: Duration,
+    error: Option<MediaError>,
+    unreadable: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Reading,
+    /// The decoder was told that no more will come; `errors` of it are still accepted.
+    Draining {
+        errors: u32,
+    },
+    Done,
+}
+
+impl FrameReader {
+    /// Opens `address` and a decoder for it; audio is not read.
+    ///
+    /// # Errors
+    /// Those of [`Input::open`] and [`VideoDecoder::new`].
+    pub fn open(address: &Address, open: &OpenOptions, decode: &DecodeOptions) -> Result<Self, MediaError> {
+        let open = OpenOptions {
+            audio: false,
+            ..open.clone()
+        };
+        Self::new(Input::open(address, &open)?, decode)
+    }
+
+    /// Reads from an input that is open already. Audio packets of it are passed over.
+    ///
+    /// # Errors
+    /// Those of [`VideoDecoder::new`].
+    pub fn new(input: Input, options: &DecodeOptions) -> Result<Self, MediaError> {
+        let decoder = VideoDecoder::new(&input, options)?;
+        let ledger = Ledger::new(decoder.threads());
+        let (ready, worked) = (VecDeque::new(), Duration::ZERO);
+        Ok(Self {
+            input,
+            decoder,
+            ledger,
+            ready,
+            stage: Stage::Reading,
+            worked,
+            error: None,
+            unreadable: 0,
+        })
+    }
+
+    /// The source.
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// The account up to the last item that was given.
+    pub fn account(&self) -> Account {
+        self.ledger.account()
+    }
+
+    /// The next frame, loss, or the end; blocks until there is one. After the end it gives the end again.
+    pub fn next_item(&mut self) -> Item {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return item;
+            }
+            if self.stage == Stage::Done {
+                return Item::End {
+                    error: self.error.clone(),
+                };
+            }
+            self.step();
+        }
+    }
+
+    /// Takes one frame out of the decoder or, when it has none, puts one packet into it.
+    fn step(&mut self) {
+        let began = Instant::now();
+        let received = self.decoder.receive();
+        self.worked += began.elapsed();
+        match received {
+            Ok(Some(frame)) => self.deliver(frame),
+            Ok(None) if self.stage == Stage::Reading => self.feed(),
+            Ok(None) => self.finish(),
+            Err(error) => self.decoder_failed(&error),
+        }
+    }
+
+    fn deliver(&mut self, frame: Frame) {
+        // A frame whose unit is accounted for already is passed over: the account counts each unit once.
+        let Ok((lost, index)) = self
+            .ledger
+            .deliver(frame.tag(), frame.pts(), frame.is_interlaced())
+        else {
+            return;
+        };
+        self.ready.extend(lost.into_iter().map(Item::Lost));
+        let decode_us = u64::try_from(std::mem::take(&mut self.worked).as_micros()).unwrap_or(u64::MAX);
+        let meta = FrameMeta {
+            index,
+            decode_us,
+            corrupt: frame.is_corrupt(),
+        };
+        self.ready.push_back(Item::Frame(frame, meta));
+    }
+
+    fn feed(&mut self) {
+        match self.input.read() {
+            Ok(Some(packet)) if packet.kind() == PacketKind::Video => self.offer(&packet),
+            Ok(Some(_)) => {}
+            Ok(None) => self.drain(),
+            Err(error) => self.read_failed(error),
+        }
+    }
+
+    fn offer(&mut self, packet: &Packet) {
+        self.unreadable = 0;
+        let counted = !packet.is_discard() && !is_hidden(packet, &self.input.video().codec);
+        // A packet that is not counted gets no number; a frame of it would be refused by the ledger.
+        let tag = if counted {
+            self.ledger.offer(packet.pts().or(packet.dts()), packet.is_key())
+        } else {
+            0
+        };
+        self.decoder.tag(tag);
+        let began = Instant::now();
+        let sent = self.decoder.send(Some(packet));
+        self.worked += began.elapsed();
+        if let Err(error) = sent
+            && counted
+        {
+            self.ledger.refuse(error.to_string());
+        }
+        self.ready
+            .extend(self.ledger.overdue().into_iter().map(Item::Lost));
+    }
+
+    fn read_failed(&mut self, error: MediaError) {
+        self.unreadable += 1;
+        let passed_over = error.kind() == ErrorKind::Corrupt && self.unreadable < PATIENCE;
+        let cancelled = error.kind() == ErrorKind::Cancelled;
+        // The first one tells most.
+        self.error.get_or_insert(error);
+        match (passed_over, cancelled) {
+            (true, _) => {}
+            // Who cancels wants no more frames.
+            (false, true) => self.finish(),
+            (false, false) => self.drain(),
+        }
+    }
+
+    fn drain(&mut self) {
+        self.stage = Stage::Draining {
+            errors: PATIENCE + self.decoder.threads() as u32,
+        };
+        if self.decoder.send(None).is_err() {
+            self.finish();
+        }
+    }
+
+    /// An error that cannot be told to be of a certain packet; the unit that it cost is found by its absence.
+    fn decoder_failed(&mut self, error: &MediaError) {
+        self.ledger.refuse(error.to_string());
+        match self.stage {
+            Stage::Draining { errors: 0 } => self.finish(),
+            Stage::Draining { errors } => self.stage = Stage::Draining { errors: errors - 1 },
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        self.ready
+            .extend(self.ledger.finish().into_iter().map(Item::Lost));
+        self.stage = Stage::Done;
+    }
+}
+
+/// Whether a packet is by design never shown: VP8's alternate reference frames (RFC 6386, section 9.1).
+fn is_hidden(packet: &Packet, codec: &str) -> bool {
+    codec == "vp8" && packet.data().first().is_some_and(|byte| byte & 0x10 == 0)
+}
