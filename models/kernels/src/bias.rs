@@ -3,7 +3,8 @@
 use crate::Clamp;
 use crate::simd::{Kernel, Simd, Vector};
 
-/// Adds `bias` (`[C]`) to each row of `values` (`[rows, C]`) and clamps the sums, with the best instructions at hand.
+/// Adds `bias` (`[C]`) to each row of `values` (`[rows, C]`) and clamps the sums, with the best instructions
+/// at hand.
 ///
 /// # Panics
 /// If `values` is no whole number of rows: a bug of the caller.

@@ -1,8 +1,9 @@
-//! Depthwise convolution of NHWC images: each channel with a filter of its own, bias and clamp in the same pass.
+//! Depthwise convolution of NHWC images: each channel with a filter of its own, bias and clamp in the same
+//! pass.
 //!
-//! Outputs are made in strips: some neighbouring columns of one row, for as many channels as a vector has, so that a
-//! weight is loaded once for the strip and the sums stay in registers. Taps that would fall on padding are left out
-//! rather than multiplied by zero.
+//! Outputs are made in strips: some neighbouring columns of one row, for as many channels as a vector has, so
+//! that a weight is loaded once for the strip and the sums stay in registers. Taps that would fall on padding
+//! are left out rather than multiplied by zero.
 
 use std::ops::Range;
 
@@ -151,7 +152,8 @@ impl Convolution<'_> {
         start..start + count / COLUMNS * COLUMNS
     }
 
-    /// The inner columns of one row: channels outside, columns inside, so that a strip's weights stay in the cache.
+    /// The inner columns of one row: channels outside, columns inside, so that a strip's weights stay in the
+    /// cache.
     #[inline(always)]
     fn inner_strips<V: Vector>(&mut self, row: usize, rows: &Range<usize>, inner: &Range<usize>) {
         let whole = 0..self.shape.kernel[1];
@@ -161,7 +163,8 @@ impl Convolution<'_> {
         self.strips::<f32>(row, rows, inner, &whole, channel);
     }
 
-    /// Strips of `COLUMNS` columns for all vectors of channels from `channel` on; gives the first channel left over.
+    /// Strips of `COLUMNS` columns for all vectors of channels from `channel` on; gives the first channel
+    /// left over.
     #[inline(always)]
     fn strips<V: Vector>(
         &mut self,
@@ -227,8 +230,8 @@ impl Convolution<'_> {
                     let weight = unsafe { V::load(self.weights.as_ptr().add(tap + group * V::LANES)) };
                     for (step, sum) in sums.iter_mut().enumerate() {
                         let at = pixel + step * shape.stride[1] * shape.channels + group * V::LANES;
-                        // SAFETY: the caller names only taps that lie inside the image for all `N` columns, and
-                        // channels that exist; the image's length was checked.
+                        // SAFETY: the caller names only taps that lie inside the image for all `N` columns,
+                        // and channels that exist; the image's length was checked.
                         let value = unsafe { V::load(self.input.as_ptr().add(at)) };
                         sum[group] = sum[group].plus_product(value, weight);
                     }

@@ -38,7 +38,8 @@ impl PatchShape {
     }
 }
 
-/// Writes the patches of `input` (`[H, W, C]`) to `patches` (`[H' * W', kh * kw * C]`, taps outside the image zero).
+/// Writes the patches of `input` (`[H, W, C]`) to `patches` (`[H' * W', kh * kw * C]`, taps outside the image
+/// zero).
 ///
 /// # Panics
 /// If a slice has another length than `shape` says: a bug of the caller.

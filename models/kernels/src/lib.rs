@@ -1,7 +1,7 @@
 //! Kernels: plain loops over slices of floats, written once and compiled for each instruction set.
 //!
-//! One of the two crates with `unsafe` code (vector loads and stores); it knows no tensor, no model and no video frame. Public
-//! functions check the lengths of their slices and are safe.
+//! One of the two crates with `unsafe` code (vector loads and stores); it knows no tensor, no model and no
+//! video frame. Public functions check the lengths of their slices and are safe.
 
 mod bias;
 mod depthwise;

@@ -1,5 +1,5 @@
-//! Bilinear resizing of NHWC feature maps with pixel centres at half integers and replicated borders, as TensorFlow
-//! Lite's RESIZE_BILINEAR with `half_pixel_centers` does it.
+//! Bilinear resizing of NHWC feature maps with pixel centres at half integers and replicated borders, as
+//! TensorFlow Lite's RESIZE_BILINEAR with `half_pixel_centers` does it.
 //!
 //! Safe code. This is for feature maps; sampling video frames is the sampler's work.
 

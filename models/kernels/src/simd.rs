@@ -1,7 +1,8 @@
 //! Which vector instructions the processor has, and one way to write a kernel for all of them.
 //!
-//! A kernel is written once over `Vector` and compiled three times: plain Rust (which serves every processor), AVX2 with
-//! FMA, and AVX-512. The choice is made at run time. Results differ only by the rounding of fused multiply-adds.
+//! A kernel is written once over `Vector` and compiled three times: plain Rust (which serves every
+//! processor), AVX2 with FMA, and AVX-512. The choice is made at run time. Results differ only by the
+//! rounding of fused multiply-adds.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -73,8 +74,8 @@ impl Simd {
     }
 }
 
-/// Work that is written over vectors of any width. `run` has to be `#[inline(always)]`, and so all that it calls with `V`:
-/// only code inlined into the function that enables the instructions is compiled with them.
+/// Work that is written over vectors of any width. `run` has to be `#[inline(always)]`, and so all that it
+/// calls with `V`: only code inlined into the function that enables the instructions is compiled with them.
 pub(crate) trait Kernel {
     /// Does the work.
     fn run<V: Vector>(self);
@@ -82,8 +83,8 @@ pub(crate) trait Kernel {
 
 /// Some floats side by side.
 ///
-/// The methods of the x86 vectors may only run where their instructions are enabled, which `Simd::run` sees to; the
-/// trait is not visible outside this crate.
+/// The methods of the x86 vectors may only run where their instructions are enabled, which `Simd::run` sees
+/// to; the trait is not visible outside this crate.
 pub(crate) trait Vector: Copy {
     /// How many floats.
     const LANES: usize;
@@ -148,7 +149,8 @@ impl Vector for f32 {
 
     #[inline(always)]
     fn clamped(self, low: Self, high: Self) -> Self {
-        // Not `clamp`, which must check its bounds and keep NaN: these two comparisons are one instruction each.
+        // Not `clamp`, which must check its bounds and keep NaN: these two comparisons are one instruction
+        // each.
         let floored = if self > low { self } else { low };
         if floored < high { floored } else { high }
     }

@@ -1,6 +1,7 @@
 //! Reproducible inputs for this crate's tests.
 
-/// `len` numbers between -1 and 1 from an integer hash (the finaliser of splitmix64), the same on every machine.
+/// `len` numbers between -1 and 1 from an integer hash (the finaliser of splitmix64), the same on every
+/// machine.
 pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
     (0..len as u64)
         .map(|index| {
