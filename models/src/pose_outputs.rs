@@ -1,13 +1,15 @@
 //! What the two pose networks give, raw: the contract between the networks and the tracker.
 //!
-//! Nothing here is decoded; anchors, sigmoids and rotations belong to the tracker. The sizes are those of MediaPipe 0.10.14's
-//! `pose_detection.tflite` and `pose_landmark_full.tflite`, and loading fails when a file disagrees with them.
+//! Nothing here is decoded; anchors, sigmoids and rotations belong to the tracker. The sizes are those of
+//! MediaPipe 0.10.14's `pose_detection.tflite` and `pose_landmark_full.tflite`, and loading fails when a file
+//! disagrees with them.
 
 /// Side of the detector's square input, in pixels.
 pub const DETECTOR_SIDE: usize = 224;
 /// Anchors of the detector: 28 x 28 x 2 + 14 x 14 x 2 + 7 x 7 x 6.
 pub const DETECTOR_ANCHORS: usize = 2254;
-/// Numbers for each anchor: box (centre x, y, width, height), then 4 keypoints (x, y), all in pixels of the input.
+/// Numbers for each anchor: box (centre x, y, width, height), then 4 keypoints (x, y), all in pixels of the
+/// input.
 pub const DETECTOR_BOX_VALUES: usize = 12;
 
 /// Side of the landmark network's square input, in pixels.
@@ -16,7 +18,8 @@ pub const LANDMARK_SIDE: usize = 256;
 pub const LANDMARK_COUNT: usize = 39;
 /// Numbers for each landmark: x, y, z in pixels of the input; visibility and presence as logits.
 pub const LANDMARK_VALUES: usize = 5;
-/// Numbers for each world landmark: x, y, z in metres from the middle of the hips, in the region's rotated frame.
+/// Numbers for each world landmark: x, y, z in metres from the middle of the hips, in the region's rotated
+/// frame.
 pub const WORLD_VALUES: usize = 3;
 /// Side of the square heatmap, in cells.
 pub const HEATMAP_SIDE: usize = 64;
@@ -24,7 +27,8 @@ pub const HEATMAP_SIDE: usize = 64;
 /// The detector's raw output for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectorOutput {
-    /// `DETECTOR_ANCHORS` x `DETECTOR_BOX_VALUES`, row-major; offsets from the anchor, in pixels of the input.
+    /// `DETECTOR_ANCHORS` x `DETECTOR_BOX_VALUES`, row-major; offsets from the anchor, in pixels of the
+    /// input.
     pub boxes: Vec<f32>,
     /// `DETECTOR_ANCHORS` logits, neither clipped nor passed through the sigmoid.
     pub scores: Vec<f32>,

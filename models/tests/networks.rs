@@ -1,0 +1,153 @@
+//! Both networks against TensorFlow Lite's numbers (`tools/golden/networks.py`), and what they promise beside
+//! numbers.
+
+mod support;
+
+use kinora_models::{
+    DETECTOR_SIDE, HEATMAP_SIDE, LANDMARK_COUNT, LANDMARK_SIDE, ModelError, PoseNetworks,
+    weights::WEIGHT_FILES,
+};
+use serde_json::Value;
+use support::inputs::image;
+
+/// Largest difference allowed, as a part of an output's range. The requirement is 1e-3; single precision
+/// leaves far less.
+const TOLERANCE: f64 = 1e-4;
+/// Outputs of more values are stored as a subset; see the generator.
+const WHOLE: usize = 2304;
+const STRIDE: usize = 7919;
+
+fn golden(network: &str) -> serde_json::Map<String, Value> {
+    let path = format!("{}/tests/golden/{network}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    serde_json::from_str::<Value>(&text)
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .clone()
+}
+
+/// The largest difference from the golden values, and of mean and extremes, as a part of the range.
+fn difference(golden: &Value, found: &[f32]) -> f64 {
+    let number = |key: &str| golden[key].as_f64().unwrap();
+    assert_eq!(number("len") as usize, found.len());
+    // A single value has no range; the flag is a probability.
+    let range = if found.len() == 1 {
+        1.0
+    } else {
+        number("max") - number("min")
+    };
+    let exact = found.iter().map(|value| f64::from(*value));
+    let [sum, min, max] = exact.fold([0.0, f64::MAX, f64::MIN], |[sum, min, max], value| {
+        [sum + value, min.min(value), max.max(value)]
+    });
+    let mean_apart = (sum - number("sum")) / found.len() as f64;
+    let apart = [mean_apart, min - number("min"), max - number("max")];
+    let stride = if found.len() <= WHOLE { 1 } else { STRIDE };
+    let values = golden["values"].as_array().unwrap().iter().enumerate();
+    let each =
+        values.map(|(index, value)| f64::from(found[index * stride % found.len()]) - value.as_f64().unwrap());
+    each.chain(apart)
+        .map(|apart| apart.abs() / range)
+        .fold(0.0, f64::max)
+}
+
+fn assert_close(input: &str, golden: &Value, outputs: &[(&str, &[f32])]) {
+    for (name, found) in outputs {
+        let apart = difference(&golden[name], found);
+        println!("{input} {name}: {apart:.1e} of the range");
+        assert!(
+            apart < TOLERANCE,
+            "{input}: {name} is {apart:.1e} of its range off"
+        );
+    }
+}
+
+#[test]
+fn detector_agrees_with_tensorflow_lite() {
+    let networks = support::networks();
+    let golden = golden("detector");
+    assert!(golden.len() >= 5);
+    for (input, golden) in &golden {
+        let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
+        assert_close(
+            input,
+            golden,
+            &[("boxes", &output.boxes), ("scores", &output.scores)],
+        );
+    }
+}
+
+#[test]
+fn landmark_network_agrees_with_tensorflow_lite() {
+    let networks = support::networks();
+    let golden = golden("landmarks");
+    assert!(golden.len() >= 5);
+    let mut persons = 0;
+    for (input, golden) in &golden {
+        let output = networks.landmarks(&image(input, LANDMARK_SIDE, 0.0)).unwrap();
+        persons += usize::from(output.flag > 0.9);
+        assert_eq!(output.heatmap.len(), HEATMAP_SIDE * HEATMAP_SIDE * LANDMARK_COUNT);
+        assert_close(
+            input,
+            golden,
+            &[
+                ("landmarks", &output.landmarks),
+                ("flag", &[output.flag]),
+                ("heatmap", &output.heatmap),
+                ("world", &output.world),
+            ],
+        );
+    }
+    assert!(persons >= 2, "some inputs should show a person");
+}
+
+#[test]
+fn networks_are_shared_by_threads_and_give_the_same_again() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let networks = support::networks();
+    shared(&networks);
+    let input = image("standing", LANDMARK_SIDE, 0.0);
+    let first = networks.landmarks(&input).unwrap();
+    std::thread::scope(|scope| {
+        let again: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| networks.clone().landmarks(&input).unwrap()))
+            .collect();
+        assert!(again.into_iter().all(|thread| thread.join().unwrap() == first));
+    });
+}
+
+#[test]
+fn input_of_another_size_is_refused() {
+    let error = support::networks().detect(&[0.0; 12]).unwrap_err();
+    assert!(
+        matches!(error, ModelError::Input { expected, got: 12, .. } if expected == DETECTOR_SIDE * DETECTOR_SIDE * 3)
+    );
+}
+
+#[test]
+fn model_tells_where_its_weights_come_from() {
+    let card = support::networks().describe();
+    assert_eq!(card.name, "mediapipe-pose-full");
+    assert_eq!(card.files, WEIGHT_FILES);
+}
+
+#[test]
+fn missing_weights_say_how_to_get_them() {
+    let error = PoseNetworks::load("/nowhere".as_ref(), &candle_core::Device::Cpu).unwrap_err();
+    assert!(error.needs_setup());
+    assert!(
+        error.to_string().contains("/nowhere/pose_detection.tflite"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("kinora models import"), "{error}");
+}
+
+/// gemm chooses at run time among the kernels that were compiled in, AVX-512 first: this does not build
+/// without them.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn matrix_products_have_their_avx512_kernels() {
+    use gemm_f32::microkernel::{avx512f, fma};
+    assert!(avx512f::f32::MR_DIV_N * 16 > fma::f32::MR_DIV_N * 8);
+}

@@ -1,0 +1,21 @@
+//! What the tests and the bench of the networks share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod inputs;
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+use kinora_models::PoseNetworks;
+
+/// The directory with the published weights: `KINORA_TEST_WEIGHTS`, or the workspace's own.
+pub(crate) fn weights_dir() -> PathBuf {
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("weights");
+    std::env::var_os("KINORA_TEST_WEIGHTS").map_or_else(own, PathBuf::from)
+}
+
+/// Both networks. A test without weights fails and says what to do: it is never skipped.
+pub(crate) fn networks() -> PoseNetworks {
+    PoseNetworks::load(&weights_dir(), &Device::Cpu)
+        .unwrap_or_else(|error| panic!("this test needs the published weights: {error}"))
+}
