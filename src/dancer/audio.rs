@@ -7,9 +7,9 @@ use super::choreography::PERIOD_S;
 use super::math::{hash, sin};
 
 /// Sample frames (a left and a right sample) in a second.
-pub const SAMPLE_RATE: u32 = 48_000;
+pub(crate) const SAMPLE_RATE: u32 = 48_000;
 /// Samples of each of the two channels come in turn.
-pub const CHANNELS: usize = 2;
+pub(crate) const CHANNELS: usize = 2;
 
 const BEAT: u64 = SAMPLE_RATE as u64 / 2;
 const LOOP: u64 = SAMPLE_RATE as u64 * PERIOD_S;
@@ -24,7 +24,7 @@ const CHORDS: [[f32; 4]; 4] = [
 ];
 
 /// The music from sample frame `start` on: `count` frames, two samples each.
-pub fn samples(start: u64, count: usize) -> Vec<f32> {
+pub(crate) fn samples(start: u64, count: usize) -> Vec<f32> {
     (0..count as u64)
         .flat_map(|i| frame(start.wrapping_add(i)))
         .collect()

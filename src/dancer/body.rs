@@ -35,14 +35,16 @@ const SHIRT: [Girth; 18] = [
 ];
 
 /// The seat of the trousers, from under the shirt to the crotch.
-const SEAT: [Girth; 7] = [
+const SEAT: [Girth; 9] = [
     [0.045, 0.155, 0.100, 0.105, 0.5],
-    [0.005, 0.166, 0.110, 0.114, 0.6],
-    [-0.015, 0.169, 0.111, 0.116, 0.95],
-    [-0.055, 0.170, 0.108, 0.116, 1.0],
-    [-0.090, 0.155, 0.096, 0.106, 0.9],
-    [-0.115, 0.100, 0.070, 0.080, 0.7],
-    [-0.125, 0.010, 0.010, 0.010, 0.5],
+    [0.005, 0.167, 0.108, 0.114, 0.6],
+    [-0.015, 0.169, 0.107, 0.116, 0.95],
+    [-0.045, 0.168, 0.100, 0.116, 1.0],
+    [-0.075, 0.160, 0.090, 0.110, 1.0],
+    [-0.098, 0.135, 0.080, 0.098, 0.95],
+    [-0.115, 0.090, 0.068, 0.082, 0.9],
+    [-0.124, 0.040, 0.045, 0.050, 0.8],
+    [-0.127, 0.005, 0.005, 0.005, 0.7],
 ];
 
 /// Adds trunk, arms and legs; hands, feet and head have their own files.
@@ -136,7 +138,9 @@ fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis, side: f32) {
         &tube(&skin, chest.front, false, false),
         Cover::along(Material::Skin, LIMB),
     );
-    let inside = arm.shoulder - outward * 0.10 - chest.up * 0.012;
+    // The sleeve leaves the chest sideways, or from below when the arm is raised, so that it never folds sharply.
+    let rise = (arm.elbow - arm.shoulder).unit().dot(chest.up).max(0.0);
+    let inside = arm.shoulder - (outward + chest.up * (0.1 + 1.2 * rise)).unit() * 0.10;
     let cloth = SLEEVE.map(|(at, radius)| (over_joint(inside, arm.shoulder, arm.elbow, at), radius));
     mesh.loft(
         &tube(&cloth, chest.front, true, false),
@@ -146,9 +150,9 @@ fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis, side: f32) {
 
 /// Radii of a trouser leg by place on the path from hip to ankle.
 const LEG: [(f32, f32); 15] = [
-    (0.05, 0.078),
-    (0.22, 0.083),
-    (0.40, 0.079),
+    (0.04, 0.080),
+    (0.20, 0.084),
+    (0.40, 0.080),
     (0.60, 0.072),
     (0.78, 0.064),
     (0.90, 0.060),

@@ -4,10 +4,10 @@ use super::math::{Vec3, v3};
 use super::skeleton::{Arm, Leg, SIDES, Skeleton};
 
 /// Number of landmarks.
-pub const LANDMARKS: usize = 33;
+pub(crate) const LANDMARKS: usize = 33;
 
 /// Names of the landmarks in BlazePose's order. Left and right are the dancer's own.
-pub const LANDMARK_NAMES: [&str; LANDMARKS] = [
+pub(crate) const LANDMARK_NAMES: [&str; LANDMARKS] = [
     "nose",
     "left_eye_inner",
     "left_eye",

@@ -186,8 +186,12 @@ impl Mesh {
     fn add_if_visible(&mut self, [a, b, c]: [usize; 3], material: Material, mirrored: bool) {
         let [p, q, r] = [a, b, c].map(|i| self.vertices[i].screen);
         let area = (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
+        // Slivers are seen by no sample and would make the arithmetic lose its footing.
+        if area.abs() < 2e-3 {
+            return;
+        }
         // The picture's y points down, so what runs anticlockwise in space runs clockwise here.
-        if (area < 0.0) != mirrored && area.abs() > 1e-6 {
+        if (area < 0.0) != mirrored {
             let corners = if mirrored { [a, b, c] } else { [a, c, b] };
             self.triangles.push(Triangle {
                 corners: corners.map(|i| i as u32),

@@ -1,6 +1,6 @@
 //! Colours, textures and light: from a point of the surface to a colour.
 
-use super::math::{Vec3, smoothstep, v3};
+use super::math::{Vec3, sin, smoothstep, v3};
 use super::picture::Rgb;
 
 /// What a surface is made of.
@@ -88,7 +88,7 @@ pub(super) struct Spot {
 
 /// The colour of a spot. `blink` closes the eyes as it goes from 0 to 1.
 pub(super) fn shade(material: Material, spot: &Spot, palette: &Palette, blink: f32) -> Rgb {
-    let n = spot.normal.unit();
+    let n = (spot.normal + folds(material, spot.local)).unit();
     let (albedo, gloss) = albedo(material, spot.local, palette, blink);
     let wrap = if matches!(material, Material::Skin | Material::Face) {
         0.30
@@ -119,6 +119,31 @@ pub(super) fn shade(material: Material, spot: &Spot, palette: &Palette, blink: f
         b: albedo.b * (lamp.b + around.b),
     };
     lit.plus(gloss * shine * shine * shine + rim).scale(spot.light)
+}
+
+/// How folds of the cloth tilt its surface.
+fn folds(material: Material, at: Vec3) -> Vec3 {
+    let (across, along) = (at.x, at.y);
+    match material {
+        Material::Shirt => {
+            let loose = 1.0 - smoothstep(0.08, 0.36, along);
+            v3(
+                0.16 * loose * sin(11.0 * across + 9.0 * along),
+                0.05 * loose * sin(40.0 * along),
+                0.0,
+            )
+        }
+        Material::Trousers => {
+            let (knee, hem) = ((along - 0.36) / 0.10, (along - 0.74) / 0.08);
+            let bunched = 1.0 / (1.0 + knee * knee) + 1.2 / (1.0 + hem * hem);
+            v3(
+                0.05 * bunched * sin(60.0 * along),
+                0.16 * bunched * sin(105.0 * along + 2.5 * across),
+                0.0,
+            )
+        }
+        _ => Vec3::default(),
+    }
 }
 
 /// Diffuse colour and gloss.
@@ -192,7 +217,7 @@ fn mouth(skin: Rgb, x: f32, y: f32, p: &Palette) -> Rgb {
 
 /// Hair with a few soft strands.
 fn hair(at: Vec3, p: &Palette) -> Rgb {
-    let strand = super::math::sin(at.x * 260.0 + at.z * 90.0) * super::math::sin(at.x * 97.0 - at.y * 60.0);
+    let strand = sin(at.x * 260.0 + at.z * 90.0) * sin(at.x * 97.0 - at.y * 60.0);
     p.hair.scale(1.0 + 0.22 * strand)
 }
 
@@ -200,7 +225,7 @@ fn hair(at: Vec3, p: &Palette) -> Rgb {
 fn shirt(at: Vec3, p: &Palette) -> Rgb {
     let h = at.y;
     let bands = band(h, 0.335, 0.405) + band(h, 0.305, 0.320) + band(h, 0.420, 0.435);
-    let collar = smoothstep(0.770, 0.778, h);
+    let collar = smoothstep(0.582, 0.588, h);
     p.shirt.mix(p.stripe, (bands + collar).min(1.0))
 }
 
@@ -214,7 +239,7 @@ fn trousers(at: Vec3, p: &Palette) -> Rgb {
 fn shoe(at: Vec3, p: &Palette) -> (Rgb, f32) {
     let sole = 1.0 - smoothstep(-0.077, -0.073, at.y);
     let on_tongue = ellipse(at.x, at.z - 0.065, 0.020, 0.050);
-    let lace = on_tongue * smoothstep(-0.2, 0.2, super::math::sin(at.z * 360.0));
+    let lace = on_tongue * smoothstep(-0.2, 0.2, sin(at.z * 360.0));
     let upper = p
         .shoe
         .mix(p.shoe.scale(0.45), 0.8 * on_tongue)

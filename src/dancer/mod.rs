@@ -4,11 +4,12 @@
 //! thread. The figure is built anew for each frame (choreography, skeleton, lofted surfaces) and rasterised straight
 //! into planar 4:2:0. Nothing here knows of video files, networks or the pipeline.
 
-pub mod audio;
+pub(crate) mod audio;
 mod backdrop;
 mod body;
 mod camera;
 mod choreography;
+mod facet;
 mod hand;
 mod head;
 mod landmarks;
@@ -18,10 +19,10 @@ mod math;
 mod picture;
 mod raster;
 mod skeleton;
-pub mod strip;
+pub(crate) mod strip;
 
-pub use landmarks::{LANDMARK_NAMES, LANDMARKS};
-pub use picture::Yuv420;
+pub(crate) use landmarks::{LANDMARK_NAMES, LANDMARKS};
+pub(crate) use picture::Yuv420;
 
 use camera::Camera;
 use choreography::Pose;
@@ -30,19 +31,19 @@ use material::Palette;
 use skeleton::{SIDES, Skeleton};
 
 /// Length of the dance in seconds; then it begins again.
-pub const PERIOD_S: u64 = choreography::PERIOD_S;
+pub(crate) const PERIOD_S: u64 = choreography::PERIOD_S;
 
 /// What a dancer is to be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Width of the picture in pixels, 2 or more.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Height of the picture in pixels, 2 or more.
-    pub height: usize,
+    pub(crate) height: usize,
     /// Frames in a second, as numerator and denominator; zeros count as one.
-    pub fps: (u32, u32),
+    pub(crate) fps: (u32, u32),
     /// Chooses the cast (four of them) and the noise. The dance is the same for all.
-    pub seed: u32,
+    pub(crate) seed: u32,
 }
 
 impl Default for Settings {
@@ -58,7 +59,7 @@ impl Default for Settings {
 
 /// A dancer in a studio, ready to be drawn at any frame. Drawing needs no mutable state: share it among threads.
 #[derive(Debug)]
-pub struct Dancer {
+pub(crate) struct Dancer {
     settings: Settings,
     camera: Camera,
     palette: Palette,
@@ -68,7 +69,7 @@ pub struct Dancer {
 
 impl Dancer {
     /// Prepares the studio. Sizes below 2 are raised to 2.
-    pub fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let (width, height) = (settings.width.max(2), settings.height.max(2));
         let fps = (settings.fps.0.max(1), settings.fps.1.max(1));
         let camera = Camera::new(width, height);
@@ -90,12 +91,12 @@ impl Dancer {
     }
 
     /// The settings in force.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.settings
     }
 
     /// The picture of a frame, with the frame's number in its strip.
-    pub fn render(&self, frame: u64) -> Yuv420 {
+    pub(crate) fn render(&self, frame: u64) -> Yuv420 {
         let mut picture = Yuv420::new(self.settings.width, self.settings.height);
         self.render_into(frame, &mut picture);
         picture
@@ -104,7 +105,7 @@ impl Dancer {
     /// Draws a frame over `picture`, which takes the dancer's size if it has another one.
     ///
     /// The strip holds the low 32 bits of the frame's number.
-    pub fn render_into(&self, frame: u64, picture: &mut Yuv420) {
+    pub(crate) fn render_into(&self, frame: u64, picture: &mut Yuv420) {
         picture.clone_from(&self.studio);
         let skeleton = Skeleton::new(&self.pose(frame));
         backdrop::cast_shadow(&self.camera, &skeleton, picture);
@@ -119,7 +120,7 @@ impl Dancer {
 
     /// Where the 33 landmarks truly are in a frame, as fractions of its width and height, in the order of
     /// [`LANDMARK_NAMES`].
-    pub fn truth(&self, frame: u64) -> [[f32; 2]; LANDMARKS] {
+    pub(crate) fn truth(&self, frame: u64) -> [[f32; 2]; LANDMARKS] {
         let (width, height) = (self.settings.width as f32, self.settings.height as f32);
         landmarks::landmarks(&Skeleton::new(&self.pose(frame))).map(|place| {
             let p = self.camera.project(place);

@@ -2,22 +2,22 @@
 
 /// A picture in planar YUV 4:2:0, 8 bit, BT.709, limited range. Strides equal the plane widths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Yuv420 {
+pub(crate) struct Yuv420 {
     /// Width in pixels.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Height in pixels.
-    pub height: usize,
+    pub(crate) height: usize,
     /// Luma, `width * height` bytes, 16 (black) to 235 (white).
-    pub y: Vec<u8>,
+    pub(crate) y: Vec<u8>,
     /// Blue difference, `(width + 1) / 2 * (height + 1) / 2` bytes, 128 is neutral.
-    pub u: Vec<u8>,
+    pub(crate) u: Vec<u8>,
     /// Red difference, laid out as `u`.
-    pub v: Vec<u8>,
+    pub(crate) v: Vec<u8>,
 }
 
 impl Yuv420 {
     /// A black picture.
-    pub fn new(width: usize, height: usize) -> Self {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
         let chroma = width.div_ceil(2) * height.div_ceil(2);
         Self {
             width,
@@ -29,12 +29,12 @@ impl Yuv420 {
     }
 
     /// Bytes from one chroma row to the next.
-    pub fn chroma_width(&self) -> usize {
+    pub(crate) fn chroma_width(&self) -> usize {
         self.width.div_ceil(2)
     }
 
     /// Rows of each chroma plane.
-    pub fn chroma_height(&self) -> usize {
+    pub(crate) fn chroma_height(&self) -> usize {
         self.height.div_ceil(2)
     }
 }

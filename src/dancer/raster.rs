@@ -3,15 +3,14 @@
 //! Bands keep the buffers within a core's cache. Only the nearest triangle of each sample is remembered; shading is done
 //! once a pixel and surface when a band is complete, and blended straight into the 4:2:0 planes.
 
-use super::loft::{Mesh, Triangle};
+use super::facet::Facet;
+use super::loft::Mesh;
 use super::material::{Palette, Spot, shade};
 use super::math::Vec3;
 use super::picture::Yuv420;
 
 /// Rows of a band; even, so that a chroma row lies in one band.
 const BAND: usize = 32;
-/// Sample places within a pixel, from its centre: a rotated grid, so that near-level and near-upright edges have steps.
-const SAMPLES: [(f32, f32); 4] = [(-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375)];
 /// No triangle.
 const NONE: u32 = u32::MAX;
 
@@ -25,87 +24,53 @@ pub(super) struct Look<'a> {
 
 /// Draws the mesh over what is in the picture.
 pub(super) fn draw(mesh: &Mesh, look: Look<'_>, picture: &mut Yuv420) {
-    let bands = picture.height.div_ceil(BAND);
-    let mut members: Vec<Vec<u32>> = vec![Vec::new(); bands];
-    let mut extent = (picture.width as f32, 0.0_f32);
-    for (i, triangle) in mesh.triangles.iter().enumerate() {
-        let p = corners(mesh, triangle);
-        let (top, bottom) = (min3(p.map(|c| c.y)), max3(p.map(|c| c.y)));
-        extent = (
-            extent.0.min(min3(p.map(|c| c.x))),
-            extent.1.max(max3(p.map(|c| c.x))),
-        );
-        if bottom < 0.0 || top >= picture.height as f32 {
-            continue;
-        }
-        let last = (bottom as usize / BAND).min(bands - 1);
-        members[top.max(0.0) as usize / BAND..=last]
-            .iter_mut()
-            .for_each(|m| m.push(i as u32));
-    }
-    let left = extent.0.max(0.0) as usize & !1;
-    let right = ((extent.1.max(0.0) as usize + 2) & !1).min(picture.width);
+    let facets: Vec<Facet> = mesh.triangles.iter().map(|t| Facet::new(mesh, t)).collect();
+    let low = facets.iter().fold(f32::MAX, |low, f| low.min(f.x.0));
+    let high = facets.iter().fold(f32::MIN, |high, f| high.max(f.x.1));
+    // Even, so that a chroma sample's pixels are all in the band.
+    let left = low.max(0.0) as usize & !1;
+    let right = ((high.max(0.0) as usize + 2) & !1).min(picture.width);
     if left >= right {
         return;
     }
+    let scene = Scene {
+        mesh,
+        facets: &facets,
+        look,
+    };
     let mut band = Band::new(left, right - left);
-    for (row, triangles) in members.iter().enumerate().filter(|(_, m)| !m.is_empty()) {
-        band.start(row * BAND, picture.height);
-        triangles.iter().for_each(|&i| band.cover(mesh, i));
-        band.resolve(mesh, look, picture);
-    }
-}
-
-fn corners(mesh: &Mesh, triangle: &Triangle) -> [Vec3; 3] {
-    triangle.corners.map(|i| mesh.vertices[i as usize].screen)
-}
-
-fn min3([a, b, c]: [f32; 3]) -> f32 {
-    a.min(b).min(c)
-}
-
-fn max3([a, b, c]: [f32; 3]) -> f32 {
-    a.max(b).max(c)
-}
-
-/// A quantity that is linear over the picture: `x * dx + y * dy + at_origin`.
-#[derive(Debug, Clone, Copy)]
-struct Plane {
-    dx: f32,
-    dy: f32,
-    at_origin: f32,
-}
-
-impl Plane {
-    /// Zero on the line through `a` and `b`, and one at `c`.
-    fn through(a: Vec3, b: Vec3, c: Vec3) -> Self {
-        let (dx, dy) = (a.y - b.y, b.x - a.x);
-        let scale = 1.0 / (dx * (c.x - a.x) + dy * (c.y - a.y));
-        let (dx, dy) = (dx * scale, dy * scale);
-        Self {
-            dx,
-            dy,
-            at_origin: -(dx * a.x + dy * a.y),
+    for (index, members) in members_of_bands(&facets, picture.height).iter().enumerate() {
+        if !members.is_empty() {
+            band.start(index * BAND, picture.height);
+            members
+                .iter()
+                .for_each(|&id| band.cover(&facets[id as usize], id));
+            band.resolve(&scene, picture);
         }
     }
-
-    fn at(&self, x: f32, y: f32) -> f32 {
-        self.dx * x + self.dy * y + self.at_origin
-    }
-
-    /// What to add to the value at a pixel's centre for each of its samples.
-    fn sample_offsets(&self) -> [f32; 4] {
-        SAMPLES.map(|(x, y)| x * self.dx + y * self.dy)
-    }
 }
 
-/// The weights of a triangle's three corners over the picture.
-fn weights(p: [Vec3; 3]) -> [Plane; 3] {
-    [
-        Plane::through(p[1], p[2], p[0]),
-        Plane::through(p[2], p[0], p[1]),
-        Plane::through(p[0], p[1], p[2]),
-    ]
+/// The facets that touch each band of rows.
+fn members_of_bands(facets: &[Facet], height: usize) -> Vec<Vec<u32>> {
+    let mut members = vec![Vec::new(); height.div_ceil(BAND)];
+    for (id, facet) in facets
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| f.y.1 >= 0.0 && f.y.0 < height as f32)
+    {
+        let last = (facet.y.1 as usize / BAND).min(members.len() - 1);
+        members[facet.y.0.max(0.0) as usize / BAND..=last]
+            .iter_mut()
+            .for_each(|m| m.push(id as u32));
+    }
+    members
+}
+
+/// All that is needed to colour a sample.
+struct Scene<'a> {
+    mesh: &'a Mesh,
+    facets: &'a [Facet],
+    look: Look<'a>,
 }
 
 /// The sample buffers of one band of rows.
@@ -145,43 +110,25 @@ impl Band {
     }
 
     /// Enters a triangle wherever it is the nearest.
-    fn cover(&mut self, mesh: &Mesh, id: u32) {
-        let p = corners(mesh, &mesh.triangles[id as usize]);
-        let planes = weights(p);
-        let z = |pick: fn(&Plane) -> f32| (0..3).map(|k| pick(&planes[k]) * p[k].z).sum::<f32>();
-        let depth = Plane {
-            dx: z(|w| w.dx),
-            dy: z(|w| w.dy),
-            at_origin: z(|w| w.at_origin),
-        };
-        let offsets = planes.map(|w| w.sample_offsets());
-        let depth_offsets = depth.sample_offsets();
-        let (x0, x1) = self.columns(min3(p.map(|c| c.x)), max3(p.map(|c| c.x)));
-        let (y0, y1) = self.lines(min3(p.map(|c| c.y)), max3(p.map(|c| c.y)));
-        for y in y0..y1 {
-            let cy = (self.top + y) as f32 + 0.5;
-            for x in x0..x1 {
-                let cx = (self.left + x) as f32 + 0.5;
-                let [a, b, c] = [planes[0].at(cx, cy), planes[1].at(cx, cy), planes[2].at(cx, cy)];
-                let near = depth.at(cx, cy);
-                let pixel = y * self.width + x;
-                let (depths, ids) = (&mut self.depth[pixel], &mut self.nearest[pixel]);
-                for s in 0..4 {
-                    // A little over the edge, so that rounding leaves no gap between neighbours.
-                    let inside = (a + offsets[0][s]).min(b + offsets[1][s]).min(c + offsets[2][s]) >= -1e-4;
-                    let d = near + depth_offsets[s];
-                    let take = inside && d < depths[s];
-                    depths[s] = if take { d } else { depths[s] };
-                    ids[s] = if take { id } else { ids[s] };
-                }
+    fn cover(&mut self, facet: &Facet, id: u32) {
+        let (first, end) = self.lines(facet.y.0, facet.y.1);
+        for row in first..end {
+            let y = (self.top + row) as f32 + 0.5;
+            let (from, to) = facet.span(y);
+            let (from, to) = self.columns(from, to);
+            let line = row * self.width;
+            for column in from..to {
+                let x = (self.left + column) as f32 + 0.5;
+                let pixel = line + column;
+                facet.enter(x, y, id, &mut self.depth[pixel], &mut self.nearest[pixel]);
             }
         }
     }
 
-    /// Columns of the band that a span of picture x may touch.
+    /// Columns of the band whose pixel centres lie within a span of picture x.
     fn columns(&self, from: f32, to: f32) -> (usize, usize) {
-        let first = (from.max(0.0) as usize).saturating_sub(self.left);
-        let end = (to.max(0.0) as usize + 1).saturating_sub(self.left);
+        let first = ((from - 0.5).max(0.0) as usize).saturating_sub(self.left);
+        let end = ((to + 0.5).max(0.0) as usize).saturating_sub(self.left);
         (first.min(self.width), end.min(self.width))
     }
 
@@ -193,7 +140,7 @@ impl Band {
     }
 
     /// Shades what is nearest and blends it into the picture.
-    fn resolve(&mut self, mesh: &Mesh, look: Look<'_>, picture: &mut Yuv420) {
+    fn resolve(&mut self, scene: &Scene<'_>, picture: &mut Yuv420) {
         for y in 0..self.rows {
             for x in 0..self.width {
                 let ids = self.nearest[y * self.width + x];
@@ -201,7 +148,7 @@ impl Band {
                     continue;
                 }
                 let place = (self.left + x, self.top + y);
-                let ([luma, blue, red], covered) = colour(mesh, look, ids, place);
+                let ([luma, blue, red], covered) = scene.colour(ids, place);
                 let under = &mut picture.y[place.1 * picture.width + place.0];
                 *under = (f32::from(*under) * (1.0 - covered) + luma + 0.5) as u8;
                 let cell = &mut self.chroma[y / 2 * self.width.div_ceil(2) + x / 2];
@@ -226,49 +173,49 @@ impl Band {
     }
 }
 
-/// The colour of a pixel times its coverage, and its coverage; each surface in it is shaded once.
-fn colour(mesh: &Mesh, look: Look<'_>, ids: [u32; 4], place: (usize, usize)) -> ([f32; 3], f32) {
-    let mut sum = [0.0; 3];
-    let mut covered = 0.0;
-    let mut pending = ids;
-    for s in 0..4 {
-        let id = pending[s];
-        if id == NONE {
-            continue;
+impl Scene<'_> {
+    /// The colour of a pixel times its coverage, and its coverage; each surface in it is shaded once.
+    fn colour(&self, ids: [u32; 4], place: (usize, usize)) -> ([f32; 3], f32) {
+        let surfaces = ids.map(|id| (id != NONE).then(|| self.mesh.triangles[id as usize].surface));
+        if surfaces == [surfaces[0]; 4] {
+            return (self.shade_at(ids[0], place), 1.0);
         }
-        let surface = mesh.triangles[id as usize].surface;
-        let same = |other: u32| other != NONE && mesh.triangles[other as usize].surface == surface;
-        let part = 0.25 * pending.iter().filter(|&&other| same(other)).count() as f32;
-        pending
-            .iter_mut()
-            .filter(|other| same(**other))
-            .for_each(|other| *other = NONE);
-        let yuv = shade_at(mesh, look, id, place);
-        sum.iter_mut().zip(yuv).for_each(|(total, v)| *total += v * part);
-        covered += part;
+        let mut sum = [0.0; 3];
+        let mut covered = 0.0;
+        for s in 0..4 {
+            if surfaces[s].is_none() || surfaces[..s].contains(&surfaces[s]) {
+                continue;
+            }
+            let part = 0.25 * surfaces.iter().filter(|&&other| other == surfaces[s]).count() as f32;
+            let yuv = self.shade_at(ids[s], place);
+            sum.iter_mut().zip(yuv).for_each(|(total, v)| *total += v * part);
+            covered += part;
+        }
+        (sum, covered)
     }
-    (sum, covered)
-}
 
-/// The colour of a triangle at the centre of a pixel, or at its edge where it does not reach the centre.
-fn shade_at(mesh: &Mesh, look: Look<'_>, id: u32, place: (usize, usize)) -> [f32; 3] {
-    let triangle = &mesh.triangles[id as usize];
-    let (x, y) = (place.0 as f32 + 0.5, place.1 as f32 + 0.5);
-    let w = weights(corners(mesh, triangle)).map(|plane| plane.at(x, y).clamp(0.0, 1.0));
-    let total = w[0] + w[1] + w[2];
-    let mut spot = Spot {
-        normal: Vec3::default(),
-        local: Vec3::default(),
-        light: 0.0,
-    };
-    for (corner, weight) in triangle.corners.into_iter().zip(w) {
-        let vertex = &mesh.vertices[corner as usize];
-        let weight = weight / total;
-        spot.normal = spot.normal + vertex.normal * weight;
-        spot.local = spot.local + vertex.local * weight;
-        spot.light += vertex.light * weight;
+    /// The colour of a triangle at the centre of a pixel, or near its edge where it does not reach the centre.
+    fn shade_at(&self, id: u32, place: (usize, usize)) -> [f32; 3] {
+        let triangle = &self.mesh.triangles[id as usize];
+        let (x, y) = (place.0 as f32 + 0.5, place.1 as f32 + 0.5);
+        let w = self.facets[id as usize]
+            .weights
+            .map(|plane| plane.at(x, y).clamp(0.0, 1.0));
+        let scale = 1.0 / (w[0] + w[1] + w[2]);
+        let mut spot = Spot {
+            normal: Vec3::default(),
+            local: Vec3::default(),
+            light: 0.0,
+        };
+        for (corner, weight) in triangle.corners.into_iter().zip(w) {
+            let vertex = &self.mesh.vertices[corner as usize];
+            let weight = weight * scale;
+            spot.normal = spot.normal + vertex.normal * weight;
+            spot.local = spot.local + vertex.local * weight;
+            spot.light += vertex.light * weight;
+        }
+        shade(triangle.material, &spot, self.look.palette, self.look.blink).to_yuv()
     }
-    shade(triangle.material, &spot, look.palette, look.blink).to_yuv()
 }
 
 #[cfg(test)]

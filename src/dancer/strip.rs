@@ -20,7 +20,7 @@ const WHITE: u8 = 235;
 const LEAST_CONTRAST: f32 = 60.0;
 
 /// Height of the strip in rows: three quarters of a block's width, and at most 1/24 of the picture.
-pub fn rows(width: usize, height: usize) -> usize {
+pub(crate) fn rows(width: usize, height: usize) -> usize {
     let block = width as f32 / (BLOCKS as f32 + 2.0 * MARGIN);
     ((block * 0.8).min(height as f32 / 24.0) as usize & !1)
         .max(2)
@@ -28,7 +28,7 @@ pub fn rows(width: usize, height: usize) -> usize {
 }
 
 /// Draws the number into the upper edge of the picture.
-pub fn draw(picture: &mut Yuv420, number: u32) {
+pub(crate) fn draw(picture: &mut Yuv420, number: u32) {
     let word = encode(number);
     let (width, rows) = (picture.width, rows(picture.width, picture.height));
     let mut line = vec![BLACK; width];
@@ -47,7 +47,7 @@ pub fn draw(picture: &mut Yuv420, number: u32) {
 /// Reads the number from the luma plane of a picture, or nothing where no strip is or it is damaged.
 ///
 /// `luma` has `height` rows of `width` samples, `stride` samples apart.
-pub fn read(width: usize, height: usize, luma: &[u8], stride: usize) -> Option<u32> {
+pub(crate) fn read(width: usize, height: usize, luma: &[u8], stride: usize) -> Option<u32> {
     let rows = rows(width, height);
     if width < 2 * BLOCKS || stride < width || luma.len() < stride * (rows - 1) + width {
         return None;

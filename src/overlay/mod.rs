@@ -11,54 +11,54 @@ use stroke::{Ink, Stroke};
 ///
 /// Planes shorter than their size and stride demand are drawn as far as they go.
 #[derive(Debug)]
-pub struct Planes<'a> {
+pub(crate) struct Planes<'a> {
     /// Width in luma samples.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Height in luma rows.
-    pub height: usize,
+    pub(crate) height: usize,
     /// Luma.
-    pub y: &'a mut [u8],
+    pub(crate) y: &'a mut [u8],
     /// Bytes from one luma row to the next.
-    pub y_stride: usize,
+    pub(crate) y_stride: usize,
     /// Blue difference.
-    pub u: &'a mut [u8],
+    pub(crate) u: &'a mut [u8],
     /// Bytes from one row of `u` to the next.
-    pub u_stride: usize,
+    pub(crate) u_stride: usize,
     /// Red difference.
-    pub v: &'a mut [u8],
+    pub(crate) v: &'a mut [u8],
     /// Bytes from one row of `v` to the next.
-    pub v_stride: usize,
+    pub(crate) v_stride: usize,
 }
 
 /// One keypoint: its place as a fraction of width and height, and how likely it is seen, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Keypoint {
+pub(crate) struct Keypoint {
     /// 0 is the left edge, 1 the right one.
-    pub x: f32,
+    pub(crate) x: f32,
     /// 0 is the upper edge, 1 the lower one.
-    pub y: f32,
+    pub(crate) y: f32,
     /// Probability that the keypoint is visible.
-    pub visibility: f32,
+    pub(crate) visibility: f32,
 }
 
 /// A colour as luma, blue and red difference, 8-bit limited range.
-pub type Colour = [u8; 3];
+pub(crate) type Colour = [u8; 3];
 
 /// How skeletons and boxes are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Colour of the person's own left side.
-    pub left: Colour,
+    pub(crate) left: Colour,
     /// Colour of the person's own right side.
-    pub right: Colour,
+    pub(crate) right: Colour,
     /// Colour of what belongs to neither side, and of boxes.
-    pub centre: Colour,
+    pub(crate) centre: Colour,
     /// Width of a bone as a fraction of the picture's height.
-    pub thickness: f32,
+    pub(crate) thickness: f32,
     /// Opacity, 0 to 1.
-    pub opacity: f32,
+    pub(crate) opacity: f32,
     /// Keypoints less visible than this are left out, with their bones.
-    pub min_visibility: f32,
+    pub(crate) min_visibility: f32,
 }
 
 impl Default for Style {
@@ -76,7 +76,7 @@ impl Default for Style {
 }
 
 /// The bones of a BlazePose skeleton, as pairs of keypoint indices.
-pub const BLAZEPOSE_BONES: [(usize, usize); 35] = [
+pub(crate) const BLAZEPOSE_BONES: [(usize, usize); 35] = [
     // Face: eyes to ears, mouth.
     (0, 1),
     (1, 2),
@@ -124,7 +124,7 @@ const FIRST_BODY: usize = 11;
 const FARTHEST: f32 = 8.0;
 
 /// Draws the bones and joints of one BlazePose skeleton; keypoints beyond the 33rd are ignored.
-pub fn draw_skeleton(planes: &mut Planes<'_>, keypoints: &[Keypoint], style: &Style) {
+pub(crate) fn draw_skeleton(planes: &mut Planes<'_>, keypoints: &[Keypoint], style: &Style) {
     let width = line_width(planes, style);
     let places: Vec<Option<(f32, f32)>> = keypoints.iter().map(|k| place(planes, k, style)).collect();
     let place = |i: usize| places.get(i).copied().flatten();
@@ -168,7 +168,7 @@ pub fn draw_skeleton(planes: &mut Planes<'_>, keypoints: &[Keypoint], style: &St
 }
 
 /// Draws the outline of a box given as x, y, width and height in fractions of the picture.
-pub fn draw_box(planes: &mut Planes<'_>, rect: [f32; 4], style: &Style) {
+pub(crate) fn draw_box(planes: &mut Planes<'_>, rect: [f32; 4], style: &Style) {
     let corner = |x: f32, y: f32| {
         place(
             planes,
