@@ -56,7 +56,7 @@ impl CaptureClock {
     pub fn capture(&mut self, media_us: i64, arrived_unix_us: i64) -> CaptureTime {
         match self {
             Self::Based { base_unix_us, source } => CaptureTime {
-                unix_us: *base_unix_us + media_us,
+                unix_us: base_unix_us.saturating_add(media_us),
                 source: *source,
                 // A synthetic base is exact by definition: it stands for nothing but itself.
                 uncertainty_ms: if *source == ClockSource::File {
@@ -66,12 +66,12 @@ impl CaptureClock {
                 },
             },
             Self::Arrival { spread_us } => {
-                let delay = arrived_unix_us - media_us;
+                let delay = arrived_unix_us.saturating_sub(media_us);
                 let (least, most) = spread_us.map_or((delay, delay), |(a, b)| (a.min(delay), b.max(delay)));
                 *spread_us = Some((least, most));
-                let uncertainty_ms = u32::try_from((most - least) / 1_000).unwrap_or(u32::MAX);
+                let uncertainty_ms = u32::try_from(most.saturating_sub(least) / 1_000).unwrap_or(u32::MAX);
                 CaptureTime {
-                    unix_us: least + media_us,
+                    unix_us: least.saturating_add(media_us),
                     source: ClockSource::Arrival,
                     uncertainty_ms,
                 }

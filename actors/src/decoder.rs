@@ -90,6 +90,8 @@ struct Open {
     frames: Box<dyn FrameSource>,
     capture: CaptureClock,
     epoch: u32,
+    /// Media time of the session's first frame; capture times and pace count from it.
+    first_media_us: Option<i64>,
     last_media_us: i64,
     started_us: u64,
     claimed_frames: Option<u64>,
@@ -123,6 +125,7 @@ impl Decoder {
                     frames: source.frames,
                     capture,
                     epoch: 1,
+                    first_media_us: None,
                     last_media_us: i64::MIN,
                     started_us: self.parts.clock.monotonic_us(),
                     claimed_frames: source.description.claimed_frames,
@@ -175,6 +178,7 @@ impl Decoder {
             open.capture.reset();
         }
         open.last_media_us = frame.media_us;
+        let since_first_us = frame.media_us.saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
         let index = self.received;
         self.received += 1;
         let mut account = std::mem::take(&mut self.since);
@@ -186,7 +190,7 @@ impl Decoder {
             timebase: frame.timebase,
             media_us: frame.media_us,
             epoch: open.epoch,
-            captured: open.capture.capture(frame.media_us, self.parts.clock.unix_us()),
+            captured: open.capture.capture(since_first_us, self.parts.clock.unix_us()),
             corrupt: frame.corrupt,
             decode_us: frame.decode_us,
             decoded_at_us: self.parts.clock.monotonic_us(),
@@ -197,7 +201,8 @@ impl Decoder {
     fn hand_over_in_time(&mut self, mut frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
         let wait_us = match (self.parts.pace, &self.open) {
             (Pace::Realtime, Some(open)) => {
-                let due = open.started_us.saturating_add_signed(frame.media_us);
+                let since_first_us = frame.media_us.saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
+                let due = open.started_us.saturating_add_signed(since_first_us);
                 due.saturating_sub(self.parts.clock.monotonic_us())
             }
             _ => 0,

@@ -83,7 +83,7 @@ pub struct SourceFrame {
     pub pts: i64,
     /// The unit of `pts`.
     pub timebase: Timebase,
-    /// Time since the source's first frame, in microseconds.
+    /// Media time: `pts` in microseconds of the source's own clock, or its continuation where `pts` is missing.
     pub media_us: i64,
     /// Whether the decoder saw damage.
     pub corrupt: bool,

@@ -214,7 +214,7 @@ pub struct FrameAnalyzed {
     pub pts: i64,
     /// The unit of `pts`.
     pub timebase: Timebase,
-    /// Media time in microseconds.
+    /// Media time: `pts` in microseconds.
     pub media_us: i64,
     /// Displayed size.
     pub size: Size,

@@ -35,7 +35,7 @@ pub struct VideoFrame {
     pub pts: i64,
     /// The unit of `pts`.
     pub timebase: Timebase,
-    /// Media time since the epoch's first frame, in microseconds.
+    /// Media time: `pts` in microseconds of the source's own clock.
     pub media_us: i64,
     /// Which continuous stretch of the media clock this frame belongs to; from 1.
     pub epoch: u32,

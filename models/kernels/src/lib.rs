@@ -3,14 +3,17 @@
 //! One of the two crates with `unsafe` code (vector loads and stores); it knows no tensor, no model and no
 //! video frame. Public functions check the lengths of their slices and are safe.
 
+mod add;
 mod bias;
 mod depthwise;
 mod im2col;
 mod resize;
+pub mod sample;
 mod simd;
 #[cfg(test)]
 mod testing;
 
+pub use add::{add, add_with};
 pub use bias::{add_bias, add_bias_with};
 pub use depthwise::{DepthwiseShape, depthwise, depthwise_with};
 pub use im2col::{PatchShape, im2col};

@@ -1,0 +1,46 @@
+# The one door: every target sets up what it needs first and says what it does.
+#   make demo    render the test dancer, analyse it, draw the skeletons
+#   make test    all tests          make lint    rustfmt and clippy
+#   make bench   measurements       make setup   packages and weights only
+
+# The demonstration's clip: ten seconds, 1080p60.
+FRAMES ?= 600
+OUT    ?= out
+KINORA := target/release/kinora
+
+.PHONY: all setup packages build weights demo test lint bench golden clean
+
+all: build
+
+setup: packages build weights
+
+packages:
+	@tools/setup.sh
+
+# Optimised in tests too: networks without optimisation are a hundred times slower, and one build serves all.
+build: packages
+	cargo build --release --locked
+
+weights: build
+	@tools/weights.sh $(KINORA)
+
+demo: setup
+	@tools/demo.sh $(KINORA) $(OUT) $(FRAMES)
+
+test: setup
+	cargo test --release --locked --workspace
+
+lint: packages
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+bench: setup
+	cargo bench --locked --workspace
+
+# Golden numbers of the tests, from TensorFlow Lite and MediaPipe in a scratch environment; rarely needed.
+golden: setup
+	@tools/golden/make.sh $(KINORA)
+
+clean:
+	cargo clean
+	rm -rf $(OUT) .cache

@@ -1,0 +1,142 @@
+//! The source port on `kinora-media`: files, network streams and devices through FFmpeg.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinora_actors::domain::{Size, SourceDescription, Timebase};
+use kinora_actors::ports::{
+    CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame, SourceItem,
+};
+use kinora_media::{Address, DecodeOptions, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError, OpenOptions, VideoInfo};
+
+use super::picture::MediaPicture;
+
+/// Step of a frame without a time stamp whose stream tells no rate: 40 ms, 25 frames a second.
+const DEFAULT_STEP_US: i64 = 40_000;
+
+/// Opens an address with FFmpeg.
+pub(crate) struct MediaSource {
+    /// What to open.
+    pub(crate) address: Address,
+    /// Decoding threads; `None`: FFmpeg's choice.
+    pub(crate) threads: Option<usize>,
+    /// Limit of opening.
+    pub(crate) open_timeout: Duration,
+    /// Limit of waiting for data.
+    pub(crate) read_timeout: Duration,
+}
+
+impl SourceFactory for MediaSource {
+    fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        let open = OpenOptions {
+            cancel: kinora_media::CancelToken::from(cancel.flag()),
+            open_timeout: self.open_timeout,
+            read_timeout: self.read_timeout,
+            audio: false,
+        };
+        let live = self.address.is_live();
+        let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live) };
+        let reader = FrameReader::open(&self.address, &open, &decode).map_err(source_error)?;
+        let info = reader.input().video();
+        let description = describe(&self.address, info, live);
+        let created_unix_us = info.creation_time_us;
+        let step_us = description.frame_rate.map_or(DEFAULT_STEP_US, |(num, den)| {
+            1_000_000 * i64::from(den) / i64::from(num.max(1))
+        });
+        let frames = Box::new(MediaFrames { reader, last_media_us: None, step_us });
+        Ok(OpenSource { description, created_unix_us, frames })
+    }
+}
+
+fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescription {
+    let pixels = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (width, height) = match info.rotation {
+        90 | 270 => (info.height, info.width),
+        _ => (info.width, info.height),
+    };
+    SourceDescription {
+        address: address.to_string(),
+        codec: info.codec.clone(),
+        size: Size { width: pixels(width), height: pixels(height) }.into(),
+        frame_rate: info.frame_rate,
+        live,
+        claimed_frames: info.frames,
+    }
+}
+
+struct MediaFrames {
+    reader: FrameReader,
+    last_media_us: Option<i64>,
+    step_us: i64,
+}
+
+impl MediaFrames {
+    fn frame(&mut self, frame: Frame, meta: FrameMeta) -> SourceFrame {
+        let (num, den) = frame.time_base();
+        let timebase = Timebase { num, den: den.max(1) };
+        let media_us = frame.pts().map_or_else(
+            || self.last_media_us.map_or(0, |last| last + self.step_us),
+            |pts| ticks_to_us(pts, timebase),
+        );
+        self.last_media_us = Some(media_us);
+        SourceFrame {
+            pts: frame.pts().unwrap_or_else(|| us_to_ticks(media_us, timebase)),
+            timebase,
+            media_us,
+            corrupt: meta.corrupt,
+            decode_us: meta.decode_us,
+            picture: Arc::new(MediaPicture(frame)),
+        }
+    }
+}
+
+impl FrameSource for MediaFrames {
+    fn next(&mut self) -> SourceItem {
+        match self.reader.next_item() {
+            Item::Frame(frame, meta) => SourceItem::Frame(self.frame(frame, meta)),
+            Item::Lost(lost) => SourceItem::Lost(lost.count),
+            Item::End { error } => SourceItem::End(error.map(source_error)),
+        }
+    }
+}
+
+fn ticks_to_us(ticks: i64, Timebase { num, den }: Timebase) -> i64 {
+    let us = i128::from(ticks) * 1_000_000 * i128::from(num) / i128::from(den);
+    i64::try_from(us).unwrap_or(if us < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn us_to_ticks(us: i64, Timebase { num, den }: Timebase) -> i64 {
+    let ticks = i128::from(us) * i128::from(den) / (1_000_000 * i128::from(num.max(1)));
+    i64::try_from(ticks).unwrap_or(i64::MAX)
+}
+
+fn source_error(error: MediaError) -> SourceError {
+    let kind = match error.kind() {
+        ErrorKind::Unauthorized | ErrorKind::Forbidden => SourceErrorKind::Unauthorized,
+        ErrorKind::Cancelled => SourceErrorKind::Cancelled,
+        ErrorKind::Corrupt | ErrorKind::Truncated => SourceErrorKind::Damaged,
+        ErrorKind::IsDirectory
+        | ErrorKind::Empty
+        | ErrorKind::NotMedia
+        | ErrorKind::NoVideo
+        | ErrorKind::UnsupportedCodec
+        | ErrorKind::UnknownScheme
+        | ErrorKind::BadAddress => SourceErrorKind::Unsupported,
+        _ => SourceErrorKind::Unavailable,
+    };
+    SourceError { kind, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_become_microseconds_without_drift_or_overflow() {
+        let mpegts = Timebase { num: 1, den: 90_000 };
+        assert_eq!(ticks_to_us(8_124_960, mpegts), 90_277_333);
+        assert_eq!(ticks_to_us(i64::MAX, Timebase { num: 1, den: 1 }), i64::MAX);
+        assert_eq!(ticks_to_us(-90_000, mpegts), -1_000_000);
+        assert_eq!(us_to_ticks(ticks_to_us(90_000 * 7, mpegts), mpegts), 630_000);
+    }
+}

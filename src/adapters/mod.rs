@@ -1,0 +1,22 @@
+//! One adapter for each port of `kinora-actors`: where the leaves of the workspace meet.
+//!
+//! An adapter converts types and nothing else; rules live on one side or the other.
+
+mod clock;
+mod dancer_source;
+mod event_file;
+mod marks;
+mod media_source;
+mod picture;
+mod pose_model;
+mod sampler;
+mod tracker;
+
+pub(crate) use clock::SystemClock;
+pub(crate) use dancer_source::DancerSource;
+pub(crate) use event_file::EventFile;
+pub(crate) use marks::StripReader;
+pub(crate) use media_source::MediaSource;
+pub(crate) use pose_model::CandlePoseModel;
+pub(crate) use sampler::KernelSampler;
+pub(crate) use tracker::BlazePoseTracker;

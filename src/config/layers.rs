@@ -1,0 +1,161 @@
+//! Reads the layers over each other and gathers every error on the way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::ConfigErrors;
+use super::keys::{self, KEYS};
+use super::value::Value;
+
+/// The environments that exist (requirement E1).
+const ENVIRONMENTS: [&str; 3] = ["local", "staging", "production"];
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "config.toml";
+
+/// Where configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// The file named on the command line; it must exist.
+    pub(crate) file: Option<PathBuf>,
+    /// The process's environment, or a test's.
+    pub(crate) environment: Vec<(String, String)>,
+    /// `section.key=value` from the command line.
+    pub(crate) overrides: Vec<String>,
+}
+
+/// The checked value of every key.
+pub(crate) struct Values(BTreeMap<&'static str, Value>);
+
+impl Values {
+    /// The text of `name`.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        match &self.0[name] {
+            Value::Text(text) => text,
+            other => unreachable!("{name} should be text in the table of keys, and is {other:?}"),
+        }
+    }
+
+    /// The number of `name`, which the table bounds to 32 bits without a sign.
+    pub(crate) fn count(&self, name: &str) -> u32 {
+        match &self.0[name] {
+            Value::Integer(number) => u32::try_from(*number).expect("the table of keys should bound counts"),
+            other => unreachable!("{name} should be a number in the table of keys, and is {other:?}"),
+        }
+    }
+
+    /// The duration of `name`.
+    pub(crate) fn duration(&self, name: &str) -> Duration {
+        match &self.0[name] {
+            Value::Duration(duration) => *duration,
+            other => unreachable!("{name} should be a duration in the table of keys, and is {other:?}"),
+        }
+    }
+
+    /// All keys with their values, a line each, in the order of names.
+    pub(crate) fn canonical(&self) -> String {
+        self.0.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
+    }
+}
+
+/// Reads all layers.
+pub(crate) fn read(sources: &Sources) -> Result<Values, ConfigErrors> {
+    let mut reader = Reader { values: defaults(), errors: Vec::new() };
+    let environment = reader.environment_name(sources);
+    match &sources.file {
+        Some(file) => reader.file(file, true),
+        None => reader.file(Path::new(DEFAULT_FILE), false),
+    }
+    let base = sources.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    reader.file(&base.with_file_name(format!("config.{environment}.toml")), false);
+    reader.environment(sources);
+    reader.overrides(sources);
+    if reader.errors.is_empty() { Ok(Values(reader.values)) } else { Err(ConfigErrors(reader.errors)) }
+}
+
+/// The value of every key when nobody says anything.
+pub(crate) fn defaults() -> BTreeMap<&'static str, Value> {
+    KEYS.iter()
+        .map(|key| (key.name, key.kind.parse(key.default).expect("the default of a key should be allowed")))
+        .collect()
+}
+
+struct Reader {
+    values: BTreeMap<&'static str, Value>,
+    errors: Vec<String>,
+}
+
+impl Reader {
+    fn environment_name(&mut self, sources: &Sources) -> String {
+        let named = sources.environment.iter().find(|(name, _)| name == "KINORA_ENVIRONMENT");
+        let name = named.map_or(ENVIRONMENTS[0], |(_, value)| value.as_str());
+        if !ENVIRONMENTS.contains(&name) {
+            self.errors.push(format!(
+                "KINORA_ENVIRONMENT: {name:?} is not allowed; it must be one of {}",
+                ENVIRONMENTS.join(", ")
+            ));
+        }
+        name.into()
+    }
+
+    fn file(&mut self, path: &Path, required: bool) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return,
+            Err(error) => return self.errors.push(format!("{}: cannot be read: {error}", path.display())),
+        };
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.table("", &table, &path.display().to_string()),
+            Err(error) => self.errors.push(format!("{}: {}", path.display(), error.to_string().trim_end())),
+        }
+    }
+
+    fn table(&mut self, prefix: &str, table: &toml::Table, origin: &str) {
+        for (name, value) in table {
+            let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+            match (keys::find(&name), value) {
+                (Some(key), value) => self.set(&name, key.kind.take(value), origin),
+                (None, toml::Value::Table(inner)) if prefix.is_empty() => self.table(&name, inner, origin),
+                (None, _) => self.unknown(&name, origin),
+            }
+        }
+    }
+
+    fn environment(&mut self, sources: &Sources) {
+        for (variable, text) in &sources.environment {
+            let Some(path) = variable.strip_prefix("KINORA__") else { continue };
+            let name = path.replace("__", ".").to_ascii_lowercase();
+            self.text(&name, text, &format!("environment ({variable})"));
+        }
+    }
+
+    fn overrides(&mut self, sources: &Sources) {
+        for assignment in &sources.overrides {
+            match assignment.split_once('=') {
+                Some((name, text)) => self.text(name.trim(), text.trim(), "command line"),
+                None => self.errors.push(format!("--set {assignment}: it must be section.key=value")),
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str, text: &str, origin: &str) {
+        match keys::find(name) {
+            Some(key) => self.set(name, key.kind.parse(text), origin),
+            None => self.unknown(name, origin),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: Result<Value, String>, origin: &str) {
+        let key = keys::find(name).expect("only known keys should be set");
+        match value {
+            Ok(value) => {
+                self.values.insert(key.name, value);
+            }
+            Err(refusal) => self.errors.push(format!("{name} ({origin}): {refusal}")),
+        }
+    }
+
+    fn unknown(&mut self, name: &str, origin: &str) {
+        self.errors.push(format!("{name} ({origin}): there is no such key; {}", keys::hint(name)));
+    }
+}

@@ -1,0 +1,14 @@
+//! Black-box tests: the `kinora` binary as its users run it, with real files, real senders and real weights.
+//!
+//! One binary, so that it is linked once. Needs `ffmpeg` and the weights, which `make setup` brings; a test that
+//! misses one of them fails and says so.
+
+mod accuracy;
+mod analyze;
+mod bad_input;
+mod clips;
+mod config;
+mod dancer;
+mod invariants;
+mod support;
+mod transport;
