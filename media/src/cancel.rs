@@ -29,6 +29,13 @@ impl CancelToken {
     }
 }
 
+impl From<Arc<AtomicBool>> for CancelToken {
+    /// Shares a switch that others throw: `true` is cancelled.
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 /// What FFmpeg's interrupt callback reads. Boxed by its owner: FFmpeg keeps its address.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
@@ -71,18 +78,15 @@ impl Interrupt {
         }
     }
 
-    /// The error for a call that was to `what`, when it was interrupted.
+    /// The error for a call that was to `what` within `allowed`, if it should end now.
     pub(crate) fn error(&self, what: &str, allowed: Duration) -> Option<MediaError> {
-        self.fired().map(|kind| match kind {
-            ErrorKind::Cancelled => MediaError::new(kind, format!("cannot {what}: it was cancelled")),
-            _ => MediaError::new(
-                kind,
-                format!(
-                    "cannot {what}: nothing came within {:.1} s",
-                    allowed.as_secs_f64()
-                ),
-            ),
-        })
+        self.fired().map(|kind| describe(kind, what, allowed))
+    }
+
+    /// The error for a call that FFmpeg ended because of this interrupt. Some calls tell of it only when they are called
+    /// again, with a new deadline; then it was the deadline, unless it was cancelled.
+    pub(crate) fn error_after(&self, what: &str, allowed: Duration) -> MediaError {
+        describe(self.fired().unwrap_or(ErrorKind::Timeout), what, allowed)
     }
 
     /// For FFmpeg. The box must outlive every context that got it.
@@ -91,6 +95,19 @@ impl Interrupt {
             callback: Some(poll),
             opaque: std::ptr::from_ref(self).cast_mut().cast::<c_void>(),
         }
+    }
+}
+
+fn describe(kind: ErrorKind, what: &str, allowed: Duration) -> MediaError {
+    match kind {
+        ErrorKind::Cancelled => MediaError::new(kind, format!("cannot {what}: it was cancelled")),
+        _ => MediaError::new(
+            kind,
+            format!(
+                "cannot {what}: nothing came within {:.1} s",
+                allowed.as_secs_f64()
+            ),
+        ),
     }
 }
 

@@ -119,7 +119,7 @@ fn kind_of(code: c_int, invalid: ErrorKind) -> ErrorKind {
 
 /// POSIX errors arrive negated; the standard library knows what they mean.
 fn kind_of_errno(code: c_int) -> ErrorKind {
-    if code >= 0 || code < -4096 {
+    if !(-4096..0).contains(&code) {
         return ErrorKind::Other(code);
     }
     match io::Error::from_raw_os_error(-code).kind() {

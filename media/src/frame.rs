@@ -34,14 +34,99 @@ impl RawFrame {
             ((*raw).format, (*raw).width, (*raw).height) = (format, size(width), size(height));
             sys::av_frame_get_buffer(raw, 0)
         };
-        match code {
-            0 => Ok(frame),
-            code => Err(MediaError::from_code(
+        if code < 0 {
+            return Err(MediaError::from_code(
                 code,
                 "allocate a picture",
                 ErrorKind::InvalidSettings,
-            )),
+            ));
         }
+        frame.clear();
+        Ok(frame)
+    }
+
+    /// Zeroes fresh buffers: the bytes between a row's end and its stride are in our slices, and nobody else sets them.
+    fn clear(&self) {
+        // SAFETY: the buffers are fresh and only this frame refers to them; each has `size` bytes at `data`.
+        unsafe {
+            let buffers = (*self.0.as_ptr()).buf;
+            for buffer in buffers.into_iter().filter(|buffer| !buffer.is_null()) {
+                std::ptr::write_bytes((*buffer).data, 0, (*buffer).size);
+            }
+        }
+    }
+
+    /// A frame of sound, planar, from interleaved samples.
+    pub(crate) fn with_samples(samples: &[f32], channels: u32, rate: u32) -> Result<Self, MediaError> {
+        let frame = Self::new()?;
+        let each = samples.len() / channels.max(1) as usize;
+        // SAFETY: the frame is blank and owned here; a number that is out of range makes `av_frame_get_buffer` fail.
+        let code = unsafe {
+            let raw = frame.0.as_ptr();
+            (*raw).format = sys::AVSampleFormat::AV_SAMPLE_FMT_FLTP as c_int;
+            ((*raw).nb_samples, (*raw).sample_rate) = (each as c_int, rate as c_int);
+            sys::av_channel_layout_default(&raw mut (*raw).ch_layout, channels as c_int);
+            sys::av_frame_get_buffer(raw, 0)
+        };
+        if code < 0 {
+            return Err(MediaError::from_code(
+                code,
+                "allocate sound",
+                ErrorKind::InvalidSettings,
+            ));
+        }
+        for channel in 0..channels as usize {
+            // SAFETY: planar sound has a plane of `nb_samples` floats, aligned for SIMD, for each channel; nobody else
+            // has seen the frame yet.
+            let plane = unsafe {
+                let start = *(*frame.0.as_ptr()).extended_data.add(channel);
+                std::slice::from_raw_parts_mut(start.cast::<f32>(), each)
+            };
+            let own = samples.iter().skip(channel).step_by(channels as usize);
+            plane.iter_mut().zip(own).for_each(|(to, from)| *to = *from);
+        }
+        Ok(frame)
+    }
+
+    /// Gives the frame buffers of its own, if somebody else holds a reference to them.
+    pub(crate) fn make_writable(&mut self) -> Result<(), MediaError> {
+        // SAFETY: the frame has buffers and is exclusively borrowed.
+        match unsafe { sys::av_frame_make_writable(self.0.as_ptr()) } {
+            code if code < 0 => Err(MediaError::no_memory("copy a picture")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies `rows` rows of `row_bytes` into plane `index` of a writable picture; `false`, and nothing is done, if
+    /// either side has not that much room.
+    pub(crate) fn fill_plane(
+        &mut self,
+        index: usize,
+        (row_bytes, rows): (usize, usize),
+        source: &[u8],
+        stride: usize,
+    ) -> bool {
+        let needed = rows
+            .checked_sub(1)
+            .and_then(|n| n.checked_mul(stride))
+            .and_then(|n| n.checked_add(row_bytes));
+        let enough = stride >= row_bytes && needed.is_some_and(|needed| source.len() >= needed);
+        let Some(at) = plane_in_buffer(self, index, row_bytes, rows).filter(|_| enough) else {
+            return false;
+        };
+        // SAFETY: `plane_in_buffer` has checked that these bytes lie in one buffer of the frame, which is writable and
+        // exclusively borrowed.
+        let plane = unsafe { std::slice::from_raw_parts_mut(at.start.cast_mut(), at.len) };
+        for (to, from) in plane.chunks_mut(at.stride).zip(source.chunks(stride)) {
+            to[..row_bytes].copy_from_slice(&from[..row_bytes]);
+        }
+        true
+    }
+
+    /// Sets the presentation time.
+    pub(crate) fn set_pts(&mut self, pts: i64) {
+        // SAFETY: a plain field of an allocated frame that only its owner touches.
+        unsafe { (*self.0.as_ptr()).pts = pts };
     }
 
     pub(crate) fn as_ptr(&self) -> *mut sys::AVFrame {
@@ -107,6 +192,7 @@ struct Shared {
     layout: PixelLayout,
     colors: (ColorRange, ColorMatrix),
     pts: Option<i64>,
+    packet_pts: Option<i64>,
     duration: i64,
     time_base: (i32, i32),
     rotation: u16,
@@ -143,34 +229,38 @@ impl Frame {
         let planes = planes(&frame, layout)?;
         let raw = frame.as_ptr();
         // SAFETY: plain fields of an allocated frame are read.
-        let (flags, pts, duration, tag) = unsafe {
+        let (damaged, key, interlaced) = unsafe {
             let damaged = (*raw).flags & sys::AV_FRAME_FLAG_CORRUPT != 0 || (*raw).decode_error_flags != 0;
-            let (key, interlaced) = ((*raw).key_frame != 0, (*raw).interlaced_frame != 0);
+            (damaged, (*raw).key_frame != 0, (*raw).interlaced_frame != 0)
+        };
+        // SAFETY: as above.
+        let (pts, packet_pts, duration, tag) = unsafe {
             (
-                (key, damaged, interlaced),
                 (*raw).best_effort_timestamp,
+                (*raw).pts,
                 (*raw).pkt_duration,
                 (*raw).reordered_opaque,
             )
         };
-        let (key, corrupt, interlaced) = flags;
-        let pts = raw::timestamp(pts);
         let rotation = own_rotation(&frame).unwrap_or(rotation);
         let colors = frame.colors();
-        Ok(Self(Arc::new(Shared {
+        let (pts, packet_pts) = (raw::timestamp(pts), raw::timestamp(packet_pts));
+        let shared = Shared {
             frame,
             planes,
             layout,
             colors,
             pts,
+            packet_pts,
             duration,
             time_base,
             rotation,
             tag,
             key,
-            corrupt,
+            corrupt: damaged,
             interlaced,
-        })))
+        };
+        Ok(Self(Arc::new(shared)))
     }
 
     /// Pixels in a row, as decoded (before any rotation).
@@ -244,6 +334,11 @@ impl Frame {
     /// Whether it consists of two fields of different times.
     pub fn is_interlaced(&self) -> bool {
         self.0.interlaced
+    }
+
+    /// The timestamp of the packet that it was made of, without any guess.
+    pub(crate) fn packet_pts(&self) -> Option<i64> {
+        self.0.packet_pts
     }
 
     /// What the decoder was given with the packet of this frame.

@@ -27,6 +27,9 @@ const PLAYLISTS: [&str; 8] = [
     "libgme",
 ];
 
+/// What FFmpeg logs when a body without a length ends: the length it takes it to have is 2^64 - 1.
+const UNKNOWN_LENGTH: &str = "should be 18446744073709551615";
+
 /// How to open a source.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
@@ -171,8 +174,16 @@ impl Input {
         if code == sys::AVERROR_EOF {
             return self.check_complete();
         }
-        let interrupted = self.format.interrupt().error(&what, self.read_timeout);
-        let error = interrupted.unwrap_or_else(|| MediaError::from_code(code, &what, ErrorKind::Corrupt));
+        let interrupt = self.format.interrupt();
+        let error = match interrupt.error(&what, self.read_timeout) {
+            Some(error) => error,
+            None if code == sys::AVERROR_EXIT => interrupt.error_after(&what, self.read_timeout),
+            None => MediaError::from_code(code, &what, ErrorKind::Corrupt),
+        };
+        // FFmpeg 5.1 takes the end of an HTTP body of unknown length for an error.
+        if error.to_string().contains(UNKNOWN_LENGTH) {
+            return Ok(());
+        }
         Err(error.map_text(|text| self.address.clean(text)))
     }
 
@@ -203,9 +214,16 @@ fn open_format(
 ) -> Result<InputFormat, MediaError> {
     // What an earlier call left in the log is not ours.
     crate::log::take();
-    let fail = |code, interrupt: &Interrupt| {
-        let interrupted = interrupt.error(what, options.open_timeout);
-        interrupted.unwrap_or_else(|| MediaError::from_code(code, what, ErrorKind::NotMedia))
+    // A server that hangs up leaves nothing to recognise; that may be better at the next try.
+    let invalid = if address.scheme() == Scheme::Tcp {
+        ErrorKind::Disconnected
+    } else {
+        ErrorKind::NotMedia
+    };
+    let fail = |code, interrupt: &Interrupt| match interrupt.error(what, options.open_timeout) {
+        Some(error) => error,
+        None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
+        None => MediaError::from_code(code, what, invalid),
     };
     let (demuxer, dict) = options::of(address, options.audio);
     let mut format = InputFormat::open(address.target(), demuxer, dict, interrupt)

@@ -37,17 +37,22 @@ mod codec;
 mod convert;
 mod decoder;
 mod dict;
+mod encoder;
 mod error;
 mod format;
 mod frame;
+mod image;
 mod info;
 mod input;
 mod layout;
 mod log;
+mod mp4;
+mod muxer;
 mod packet;
 mod raw;
 mod reader;
 mod resolve;
+mod settings;
 
 pub use account::{Account, LossReason, Lost};
 pub use address::{Address, Scheme};
@@ -55,11 +60,14 @@ pub use cancel::CancelToken;
 pub use decoder::{DecodeOptions, VideoDecoder};
 pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};
+pub use image::YuvImage;
 pub use info::{AudioInfo, VideoInfo};
 pub use input::{Input, OpenOptions};
 pub use layout::{Chroma, ColorMatrix, ColorRange, PixelLayout};
+pub use mp4::Mp4Writer;
 pub use packet::{Packet, PacketKind};
 pub use reader::{FrameMeta, FrameReader, Item};
+pub use settings::{AudioSettings, AudioTrack, Preset, VideoSettings};
 
 /// Prepares FFmpeg: registers devices and takes its log away from standard error. Called by all that open something;
 /// calling it again costs nothing.

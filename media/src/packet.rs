@@ -43,15 +43,25 @@ impl Packet {
 
     /// Another reference to the same bytes.
     pub(crate) fn share(&self) -> Result<Self, MediaError> {
-        let copy = Self {
-            kind: self.kind,
-            time_base: self.time_base,
-            ..Self::new()?
-        };
+        let mut copy = Self::new()?;
+        copy.tag(self.kind, self.time_base);
         // SAFETY: both are allocated packets, the destination is blank.
         match unsafe { sys::av_packet_ref(copy.raw.as_ptr(), self.raw.as_ptr()) } {
             0 => Ok(copy),
             _ => Err(MediaError::no_memory("share a packet")),
+        }
+    }
+
+    /// Moves both timestamps by `ticks`.
+    pub(crate) fn shift(&mut self, ticks: i64) {
+        let raw = self.raw.as_ptr();
+        // SAFETY: plain fields of an owned packet.
+        unsafe {
+            for time in [&raw mut (*raw).pts, &raw mut (*raw).dts] {
+                if *time != raw::NO_PTS {
+                    *time = (*time).saturating_add(ticks);
+                }
+            }
         }
     }
 

@@ -138,7 +138,7 @@ impl FrameReader {
         // A frame whose unit is accounted for already is passed over: the account counts each unit once.
         let Ok((lost, index)) = self
             .ledger
-            .deliver(frame.tag(), frame.pts(), frame.is_interlaced())
+            .deliver(frame.tag(), frame.packet_pts(), frame.is_interlaced())
         else {
             return;
         };
@@ -166,7 +166,7 @@ impl FrameReader {
         let counted = !packet.is_discard() && !is_hidden(packet, &self.input.video().codec);
         // A packet that is not counted gets no number; a frame of it would be refused by the ledger.
         let tag = if counted {
-            self.ledger.offer(packet.pts().or(packet.dts()), packet.is_key())
+            self.ledger.offer(packet.pts(), packet.is_key())
         } else {
             0
         };

@@ -162,7 +162,7 @@ fn an_unreadable_file_is_refused_for_that_reason() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     let path = folder.write("closed.mp4", b"x");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same, and then it is no media.
     let expected = if std::fs::File::open(&path).is_ok() {
         ErrorKind::NotMedia

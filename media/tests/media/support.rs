@@ -11,10 +11,10 @@ use kinora_media::{
 };
 
 /// A folder of one test, removed with it.
-pub struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "kinora-media-{}-{}",
@@ -26,24 +26,24 @@ impl Folder {
         Self(path)
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// A file with these bytes.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         std::fs::write(self.file(name), bytes).unwrap();
         self.file(name)
     }
 
     /// Runs `ffmpeg ARGUMENTS name`; the arguments are separated by spaces.
-    pub fn make(&self, name: &str, arguments: &str) -> PathBuf {
+    pub(super) fn make(&self, name: &str, arguments: &str) -> PathBuf {
         ffmpeg(arguments, self.file(name).to_str().unwrap());
         self.file(name)
     }
 
     /// `frames` frames of H.264 with B frames, 30 a second.
-    pub fn clip(&self, name: &str, frames: u32) -> PathBuf {
+    pub(super) fn clip(&self, name: &str, frames: u32) -> PathBuf {
         self.make(name, &format!("{} {X264}", source(frames)))
     }
 }
@@ -54,13 +54,13 @@ impl Drop for Folder {
     }
 }
 
-pub const X264: &str = "-c:v libx264 -preset veryfast -bf 2 -g 15 -pix_fmt yuv420p -threads 2";
+pub(super) const X264: &str = "-c:v libx264 -preset veryfast -bf 2 -g 15 -pix_fmt yuv420p -threads 2";
 
-pub fn source(frames: u32) -> String {
+pub(super) fn source(frames: u32) -> String {
     format!("-f lavfi -i testsrc2=size=320x240:rate=30 -frames:v {frames}")
 }
 
-pub fn ffmpeg(arguments: &str, output: &str) {
+pub(super) fn ffmpeg(arguments: &str, output: &str) {
     let mut command = Command::new("ffmpeg");
     command
         .args(["-nostdin", "-v", "error", "-y"])
@@ -75,7 +75,7 @@ pub fn ffmpeg(arguments: &str, output: &str) {
 }
 
 /// Number of frames by ffprobe's count.
-pub fn probe_frames(path: &Path) -> u64 {
+pub(super) fn probe_frames(path: &Path) -> u64 {
     let options =
         "-v error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0";
     let out = Command::new("ffprobe")
@@ -93,7 +93,7 @@ pub fn probe_frames(path: &Path) -> u64 {
         .unwrap()
 }
 
-pub fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     let (open_timeout, read_timeout) = (Duration::from_secs(20), Duration::from_secs(20));
     OpenOptions {
         cancel: CancelToken::new(),
@@ -103,15 +103,15 @@ pub fn options() -> OpenOptions {
     }
 }
 
-pub fn address(path: &Path) -> Address {
+pub(super) fn address(path: &Path) -> Address {
     Address::file(path.to_str().unwrap())
 }
 
-pub fn open(path: &Path) -> FrameReader {
+pub(super) fn open(path: &Path) -> FrameReader {
     FrameReader::open(&address(path), &options(), &DecodeOptions::default()).unwrap()
 }
 
-pub fn open_error(path: &Path) -> MediaError {
+pub(super) fn open_error(path: &Path) -> MediaError {
     match FrameReader::open(&address(path), &options(), &DecodeOptions::default()) {
         Err(error) => error,
         Ok(_) => panic!("{} was opened", path.display()),
@@ -120,16 +120,16 @@ pub fn open_error(path: &Path) -> MediaError {
 
 /// All that a reader gave.
 #[derive(Default)]
-pub struct Everything {
-    pub frames: Vec<(Frame, FrameMeta)>,
-    pub lost: Vec<Lost>,
-    pub error: Option<ErrorKind>,
-    pub message: String,
-    pub account: Account,
+pub(super) struct Everything {
+    pub(super) frames: Vec<(Frame, FrameMeta)>,
+    pub(super) lost: Vec<Lost>,
+    pub(super) error: Option<ErrorKind>,
+    pub(super) message: String,
+    pub(super) account: Account,
 }
 
 /// Reads to the end, and holds the account to its promise at each step.
-pub fn read_all(reader: &mut FrameReader) -> Everything {
+pub(super) fn read_all(reader: &mut FrameReader) -> Everything {
     let mut all = Everything::default();
     loop {
         let before = (all.frames.len() as u64, lost(&all));
@@ -161,12 +161,12 @@ pub fn read_all(reader: &mut FrameReader) -> Everything {
     all
 }
 
-pub fn lost(all: &Everything) -> u64 {
+pub(super) fn lost(all: &Everything) -> u64 {
     all.lost.iter().map(|lost| lost.count).sum()
 }
 
 /// A number that differs between pictures that differ: FNV-1a over the visible bytes of all planes.
-pub fn fingerprint(frame: &Frame) -> u64 {
+pub(super) fn fingerprint(frame: &Frame) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for index in 0..frame.layout().planes() {
         let plane = frame.plane(index).unwrap();
@@ -182,6 +182,6 @@ pub fn fingerprint(frame: &Frame) -> u64 {
     hash
 }
 
-pub fn fingerprints(all: &Everything) -> Vec<u64> {
+pub(super) fn fingerprints(all: &Everything) -> Vec<u64> {
     all.frames.iter().map(|(frame, _)| fingerprint(frame)).collect()
 }

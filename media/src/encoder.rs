@@ -1,0 +1,154 @@
+//! The encoders: H.264 by x264, AAC by FFmpeg's own. Both give the same bytes for the same input.
+
+use std::ffi::{CStr, c_int};
+use std::ptr;
+
+use crate::codec::CodecContext;
+use crate::dict::Dict;
+use crate::error::{ErrorKind, MediaError};
+use crate::frame::RawFrame;
+use crate::muxer::Muxer;
+use crate::packet::Packet;
+use crate::raw::{self, sys};
+use crate::settings::{AudioSettings, VideoSettings};
+
+/// An open encoder.
+pub(crate) struct Encoder {
+    context: CodecContext,
+    what: &'static str,
+}
+
+impl Encoder {
+    /// An H.264 encoder whose clock ticks once a frame.
+    pub(crate) fn video(settings: &VideoSettings) -> Result<Self, MediaError> {
+        settings.check()?;
+        let encoder = Self {
+            context: find(c"libx264")?,
+            what: "encode H.264",
+        };
+        let raw = encoder.context.as_ptr();
+        let rate = raw::rational(settings.frame_rate);
+        // SAFETY: the context is fresh, not open yet, and owned here.
+        unsafe {
+            // `check` holds both far below the bounds of an `int`.
+            ((*raw).width, (*raw).height) = (settings.width as c_int, settings.height as c_int);
+            (*raw).pix_fmt = sys::AVPixelFormat::AV_PIX_FMT_YUV420P;
+            ((*raw).time_base, (*raw).framerate) = (
+                sys::AVRational {
+                    num: rate.den,
+                    den: rate.num,
+                },
+                rate,
+            );
+            (*raw).sample_aspect_ratio = sys::AVRational { num: 1, den: 1 };
+            (*raw).gop_size = c_int::try_from(settings.gop).unwrap_or(c_int::MAX);
+            (*raw).thread_count = c_int::try_from(settings.threads).unwrap_or(0);
+            (*raw).color_range = sys::AVColorRange::AVCOL_RANGE_MPEG;
+            (*raw).colorspace = sys::AVColorSpace::AVCOL_SPC_BT709;
+            (*raw).color_primaries = sys::AVColorPrimaries::AVCOL_PRI_BT709;
+            (*raw).color_trc = sys::AVColorTransferCharacteristic::AVCOL_TRC_BT709;
+        }
+        let mut options = Dict::new();
+        options.set("preset", settings.preset.name());
+        options.set("crf", &settings.crf.to_string());
+        encoder.open(options)
+    }
+
+    /// An AAC encoder whose clock ticks once a sample.
+    pub(crate) fn audio(settings: &AudioSettings) -> Result<Self, MediaError> {
+        settings.check()?;
+        let encoder = Self {
+            context: find(c"aac")?,
+            what: "encode AAC",
+        };
+        let raw = encoder.context.as_ptr();
+        // SAFETY: the context is fresh, not open yet, and owned here; its channel layout is blank.
+        unsafe {
+            (*raw).sample_fmt = sys::AVSampleFormat::AV_SAMPLE_FMT_FLTP;
+            (*raw).sample_rate = settings.sample_rate as c_int;
+            (*raw).bit_rate = i64::from(settings.bit_rate);
+            (*raw).time_base = sys::AVRational {
+                num: 1,
+                den: settings.sample_rate as c_int,
+            };
+            sys::av_channel_layout_default(&raw mut (*raw).ch_layout, settings.channels as c_int);
+        }
+        encoder.open(Dict::new())
+    }
+
+    fn open(self, mut options: Dict) -> Result<Self, MediaError> {
+        let raw = self.context.as_ptr();
+        // SAFETY: the context is configured and owned; its codec is the one it was allocated for.
+        let code = unsafe {
+            // MP4 keeps the parameter sets in its index; nothing in the stream may depend on the day or the machine.
+            (*raw).flags |= (sys::AV_CODEC_FLAG_GLOBAL_HEADER | sys::AV_CODEC_FLAG_BITEXACT) as c_int;
+            sys::avcodec_open2(raw, ptr::null(), options.as_mut_ptr())
+        };
+        self.checked(code).map(|()| self)
+    }
+
+    pub(crate) fn context(&self) -> &CodecContext {
+        &self.context
+    }
+
+    /// Samples a frame of audio must have; the last may be shorter.
+    pub(crate) fn samples_a_frame(&self) -> usize {
+        // SAFETY: an integer of the open context is read.
+        unsafe { (*self.context.as_ptr()).frame_size }.max(1) as usize
+    }
+
+    /// Encodes a frame (`None`: there are no more) and writes what comes out to stream `index`.
+    pub(crate) fn encode(
+        &mut self,
+        frame: Option<&RawFrame>,
+        muxer: &mut Muxer,
+        index: usize,
+    ) -> Result<(), MediaError> {
+        let raw = self.context.as_ptr();
+        // SAFETY: the context is open and exclusively borrowed; the frame is null or lives during the call.
+        self.checked(unsafe {
+            sys::avcodec_send_frame(raw, frame.map_or(ptr::null(), |frame| frame.as_ptr()))
+        })?;
+        // SAFETY: a plain field is copied out.
+        let time_base = raw::pair(unsafe { (*raw).time_base });
+        let mut packet = Packet::new()?;
+        loop {
+            // SAFETY: the context is open and exclusively borrowed, the packet is owned.
+            match unsafe { sys::avcodec_receive_packet(raw, packet.as_mut_ptr()) } {
+                raw::AGAIN | sys::AVERROR_EOF => return Ok(()),
+                code => self.checked(code)?,
+            }
+            if packet.duration() == 0 && frame_ticks(time_base, raw) {
+                // SAFETY: the packet is owned. x264 tells no duration; without one the last frame has none in the file.
+                unsafe { (*packet.as_mut_ptr()).duration = 1 };
+            }
+            muxer.write(&mut packet, index, time_base)?;
+        }
+    }
+
+    fn checked(&self, code: c_int) -> Result<(), MediaError> {
+        if code < 0 {
+            Err(MediaError::from_code(code, self.what, ErrorKind::InvalidSettings))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether the encoder's clock ticks once a frame, as the video encoder's does.
+fn frame_ticks(time_base: (i32, i32), raw: *const sys::AVCodecContext) -> bool {
+    // SAFETY: the caller's context is live; a plain field is copied out.
+    let rate = unsafe { (*raw).framerate };
+    rate.num > 0 && (rate.den, rate.num) == time_base
+}
+
+fn find(name: &CStr) -> Result<CodecContext, MediaError> {
+    // SAFETY: the name is a C string; what is found is static.
+    let codec = unsafe { sys::avcodec_find_encoder_by_name(name.as_ptr()) };
+    if codec.is_null() {
+        let message = format!("this FFmpeg has no encoder {}", name.to_string_lossy());
+        return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
+    }
+    // SAFETY: `codec` is one of FFmpeg's.
+    unsafe { CodecContext::new(codec) }
+}
