@@ -135,7 +135,7 @@ fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis, side: f32) {
     let outward = chest.left * side;
     let skin = ARM.map(|(at, radius)| (over_joint(arm.shoulder, arm.elbow, arm.wrist, at), radius));
     mesh.loft(
-        &tube(&skin, chest.front, false, false),
+        &tube(&skin, chest.front, false, true),
         Cover::along(Material::Skin, LIMB),
     );
     // The sleeve leaves the chest sideways, or from below when the arm is raised, so that it never folds sharply.

@@ -136,11 +136,12 @@ fn folds(material: Material, at: Vec3) -> Vec3 {
         Material::Trousers => {
             let (knee, hem) = ((along - 0.36) / 0.10, (along - 0.74) / 0.08);
             let bunched = 1.0 / (1.0 + knee * knee) + 1.2 / (1.0 + hem * hem);
-            v3(
-                0.05 * bunched * sin(60.0 * along),
-                0.16 * bunched * sin(105.0 * along + 2.5 * across),
-                0.0,
-            )
+            let uneven = sin(31.0 * along + 2.3 * across);
+            let (aside, up) = (
+                0.04 * bunched * uneven,
+                0.10 * bunched * uneven * sin(83.0 * along + 3.5 * across),
+            );
+            v3(aside, up, 0.0)
         }
         _ => Vec3::default(),
     }
