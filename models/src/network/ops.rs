@@ -1,18 +1,14 @@
 //! Operations without weights, on NHWC tensors of any batch, and what the blocks share.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
-use kinora_kernels::{Clamp, ResizeShape, resize_bilinear as resize_image};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use kinora_kernels::{Clamp, ResizeShape, add as add_maps, resize_bilinear as resize_image};
 
 use crate::graph::Window;
 
-/// `min(max(a + b, low), high)`.
+/// `min(max(a + b, low), high)`, in one pass on the thread at hand: candle's own sum shares such small work out to a
+/// pool of threads and waits for them, which took longer than a whole network on a busy machine.
 pub(super) fn add(a: &Tensor, b: &Tensor, clamp: Clamp) -> Result<Tensor> {
-    let sum = (a + b)?;
-    if clamp == Clamp::NONE {
-        Ok(sum)
-    } else {
-        sum.clamp(clamp.low, clamp.high)
-    }
+    a.apply_op2_no_bwd(b, &Add(clamp))
 }
 
 /// The largest value of each window; candle pools NCHW, and the maps that are pooled here are tiny.
@@ -69,6 +65,40 @@ pub(super) fn cpu_slice<'a>(storage: &'a CpuStorage, layout: &Layout, op: &'stat
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
         _ => bail!("{op} takes contiguous tensors of f32"),
+    }
+}
+
+/// The op of `add`.
+struct Add(Clamp);
+
+impl CustomOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add-clamp"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        la: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        if la.shape() != lb.shape() {
+            bail!(
+                "{} takes operands of one shape, got {:?} and {:?}",
+                self.name(),
+                la.shape(),
+                lb.shape()
+            );
+        }
+        let mut sums = vec![0.0; la.shape().elem_count()];
+        add_maps(
+            cpu_slice(a, la, self.name())?,
+            cpu_slice(b, lb, self.name())?,
+            self.0,
+            &mut sums,
+        );
+        Ok((CpuStorage::F32(sums), la.shape().clone()))
     }
 }
 
