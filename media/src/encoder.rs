@@ -51,6 +51,9 @@ impl Encoder {
         let mut options = Dict::new();
         options.set("preset", settings.preset.name());
         options.set("crf", &settings.crf.to_string());
+        if avx512_is_used() {
+            options.set("x264-params", "asm=avx2");
+        }
         encoder.open(options)
     }
 
@@ -133,6 +136,15 @@ impl Encoder {
             Ok(())
         }
     }
+}
+
+/// x264 (build 164) reads memory that it never wrote when it uses AVX-512 for macroblock trees with B frames: the output
+/// then depends on what was in memory. Its AVX2 code does not, and each processor with AVX-512 has that.
+fn avx512_is_used() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether the encoder's clock ticks once a frame, as the video encoder's does.
