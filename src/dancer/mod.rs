@@ -90,11 +90,6 @@ impl Dancer {
         }
     }
 
-    /// The settings in force.
-    pub(crate) fn settings(&self) -> Settings {
-        self.settings
-    }
-
     /// The picture of a frame, with the frame's number in its strip.
     pub(crate) fn render(&self, frame: u64) -> Yuv420 {
         let mut picture = Yuv420::new(self.settings.width, self.settings.height);

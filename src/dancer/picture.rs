@@ -32,11 +32,6 @@ impl Yuv420 {
     pub(crate) fn chroma_width(&self) -> usize {
         self.width.div_ceil(2)
     }
-
-    /// Rows of each chroma plane.
-    pub(crate) fn chroma_height(&self) -> usize {
-        self.height.div_ceil(2)
-    }
 }
 
 /// A colour in linear light; 0 is black, 1 is white.

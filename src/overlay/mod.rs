@@ -1,4 +1,4 @@
-//! Draws poses and boxes onto decoded pictures: planar YUV 4:2:0, 8 bit, in place.
+//! Draws poses onto decoded pictures: planar YUV 4:2:0, 8 bit, in place.
 //!
 //! Colours are BT.709 in limited range; on a picture of another matrix they are a little off and nothing worse. Coordinates
 //! are fractions of the picture, as in events, and may lie outside of it or not be numbers at all.
@@ -44,14 +44,14 @@ pub(crate) struct Keypoint {
 /// A colour as luma, blue and red difference, 8-bit limited range.
 pub(crate) type Colour = [u8; 3];
 
-/// How skeletons and boxes are drawn.
+/// How skeletons are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Style {
     /// Colour of the person's own left side.
     pub(crate) left: Colour,
     /// Colour of the person's own right side.
     pub(crate) right: Colour,
-    /// Colour of what belongs to neither side, and of boxes.
+    /// Colour of what belongs to neither side.
     pub(crate) centre: Colour,
     /// Width of a bone as a fraction of the picture's height.
     pub(crate) thickness: f32,
@@ -164,34 +164,6 @@ pub(crate) fn draw_skeleton(planes: &mut Planes<'_>, keypoints: &[Keypoint], sty
                 opacity: style.opacity,
             },
         );
-    }
-}
-
-/// Draws the outline of a box given as x, y, width and height in fractions of the picture.
-pub(crate) fn draw_box(planes: &mut Planes<'_>, rect: [f32; 4], style: &Style) {
-    let corner = |x: f32, y: f32| {
-        place(
-            planes,
-            &Keypoint {
-                x,
-                y,
-                visibility: 1.0,
-            },
-            style,
-        )
-    };
-    let [x, y, w, h] = rect;
-    let corners = [
-        corner(x, y),
-        corner(x + w, y),
-        corner(x + w, y + h),
-        corner(x, y + h),
-    ];
-    let radius = line_width(planes, style) * 0.35;
-    for i in 0..4 {
-        if let (Some(from), Some(to)) = (corners[i], corners[(i + 1) % 4]) {
-            line(planes, Stroke { from, to, radius }, style.centre, style);
-        }
     }
 }
 

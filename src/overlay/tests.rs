@@ -151,8 +151,6 @@ fn places_outside_are_clipped_and_the_part_inside_is_drawn() {
         (23, 1.0, 1.0),
     ]);
     draw_skeleton(&mut canvas.planes(), &points, &Style::default());
-    draw_box(&mut canvas.planes(), [-0.5, -0.5, 2.0, 2.0], &Style::default());
-    draw_box(&mut canvas.planes(), [0.2, 0.2, 1.5, 0.2], &Style::default());
     assert!(canvas.guards_hold());
     assert!(
         canvas.y[35 * STRIDE + 80] != 50 && canvas.y[60 * STRIDE + 45] != 50,
@@ -166,7 +164,6 @@ fn what_is_not_a_number_is_not_drawn() {
         let mut canvas = Canvas::new();
         let points = only(&[(11, bad, 0.5), (13, 0.8, bad), (15, bad, bad)]);
         draw_skeleton(&mut canvas.planes(), &points, &Style::default());
-        draw_box(&mut canvas.planes(), [bad; 4], &Style::default());
         let hidden = vec![
             Keypoint {
                 x: 0.5,
@@ -190,15 +187,6 @@ fn short_planes_and_short_skeletons_do_no_harm() {
     draw_skeleton(&mut canvas.planes(), &points[..12], &Style::default());
     draw_skeleton(&mut canvas.planes(), &[], &Style::default());
     assert!(canvas.y.iter().any(|&v| v != 50), "what is there is drawn on");
-}
-
-#[test]
-fn a_box_is_an_outline() {
-    let mut canvas = Canvas::new();
-    draw_box(&mut canvas.planes(), [0.2, 0.2, 0.6, 0.6], &Style::default());
-    assert_ne!(canvas.y[14 * STRIDE + 45], 50, "upper edge");
-    assert_ne!(canvas.y[35 * STRIDE + 18], 50, "left edge");
-    assert_eq!(canvas.y[35 * STRIDE + 45], 50, "inside");
 }
 
 #[test]
