@@ -11,9 +11,9 @@
 //!
 //! **Rounding.** Positions are rounded to 1/32 pixel, as OpenCV 3 and 4 do, and RGB results to 8 bit: the networks answer
 //! to such trifles with up to 1 % of the person's size where a picture is ambiguous, and this way an RGB picture gives the
-//! reference's input bit by bit. Results from luma and chroma are not rounded; nothing could be matched by it.
+//! reference's own input. Results from luma and chroma are not rounded; nothing could be matched by it.
 //!
-//! Plain safe Rust. Wider kernels for single CPUs may replace [`row`] one day; they have to agree with its tests.
+//! Plain safe Rust. Wider kernels for single CPUs may replace `row` one day; they have to agree with its tests.
 
 mod colour;
 mod error;
@@ -79,7 +79,10 @@ pub fn sample(
     region.check()?;
     let expected = size.checked_mul(size).and_then(|pixels| pixels.checked_mul(3));
     if size == 0 || size > usize::from(u16::MAX) || expected != Some(out.len()) {
-        return Err(SampleError::Output { size, length: out.len() });
+        return Err(SampleError::Output {
+            size,
+            length: out.len(),
+        });
     }
     if !(output_range.0.is_finite() && output_range.1.is_finite()) {
         return Err(SampleError::OutputRange);
