@@ -31,7 +31,10 @@ impl Detection {
     }
 
     fn is_finite(&self) -> bool {
-        self.corners.iter().chain(self.keypoints.iter().flatten()).all(|value| value.is_finite())
+        self.corners
+            .iter()
+            .chain(self.keypoints.iter().flatten())
+            .all(|value| value.is_finite())
     }
 }
 
@@ -40,7 +43,8 @@ impl Detection {
 /// A detection with a negative size or a number that is not finite is left out; so is everything when the output does not
 /// have the network's sizes.
 pub fn decode(output: &DetectorOutput, anchors: &[Anchor], min_score: f32) -> Vec<Detection> {
-    if output.scores.len() != DETECTOR_ANCHORS || output.boxes.len() != DETECTOR_ANCHORS * DETECTOR_BOX_VALUES {
+    if output.scores.len() != DETECTOR_ANCHORS || output.boxes.len() != DETECTOR_ANCHORS * DETECTOR_BOX_VALUES
+    {
         return Vec::new();
     }
     let rows = output.boxes.chunks_exact(DETECTOR_BOX_VALUES);
@@ -85,9 +89,18 @@ fn overlap(a: &Detection, b: &Detection) -> f32 {
 /// The best detection: the one with the highest score, its box and keypoints replaced by the mean, weighted by score, of
 /// all that overlap it by more than `max_overlap` (itself among them). `None` without detections.
 pub fn best(detections: &[Detection], max_overlap: f32) -> Option<Detection> {
-    let top = detections.iter().reduce(|best, next| if next.score > best.score { next } else { best })?;
-    let mut mean = Detection { score: 0.0, corners: [0.0; 4], keypoints: [[0.0; 2]; DETECTION_KEYPOINTS] };
-    for near in detections.iter().filter(|other| overlap(other, top) > max_overlap) {
+    let top = detections
+        .iter()
+        .reduce(|best, next| if next.score > best.score { next } else { best })?;
+    let mut mean = Detection {
+        score: 0.0,
+        corners: [0.0; 4],
+        keypoints: [[0.0; 2]; DETECTION_KEYPOINTS],
+    };
+    for near in detections
+        .iter()
+        .filter(|other| overlap(other, top) > max_overlap)
+    {
         mean.score += near.score;
         for (sum, value) in values_mut(&mut mean).zip(values(near)) {
             *sum += value * near.score;
@@ -104,11 +117,17 @@ pub fn best(detections: &[Detection], max_overlap: f32) -> Option<Detection> {
 }
 
 fn values(detection: &Detection) -> impl Iterator<Item = &f32> {
-    detection.corners.iter().chain(detection.keypoints.iter().flatten())
+    detection
+        .corners
+        .iter()
+        .chain(detection.keypoints.iter().flatten())
 }
 
 fn values_mut(detection: &mut Detection) -> impl Iterator<Item = &mut f32> {
-    detection.corners.iter_mut().chain(detection.keypoints.iter_mut().flatten())
+    detection
+        .corners
+        .iter_mut()
+        .chain(detection.keypoints.iter_mut().flatten())
 }
 
 #[cfg(test)]
@@ -124,7 +143,11 @@ mod tests {
     }
 
     fn at(x: f32, size: f32, score: f32) -> Detection {
-        Detection { score, corners: [x, 0.0, x + size, size], keypoints: [[x, 1.0]; DETECTION_KEYPOINTS] }
+        Detection {
+            score,
+            corners: [x, 0.0, x + size, size],
+            keypoints: [[x, 1.0]; DETECTION_KEYPOINTS],
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub mod smoothing;
 mod tracker;
 
 pub use region::Region;
-pub use tracker::{PoseTracker, Step, Tracking, TrackerConfig};
+pub use tracker::{PoseTracker, Step, TrackerConfig, Tracking};
 
 /// Keypoints of a pose: MediaPipe's 33 (`blazepose33`), from the nose to the toes.
 pub const KEYPOINT_COUNT: usize = 33;
