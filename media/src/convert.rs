@@ -4,9 +4,9 @@ use std::ffi::c_int;
 use std::ptr;
 
 use crate::error::{ErrorKind, MediaError};
-use crate::frame::{RawFrame, needs_turning};
 use crate::layout::{self, ColorMatrix, ColorRange, PixelLayout};
 use crate::raw::{self, sys};
+use crate::raw_frame::{RawFrame, needs_turning};
 
 /// Exact and the same on every processor: a fallback for rare formats, where speed matters less.
 const FLAGS: c_int = sys::SWS_BICUBIC

@@ -6,10 +6,11 @@ use std::ptr;
 use crate::codec::CodecContext;
 use crate::convert::Converter;
 use crate::error::{ErrorKind, MediaError};
-use crate::frame::{Frame, RawFrame};
+use crate::frame::Frame;
 use crate::input::Input;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
+use crate::raw_frame::RawFrame;
 
 /// How to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::ptr;
 use crate::codec::CodecContext;
 use crate::dict::Dict;
 use crate::error::{ErrorKind, MediaError};
-use crate::frame::RawFrame;
 use crate::muxer::Muxer;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
+use crate::raw_frame::RawFrame;
 use crate::settings::{AudioSettings, VideoSettings};
 
 /// An open encoder.

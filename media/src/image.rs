@@ -2,8 +2,9 @@
 
 use crate::convert::Converter;
 use crate::error::{ErrorKind, MediaError};
-use crate::frame::{Frame, RawFrame};
+use crate::frame::Frame;
 use crate::layout::{self, Chroma, ColorMatrix, ColorRange, PixelLayout};
+use crate::raw_frame::RawFrame;
 
 /// An owned 4:2:0 picture of 8 bits, BT.709, limited range: what [`crate::Mp4Writer`] encodes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,6 +50,7 @@ mod mp4;
 mod muxer;
 mod packet;
 mod raw;
+mod raw_frame;
 mod reader;
 mod resolve;
 mod settings;
@@ -98,3 +99,19 @@ pub fn version() -> String {
         dotted(codec)
     )
 }
+
+/// Frames travel between threads and are looked at from several; readers and writers move to a thread of their own.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn moved<T: Send>() {}
+    shared::<(
+        Frame,
+        Packet,
+        Address,
+        CancelToken,
+        AudioInfo,
+        VideoInfo,
+        MediaError,
+    )>();
+    moved::<(Input, VideoDecoder, FrameReader, Mp4Writer)>();
+};

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::encoder::Encoder;
 use crate::error::{ErrorKind, MediaError};
-use crate::frame::RawFrame;
 use crate::image::YuvImage;
 use crate::info::AudioInfo;
 use crate::layout;
 use crate::muxer::Muxer;
 use crate::packet::Packet;
+use crate::raw_frame::RawFrame;
 use crate::settings::{AudioSettings, AudioTrack, VideoSettings, iso_time};
 
 /// Writes one MP4 file. It grows under its name with `.part` behind it and gets its own when it is whole; dropped before

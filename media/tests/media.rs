@@ -11,5 +11,6 @@ mod media {
     mod formats;
     mod mp4;
     mod network;
+    mod rtsp;
     mod support;
 }
