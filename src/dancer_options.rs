@@ -41,7 +41,11 @@ impl DancerOptions {
             "fps" => self.settings.fps = (parse_number("fps", value, 1, 240)?, 1),
             "frames" => self.frames = u64::from(parse_number("frames", value, 1, u32::MAX)?),
             "seed" => self.settings.seed = parse_number("seed", value, 0, u32::MAX)?,
-            _ => return Err(format!("dancer: there is no option {name:?}; allowed are size, fps, frames, seed")),
+            _ => {
+                return Err(format!(
+                    "dancer: there is no option {name:?}; allowed are size, fps, frames, seed"
+                ));
+            }
         }
         Ok(())
     }
@@ -53,17 +57,20 @@ impl DancerOptions {
 /// Says what is allowed.
 pub(crate) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let allowed = 64..=4096;
-    let side = |text: &str| text.parse::<usize>().ok().filter(|side| allowed.contains(side) && side.is_multiple_of(2));
+    let side = |text: &str| {
+        text.parse::<usize>().ok().filter(|side| allowed.contains(side) && side.is_multiple_of(2))
+    };
     text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?))).ok_or_else(|| {
-        format!("{text:?} is not a size; it must be WIDTHxHEIGHT, even numbers from 64 to 4096, such as 1920x1080")
+        format!(
+            "{text:?} is not a size; it must be WIDTHxHEIGHT, even numbers from 64 to 4096, such as 1920x1080"
+        )
     })
 }
 
 fn parse_number(name: &str, text: &str, min: u32, max: u32) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (min..=max).contains(number))
-        .ok_or_else(|| format!("dancer: {name}={text} is not allowed; it must be a whole number from {min} to {max}"))
+    text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or_else(|| {
+        format!("dancer: {name}={text} is not allowed; it must be a whole number from {min} to {max}")
+    })
 }
 
 #[cfg(test)]
@@ -80,7 +87,9 @@ mod tests {
 
     #[test]
     fn wrong_options_are_named() {
-        for (query, word) in [("?size=12x12", "64"), ("?size=641x360", "even"), ("?fps=0", "fps"), ("?colour=red", "colour")] {
+        for (query, word) in
+            [("?size=12x12", "64"), ("?size=641x360", "even"), ("?fps=0", "fps"), ("?colour=red", "colour")]
+        {
             let error = DancerOptions::parse(query).unwrap_err();
             assert!(error.contains(word), "{error}");
         }

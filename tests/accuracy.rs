@@ -22,7 +22,8 @@ type Joints = Vec<[f64; 2]>;
 
 fn golden(mode: &str) -> Value {
     let path = root().join(format!("tests/golden/dance.{mode}.json"));
-    let json = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is missing; {MISSING}", path.display()));
+    let json =
+        std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is missing; {MISSING}", path.display()));
     serde_json::from_str(&json).unwrap()
 }
 
@@ -31,7 +32,8 @@ fn kinora_joints(tracking: &str) -> Vec<Joints> {
     let clip = clips::dance();
     let set = format!("analysis.tracking={tracking}");
     let events = kinora(&["analyze", text(&clip.path), "--set", &set]).events();
-    let joints: Vec<Joints> = frames(&events).iter().map(|frame| pixels(&frame["poses"][0]["keypoints"])).collect();
+    let joints: Vec<Joints> =
+        frames(&events).iter().map(|frame| pixels(&frame["poses"][0]["keypoints"])).collect();
     assert_eq!(joints.len() as u64, clip.frames);
     joints
 }
@@ -55,7 +57,8 @@ fn pixels(points: &Value) -> Joints {
 }
 
 fn torso(joints: &Joints) -> f64 {
-    let middle = |a: usize, b: usize| [(joints[a][0] + joints[b][0]) / 2.0, (joints[a][1] + joints[b][1]) / 2.0];
+    let middle =
+        |a: usize, b: usize| [(joints[a][0] + joints[b][0]) / 2.0, (joints[a][1] + joints[b][1]) / 2.0];
     distance(middle(11, 12), middle(23, 24))
 }
 
@@ -78,9 +81,17 @@ fn mean_distances(got: &[Joints], expected: &[(usize, Joints)]) -> Vec<f64> {
 fn assert_below(limit: f64, distances: &[f64], what: &str) {
     let mean = distances.iter().sum::<f64>() / distances.len() as f64;
     let worst = distances.iter().copied().fold(0.0, f64::max);
-    println!("{what}: mean over all joints {:.3} %, worst joint {:.3} % of the torso", mean * 100.0, worst * 100.0);
+    println!(
+        "{what}: mean over all joints {:.3} %, worst joint {:.3} % of the torso",
+        mean * 100.0,
+        worst * 100.0
+    );
     for (joint, distance) in distances.iter().enumerate() {
-        assert!(*distance <= limit, "{what}: joint {joint} is {:.2} % of the torso away on average", distance * 100.0);
+        assert!(
+            *distance <= limit,
+            "{what}: joint {joint} is {:.2} % of the torso away on average",
+            distance * 100.0
+        );
     }
 }
 
@@ -127,7 +138,9 @@ fn depth_visibility_and_world_agree_with_mediapipe() {
             let (got, want) = (&pose["keypoints"][joint], &expected["landmarks"][joint]);
             depth += off(&got[2], &want[2]);
             visibility += off(&got[3], &want[3]);
-            world += (0..3).map(|axis| off(&pose["world"][joint][axis], &expected["world"][joint][axis])).sum::<f64>();
+            world += (0..3)
+                .map(|axis| off(&pose["world"][joint][axis], &expected["world"][joint][axis]))
+                .sum::<f64>();
             count += 1.0;
         }
     }

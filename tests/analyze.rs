@@ -32,8 +32,14 @@ fn every_frame_of_a_clip_is_accounted_for() {
 
     let summary: Value = serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap();
     assert_eq!(summary["frames"]["received"], counted);
-    assert!(summary["fps"].as_f64().unwrap() > 0.0 && summary["latencyMs"]["extraction"]["p99"].as_f64().unwrap() > 0.0);
-    assert_eq!((&summary["device"], &summary["model"]), (&Value::from("cpu"), &Value::from("mediapipe-pose-full")));
+    assert!(
+        summary["fps"].as_f64().unwrap() > 0.0
+            && summary["latencyMs"]["extraction"]["p99"].as_f64().unwrap() > 0.0
+    );
+    assert_eq!(
+        (&summary["device"], &summary["model"]),
+        (&Value::from("cpu"), &Value::from("mediapipe-pose-full"))
+    );
 }
 
 #[test]
@@ -49,7 +55,10 @@ fn two_runs_are_equal_but_for_session_timestamp_and_latency() {
         events
     };
     let (one, two) = (run(), run());
-    assert!(frames(&one).iter().any(|frame| frame["poses"][0]["score"].as_f64() > Some(0.9)), "a pose should be found");
+    assert!(
+        frames(&one).iter().any(|frame| frame["poses"][0]["score"].as_f64() > Some(0.9)),
+        "a pose should be found"
+    );
     assert_eq!(one, two);
 }
 
@@ -62,7 +71,10 @@ fn events_are_valid_by_the_published_schema() {
     let broken = scratch_file("schema-broken.ndjson");
     let lines = std::fs::read_to_string(events).unwrap();
     std::fs::write(&broken, lines.replacen("\"keypoints\":[[", "\"keypoints\":[\"left\",[", 1)).unwrap();
-    assert!(schema_errors(&broken).contains("'left' is not of type 'array'"), "the schema should refuse what is wrong");
+    assert!(
+        schema_errors(&broken).contains("'left' is not of type 'array'"),
+        "the schema should refuse what is wrong"
+    );
 }
 
 /// What a JSON Schema validator finds wrong with a file of events: nothing, or a line for each event.
@@ -86,7 +98,8 @@ fn latency_stages_add_up_in_each_event() {
     for frame in frames(&events) {
         let latency = frame["latencyMs"].as_object().unwrap();
         let total = latency["total"].as_f64().unwrap();
-        let sum: f64 = latency.iter().filter(|(name, _)| *name != "total").map(|(_, ms)| ms.as_f64().unwrap()).sum();
+        let sum: f64 =
+            latency.iter().filter(|(name, _)| *name != "total").map(|(_, ms)| ms.as_f64().unwrap()).sum();
         assert!((sum - total).abs() < 1e-6, "{latency:?}");
     }
 }
@@ -94,7 +107,9 @@ fn latency_stages_add_up_in_each_event() {
 #[test]
 fn numbers_are_written_without_exponents_and_negative_zeros() {
     let run = kinora(&["analyze", text(clips::short()), "--max-frames", "10"]);
-    for token in run.stdout.split([',', ':', '[', ']', '{', '}']).filter(|t| t.starts_with(['-', '0', '1', '2'])) {
+    for token in
+        run.stdout.split([',', ':', '[', ']', '{', '}']).filter(|t| t.starts_with(['-', '0', '1', '2']))
+    {
         let number = token.trim();
         if number.parse::<f64>().is_ok() {
             assert!(!number.contains(['e', 'E']) && number != "-0.0", "{number}");
@@ -177,10 +192,16 @@ fn sigint_ends_it_within_two_seconds_with_a_summary() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(run.code, 0, "{}", run.stderr);
     let last: Value = serde_json::from_str(rest.last().unwrap()).unwrap();
-    assert_eq!((&last["event"], &last["payload"]["reason"]), (&Value::from("sessionEnded"), &Value::from("stopped")));
+    assert_eq!(
+        (&last["event"], &last["payload"]["reason"]),
+        (&Value::from("sessionEnded"), &Value::from("stopped"))
+    );
     balanced(&last["payload"]["frames"]);
     let summary: Value = serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap();
-    assert_eq!((&summary["reason"], &summary["frames"]), (&Value::from("stopped"), &last["payload"]["frames"]));
+    assert_eq!(
+        (&summary["reason"], &summary["frames"]),
+        (&Value::from("stopped"), &last["payload"]["frames"])
+    );
 }
 
 #[test]

@@ -57,13 +57,22 @@ fn what_cannot_be_analysed_is_refused_with_a_clear_message() {
         case("unreachable host", "rtsp://no-such-host.invalid/stream", 1, &["no-such-host.invalid"]),
         case("closed port", closed_port(), 1, &["127.0.0.1", "refused"]),
         case("unknown scheme", "gopher://example.com/clip", 64, &["gopher", "rtsp://", "udp://", "dancer:"]),
-        case("password stays secret", "rtsp://user:s3cret@no-such-host.invalid/", 1, &["no-such-host.invalid"]),
+        case(
+            "password stays secret",
+            "rtsp://user:s3cret@no-such-host.invalid/",
+            1,
+            &["no-such-host.invalid"],
+        ),
     ];
     for Case { name, source, code, says } in table {
         let run = kinora(&["analyze", &source]);
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{name}: {}", run.stderr);
         for word in says {
-            assert!(run.stderr.to_lowercase().contains(&word.to_lowercase()), "{name}: {word} in {}", run.stderr);
+            assert!(
+                run.stderr.to_lowercase().contains(&word.to_lowercase()),
+                "{name}: {word} in {}",
+                run.stderr
+            );
         }
         assert!(!run.stderr.contains("s3cret") && !run.stderr.contains("panicked"), "{name}: {}", run.stderr);
         assert_eq!(run.stderr.lines().count(), 1, "{name}: one message, one line: {}", run.stderr);
@@ -140,7 +149,9 @@ fn weights_that_are_missing_or_wrong_are_named_with_the_remedy() {
 
 #[test]
 fn wrong_use_is_told_with_exit_code_64() {
-    for args in [&["analyze"][..], &["analyse", "x"][..], &["analyze", "x", "--max-frames", "0"][..], &["models"][..]] {
+    for args in
+        [&["analyze"][..], &["analyse", "x"][..], &["analyze", "x", "--max-frames", "0"][..], &["models"][..]]
+    {
         let run = kinora(args);
         assert_eq!(run.code, 64, "{args:?}: {}", run.stderr);
         assert!(run.stdout.is_empty() && !run.stderr.is_empty());

@@ -22,8 +22,17 @@ pub(crate) fn dance() -> &'static Clip {
     CLIP.get_or_init(|| {
         let (path, truth) = (scratch_file("dance.mp4"), scratch_file("truth.json"));
         let run = kinora(&[
-            "dancer", "--size", "1280x720", "--fps", "30", "--frames", "240",
-            "--out", text(&path), "--truth", text(&truth),
+            "dancer",
+            "--size",
+            "1280x720",
+            "--fps",
+            "30",
+            "--frames",
+            "240",
+            "--out",
+            text(&path),
+            "--truth",
+            text(&truth),
         ]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         let truth = serde_json::from_str(&std::fs::read_to_string(truth).unwrap()).unwrap();
@@ -36,7 +45,8 @@ pub(crate) fn short() -> &'static PathBuf {
     static CLIP: OnceLock<PathBuf> = OnceLock::new();
     CLIP.get_or_init(|| {
         let path = scratch_file("short.mp4");
-        let run = kinora(&["dancer", "--size", "640x360", "--fps", "30", "--frames", "24", "--out", text(&path)]);
+        let run =
+            kinora(&["dancer", "--size", "640x360", "--fps", "30", "--frames", "24", "--out", text(&path)]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         path
     })

@@ -22,13 +22,17 @@ fn the_clip_is_h264_with_aac_and_has_every_frame() {
     let codecs: Vec<_> = streams.iter().map(|stream| stream["codec_name"].as_str().unwrap()).collect();
     assert_eq!(codecs, ["h264", "aac"]);
     assert_eq!((&streams[0]["width"], &streams[0]["height"]), (&Value::from(640), &Value::from(360)));
-    assert_eq!((&streams[0]["avg_frame_rate"], &streams[0]["pix_fmt"]), (&Value::from("30/1"), &Value::from("yuv420p")));
+    assert_eq!(
+        (&streams[0]["avg_frame_rate"], &streams[0]["pix_fmt"]),
+        (&Value::from("30/1"), &Value::from("yuv420p"))
+    );
     assert_eq!(count_frames(clips::short()), 24);
 }
 
 #[test]
 fn every_frame_carries_its_number_through_the_encoder() {
-    let events = kinora(&["analyze", text(clips::short()), "--read-marks", "--set", "analysis.every_nth=2"]).events();
+    let events =
+        kinora(&["analyze", text(clips::short()), "--read-marks", "--set", "analysis.every_nth=2"]).events();
     let marks: Vec<_> = frames(&events).iter().map(|frame| frame["frame"]["mark"].as_u64()).collect();
     assert_eq!(marks, (0..24).step_by(2).map(Some).collect::<Vec<_>>());
 }
@@ -36,7 +40,8 @@ fn every_frame_carries_its_number_through_the_encoder() {
 #[test]
 fn the_clip_is_the_same_each_time() {
     let again = scratch_file("again.mp4");
-    let run = kinora(&["dancer", "--size", "640x360", "--fps", "30", "--frames", "24", "--out", text(&again)]);
+    let run =
+        kinora(&["dancer", "--size", "640x360", "--fps", "30", "--frames", "24", "--out", text(&again)]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(std::fs::read(again).unwrap() == std::fs::read(clips::short()).unwrap());
 }

@@ -3,6 +3,9 @@
 //! One binary, so that it is linked once. Needs `ffmpeg` and the weights, which `make setup` brings; a test that
 //! misses one of them fails and says so.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+#![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
+
 mod accuracy;
 mod analyze;
 mod bad_input;

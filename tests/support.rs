@@ -77,7 +77,8 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
     }
 }
@@ -101,14 +102,26 @@ pub(crate) fn ffmpeg(args: &[&str]) {
 /// What `ffprobe` counts when it decodes the video of `path`.
 pub(crate) fn count_frames(path: &Path) -> u64 {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v:0", "-count_frames", "-show_entries", "stream=nb_read_frames"])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-count_frames",
+            "-show_entries",
+            "stream=nb_read_frames",
+        ])
         .args(["-of", "csv=p=0"])
         .arg(path)
         .output()
         .unwrap();
     // A transport stream is told twice: in its program and by itself.
     let counts = String::from_utf8(output.stdout).unwrap();
-    counts.split_whitespace().next().and_then(|count| count.trim_end_matches(',').parse().ok()).expect("a count")
+    counts
+        .split_whitespace()
+        .next()
+        .and_then(|count| count.trim_end_matches(',').parse().ok())
+        .expect("a count")
 }
 
 /// A folder for this run of the tests, removed by the operating system's own means only.

@@ -14,7 +14,10 @@ const ATTEMPTS: usize = 5;
 
 /// Poses by the number that is drawn in the frame.
 fn by_mark(events: &[Value]) -> BTreeMap<u64, Value> {
-    frames(events).iter().map(|frame| (frame["frame"]["mark"].as_u64().unwrap(), frame["poses"].clone())).collect()
+    frames(events)
+        .iter()
+        .map(|frame| (frame["frame"]["mark"].as_u64().unwrap(), frame["poses"].clone()))
+        .collect()
 }
 
 fn analyze(source: &str) -> BTreeMap<u64, Value> {
@@ -22,11 +25,16 @@ fn analyze(source: &str) -> BTreeMap<u64, Value> {
 }
 
 fn assert_same(name: &str, expected: &Value, got: &Value) {
-    let (Some(expected), Some(got)) = (expected[0]["keypoints"].as_array(), got[0]["keypoints"].as_array()) else {
+    let (Some(expected), Some(got)) = (expected[0]["keypoints"].as_array(), got[0]["keypoints"].as_array())
+    else {
         assert_eq!(expected, got, "{name}: a pose should be found in both or in none");
         return;
     };
-    for (a, b) in expected.iter().flat_map(|k| k.as_array().unwrap()).zip(got.iter().flat_map(|k| k.as_array().unwrap())) {
+    for (a, b) in expected
+        .iter()
+        .flat_map(|k| k.as_array().unwrap())
+        .zip(got.iter().flat_map(|k| k.as_array().unwrap()))
+    {
         assert!((a.as_f64().unwrap() - b.as_f64().unwrap()).abs() <= 1e-3, "{name}: {a} and {b}");
     }
 }
@@ -57,12 +65,31 @@ fn over_udp() -> Option<BTreeMap<u64, Value>> {
     let source = format!("udp://127.0.0.1:{port}");
     // Frames wait for inference in the stream's slot; a limit ends the run, since datagrams have no end.
     let receiver = spawn(&[
-        "analyze", &source, "--read-marks", "--max-frames", "60",
-        "--set", "analysis.tracking=off", "--set", "decoder.read_timeout=5s",
+        "analyze",
+        &source,
+        "--read-marks",
+        "--max-frames",
+        "60",
+        "--set",
+        "analysis.tracking=off",
+        "--set",
+        "decoder.read_timeout=5s",
     ]);
     // The sender repeats the clip, paced as a camera is, until the receiver has had enough.
     let sender = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i", text(clips::short()), "-an", "-c", "copy"])
+        .args([
+            "-v",
+            "error",
+            "-nostdin",
+            "-re",
+            "-stream_loop",
+            "-1",
+            "-i",
+            text(clips::short()),
+            "-an",
+            "-c",
+            "copy",
+        ])
         .args(["-f", "mpegts", &format!("{source}?pkt_size=1316")])
         .stdin(Stdio::null())
         .spawn()

@@ -98,12 +98,7 @@ impl Ledger {
     pub(crate) fn offer(&mut self, pts: Option<i64>, key: bool) -> i64 {
         self.newest += 1;
         self.key_seen |= key;
-        let unit = Unit {
-            number: self.newest,
-            pts,
-            before_key: !self.key_seen,
-            refused: None,
-        };
+        let unit = Unit { number: self.newest, pts, before_key: !self.key_seen, refused: None };
         self.pending.push_back(unit);
         self.newest
     }
@@ -172,10 +167,7 @@ impl Ledger {
         if (1..=self.newest).contains(&tag) {
             return self.pending.iter().position(|unit| unit.number == tag);
         }
-        let same = self
-            .pending
-            .iter()
-            .position(|unit| unit.pts.is_some() && unit.pts == pts);
+        let same = self.pending.iter().position(|unit| unit.pts.is_some() && unit.pts == pts);
         same.or(if self.pending.is_empty() { None } else { Some(0) })
     }
 
@@ -191,16 +183,9 @@ impl Ledger {
                 return false;
             }
             let reason = unit.reason();
-            match all
-                .last_mut()
-                .filter(|last| last.reason == reason && last.detail == unit.refused)
-            {
+            match all.last_mut().filter(|last| last.reason == reason && last.detail == unit.refused) {
                 Some(last) => last.count += 1,
-                None => all.push(Lost {
-                    count: 1,
-                    reason,
-                    detail: unit.refused.clone(),
-                }),
+                None => all.push(Lost { count: 1, reason, detail: unit.refused.clone() }),
             }
             false
         });

@@ -63,9 +63,7 @@ impl Address {
     /// `UnknownScheme`, `BadAddress`; the text lists what is allowed.
     pub fn parse(text: &str) -> Result<Self, MediaError> {
         if text.is_empty() || text.contains('\0') {
-            return Err(bad(format!(
-                "an address is empty or holds a zero byte; allowed are {ALLOWED}"
-            )));
+            return Err(bad(format!("an address is empty or holds a zero byte; allowed are {ALLOWED}")));
         }
         match split_scheme(text) {
             None => Ok(Self::file(text)),
@@ -84,12 +82,7 @@ impl Address {
     /// The address of a local path, whatever characters are in it.
     pub fn file(path: &str) -> Self {
         // With its protocol named, no path can be mistaken for another protocol.
-        Self {
-            scheme: Scheme::File,
-            target: format!("file:{path}"),
-            shown: path.to_owned(),
-            remote: None,
-        }
+        Self { scheme: Scheme::File, target: format!("file:{path}"), shown: path.to_owned(), remote: None }
     }
 
     /// The kind of the address.
@@ -129,36 +122,22 @@ impl Address {
             // A graph could open any file (`movie=`); one source without a chain cannot.
             if !SYNTHETIC.contains(&name) || graph.contains([',', ';', '[']) {
                 let known = SYNTHETIC.join(", ");
-                return Err(bad(format!(
-                    "`{shown}`: one test source is allowed, with its options: {known}"
-                )));
+                return Err(bad(format!("`{shown}`: one test source is allowed, with its options: {known}")));
             }
-            return Ok(Self {
-                scheme: Scheme::Synthetic,
-                target: graph.to_owned(),
-                shown,
-                remote: None,
-            });
+            return Ok(Self { scheme: Scheme::Synthetic, target: graph.to_owned(), shown, remote: None });
         }
         if !rest.starts_with("/dev/") || rest.contains("..") {
             return Err(bad(format!(
                 "`{shown}`: a device is a path below /dev, device:/dev/video0 for example"
             )));
         }
-        Ok(Self {
-            scheme: Scheme::Device,
-            target: rest.to_owned(),
-            shown,
-            remote: None,
-        })
+        Ok(Self { scheme: Scheme::Device, target: rest.to_owned(), shown, remote: None })
     }
 
     fn network(scheme: Scheme, text: &str) -> Result<Self, MediaError> {
         let shown = redact::clean(text);
         let rest = text.split_once("://").map(|(_, rest)| rest).ok_or_else(|| {
-            bad(format!(
-                "`{shown}`: the scheme must be followed by //, as in rtsp://camera.example/stream1"
-            ))
+            bad(format!("`{shown}`: the scheme must be followed by //, as in rtsp://camera.example/stream1"))
         })?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -168,24 +147,13 @@ impl Address {
             bad(format!("a {} address is malformed: {hint}", name(scheme)))
         })?;
         let port = port.or(default_port(scheme)).ok_or_else(|| {
-            bad(format!(
-                "`{shown}`: a port is needed, as in {}://127.0.0.1:5000",
-                name(scheme)
-            ))
+            bad(format!("`{shown}`: a port is needed, as in {}://127.0.0.1:5000", name(scheme)))
         })?;
         if host.is_empty() && scheme != Scheme::Udp {
-            return Err(bad(format!(
-                "`{shown}`: a host is needed, as in {}://host/",
-                name(scheme)
-            )));
+            return Err(bad(format!("`{shown}`: a host is needed, as in {}://host/", name(scheme))));
         }
         let remote = (scheme != Scheme::Udp).then(|| (host.trim_matches(['[', ']']).to_owned(), port));
-        Ok(Self {
-            scheme,
-            target: text.to_owned(),
-            shown,
-            remote,
-        })
+        Ok(Self { scheme, target: text.to_owned(), shown, remote })
     }
 }
 
@@ -210,9 +178,7 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let well_formed = scheme.len() > 1
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+.-_".contains(c));
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-_".contains(c));
     // `holiday.mp4:` and such are names, not schemes; `holiday.mp4://` would be neither.
     (well_formed && (!scheme.contains('.') || rest.starts_with("//"))).then_some((scheme, rest))
 }
@@ -232,15 +198,9 @@ fn file_path(rest: &str) -> Result<&str, MediaError> {
 }
 
 fn network_scheme(text: &str) -> Option<Scheme> {
-    [
-        Scheme::Rtsp,
-        Scheme::Udp,
-        Scheme::Tcp,
-        Scheme::Http,
-        Scheme::Https,
-    ]
-    .into_iter()
-    .find(|&scheme| name(scheme) == text)
+    [Scheme::Rtsp, Scheme::Udp, Scheme::Tcp, Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find(|&scheme| name(scheme) == text)
 }
 
 fn name(scheme: Scheme) -> &'static str {

@@ -47,18 +47,13 @@ pub(crate) struct Interrupt {
 
 impl Interrupt {
     pub(crate) fn new(cancel: CancelToken) -> Box<Self> {
-        Box::new(Self {
-            cancel,
-            origin: Instant::now(),
-            deadline_ns: AtomicU64::new(u64::MAX),
-        })
+        Box::new(Self { cancel, origin: Instant::now(), deadline_ns: AtomicU64::new(u64::MAX) })
     }
 
     /// The calls from now on have to return within `time`.
     pub(crate) fn allow(&self, time: Duration) {
         let deadline = self.origin.elapsed().saturating_add(time).as_nanos();
-        self.deadline_ns
-            .store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.deadline_ns.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// What is left of the time that was allowed.
@@ -103,10 +98,7 @@ fn describe(kind: ErrorKind, what: &str, allowed: Duration) -> MediaError {
         ErrorKind::Cancelled => MediaError::new(kind, format!("cannot {what}: it was cancelled")),
         _ => MediaError::new(
             kind,
-            format!(
-                "cannot {what}: nothing came within {:.1} s",
-                allowed.as_secs_f64()
-            ),
+            format!("cannot {what}: nothing came within {:.1} s", allowed.as_secs_f64()),
         ),
     }
 }

@@ -21,8 +21,7 @@ impl CodecContext {
     pub(crate) unsafe fn new(codec: *const sys::AVCodec) -> Result<Self, MediaError> {
         // SAFETY: the caller vouches for the codec; null comes back when out of memory.
         let raw = NonNull::new(unsafe { sys::avcodec_alloc_context3(codec) });
-        raw.map(Self)
-            .ok_or_else(|| MediaError::no_memory("allocate a codec"))
+        raw.map(Self).ok_or_else(|| MediaError::no_memory("allocate a codec"))
     }
 
     pub(crate) fn as_ptr(&self) -> *mut sys::AVCodecContext {

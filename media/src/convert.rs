@@ -32,11 +32,7 @@ impl Converter {
         if PixelLayout::of(frame.format()).is_none() {
             return self.convert(&frame, layout::fallback(frame.format()), frame.colors());
         }
-        if needs_turning(&frame) {
-            upright(&frame)
-        } else {
-            Ok(frame)
-        }
+        if needs_turning(&frame) { upright(&frame) } else { Ok(frame) }
     }
 
     /// A picture of `format` in the given colours with the same content and properties.
@@ -54,18 +50,11 @@ impl Converter {
         // SAFETY: both frames have buffers of the sizes and formats that the scaler was prepared for; the target's are
         // fresh, so that nobody else reads them.
         let rows = unsafe {
-            let (data, strides) = (
-                (&raw const (*from).data).cast(),
-                (&raw const (*from).linesize).cast(),
-            );
+            let (data, strides) = ((&raw const (*from).data).cast(), (&raw const (*from).linesize).cast());
             let (out, out_strides) = ((&raw const (*to).data).cast(), (&raw const (*to).linesize).cast());
             sys::sws_scale(self.0, data, strides, 0, (*from).height, out, out_strides)
         };
-        if rows == height as c_int {
-            Ok(target)
-        } else {
-            Err(failed(source, format))
-        }
+        if rows == height as c_int { Ok(target) } else { Err(failed(source, format)) }
     }
 
     fn prepare(

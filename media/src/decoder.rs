@@ -24,10 +24,7 @@ pub struct DecodeOptions {
 impl Default for DecodeOptions {
     /// One thread: what a broken stream decodes to then does not depend on the order in which threads run.
     fn default() -> Self {
-        Self {
-            threads: 1,
-            low_delay: None,
-        }
+        Self { threads: 1, low_delay: None }
     }
 }
 
@@ -78,15 +75,7 @@ impl VideoDecoder {
         // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
         let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
         let (time_base, rotation) = (info.time_base, info.rotation);
-        Ok(Self {
-            context,
-            converter: Converter::new(),
-            spare: None,
-            time_base,
-            rotation,
-            who,
-            threads,
-        })
+        Ok(Self { context, converter: Converter::new(), spare: None, time_base, rotation, who, threads })
     }
 
     /// Gives the decoder a packet, or `None` to say that no more will come. Call [`VideoDecoder::receive`] until it

@@ -51,10 +51,6 @@ pub(crate) unsafe fn value(dict: *const sys::AVDictionary, key: &str) -> Option<
     // dictionary is changed, which nobody does meanwhile.
     unsafe {
         let entry = sys::av_dict_get(dict, key.as_ptr(), ptr::null(), 0);
-        if entry.is_null() {
-            None
-        } else {
-            raw::text((*entry).value)
-        }
+        if entry.is_null() { None } else { raw::text((*entry).value) }
     }
 }

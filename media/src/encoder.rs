@@ -22,10 +22,7 @@ impl Encoder {
     /// An H.264 encoder whose clock ticks once a frame.
     pub(crate) fn video(settings: &VideoSettings) -> Result<Self, MediaError> {
         settings.check()?;
-        let encoder = Self {
-            context: find(c"libx264")?,
-            what: "encode H.264",
-        };
+        let encoder = Self { context: find(c"libx264")?, what: "encode H.264" };
         let raw = encoder.context.as_ptr();
         let rate = raw::rational(settings.frame_rate);
         // SAFETY: the context is fresh, not open yet, and owned here.
@@ -33,13 +30,7 @@ impl Encoder {
             // `check` holds both far below the bounds of an `int`.
             ((*raw).width, (*raw).height) = (settings.width as c_int, settings.height as c_int);
             (*raw).pix_fmt = sys::AVPixelFormat::AV_PIX_FMT_YUV420P;
-            ((*raw).time_base, (*raw).framerate) = (
-                sys::AVRational {
-                    num: rate.den,
-                    den: rate.num,
-                },
-                rate,
-            );
+            ((*raw).time_base, (*raw).framerate) = (sys::AVRational { num: rate.den, den: rate.num }, rate);
             (*raw).sample_aspect_ratio = sys::AVRational { num: 1, den: 1 };
             (*raw).gop_size = c_int::try_from(settings.gop).unwrap_or(c_int::MAX);
             (*raw).thread_count = c_int::try_from(settings.threads).unwrap_or(0);
@@ -60,20 +51,14 @@ impl Encoder {
     /// An AAC encoder whose clock ticks once a sample.
     pub(crate) fn audio(settings: &AudioSettings) -> Result<Self, MediaError> {
         settings.check()?;
-        let encoder = Self {
-            context: find(c"aac")?,
-            what: "encode AAC",
-        };
+        let encoder = Self { context: find(c"aac")?, what: "encode AAC" };
         let raw = encoder.context.as_ptr();
         // SAFETY: the context is fresh, not open yet, and owned here; its channel layout is blank.
         unsafe {
             (*raw).sample_fmt = sys::AVSampleFormat::AV_SAMPLE_FMT_FLTP;
             (*raw).sample_rate = settings.sample_rate as c_int;
             (*raw).bit_rate = i64::from(settings.bit_rate);
-            (*raw).time_base = sys::AVRational {
-                num: 1,
-                den: settings.sample_rate as c_int,
-            };
+            (*raw).time_base = sys::AVRational { num: 1, den: settings.sample_rate as c_int };
             sys::av_channel_layout_default(&raw mut (*raw).ch_layout, settings.channels as c_int);
         }
         encoder.open(Dict::new())

@@ -63,10 +63,7 @@ pub enum ErrorKind {
 
 impl MediaError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     /// From FFmpeg's `code`: "cannot {what}: {why}". `invalid` is what "invalid data" means in this place.
@@ -81,18 +78,12 @@ impl MediaError {
 
     /// FFmpeg had no memory to give.
     pub(crate) fn no_memory(what: &str) -> Self {
-        Self::new(
-            ErrorKind::Other(raw::NO_MEMORY),
-            format!("cannot {what}: out of memory"),
-        )
+        Self::new(ErrorKind::Other(raw::NO_MEMORY), format!("cannot {what}: out of memory"))
     }
 
     /// The same error with `text` passed through `edit`; to take secrets out.
     pub(crate) fn map_text(self, edit: impl FnOnce(String) -> String) -> Self {
-        Self {
-            kind: self.kind,
-            message: edit(self.message),
-        }
+        Self { kind: self.kind, message: edit(self.message) }
     }
 
     /// What the error means.

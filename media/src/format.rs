@@ -79,11 +79,7 @@ impl InputFormat {
             let bytes = (*self.raw.as_ptr()).pb;
             if bytes.is_null() { 0 } else { (*bytes).error }
         };
-        if code == sys::AVERROR_EOF && below < 0 {
-            below
-        } else {
-            code
-        }
+        if code == sys::AVERROR_EOF && below < 0 { below } else { code }
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {
@@ -146,9 +142,5 @@ fn find_format(name: Option<&str>) -> Result<*const sys::AVInputFormat, c_int> {
     let name = CString::new(name).map_err(|_| sys::AVERROR_DEMUXER_NOT_FOUND)?;
     // SAFETY: the name lives during the call; what is found is static.
     let found = unsafe { sys::av_find_input_format(name.as_ptr()) };
-    if found.is_null() {
-        Err(sys::AVERROR_DEMUXER_NOT_FOUND)
-    } else {
-        Ok(found)
-    }
+    if found.is_null() { Err(sys::AVERROR_DEMUXER_NOT_FOUND) } else { Ok(found) }
 }

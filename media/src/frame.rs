@@ -50,10 +50,7 @@ impl Frame {
     pub(crate) fn new(frame: RawFrame, time_base: (i32, i32), rotation: u16) -> Result<Self, MediaError> {
         let layout = PixelLayout::of(frame.format()).ok_or_else(|| {
             let name = raw::pixel_name(frame.format());
-            MediaError::new(
-                ErrorKind::Corrupt,
-                format!("a picture of pixel format {name} was not converted"),
-            )
+            MediaError::new(ErrorKind::Corrupt, format!("a picture of pixel format {name} was not converted"))
         })?;
         let planes = planes(&frame, layout)?;
         let raw = frame.as_ptr();
@@ -64,12 +61,7 @@ impl Frame {
         };
         // SAFETY: as above.
         let (pts, packet_pts, duration, tag) = unsafe {
-            (
-                (*raw).best_effort_timestamp,
-                (*raw).pts,
-                (*raw).pkt_duration,
-                (*raw).reordered_opaque,
-            )
+            ((*raw).best_effort_timestamp, (*raw).pts, (*raw).pkt_duration, (*raw).reordered_opaque)
         };
         let rotation = own_rotation(&frame).unwrap_or(rotation);
         let colors = frame.colors();
@@ -113,11 +105,7 @@ impl Frame {
         // SAFETY: `planes` has checked that these bytes lie in one buffer, which `frame` keeps alive and nobody writes
         // to; the slice lives no longer than `self`.
         let data = unsafe { std::slice::from_raw_parts(at.start, at.len) };
-        Some(Plane {
-            data,
-            stride: at.stride,
-            rows: at.rows,
-        })
+        Some(Plane { data, stride: at.stride, rows: at.rows })
     }
 
     /// The range of the samples.
@@ -183,12 +171,7 @@ impl Frame {
 
 /// Where the planes lie; fails rather than point outside the frame's buffers.
 fn planes(frame: &RawFrame, layout: PixelLayout) -> Result<[PlaneAt; 3], MediaError> {
-    let mut all = [PlaneAt {
-        start: std::ptr::null(),
-        len: 0,
-        stride: 0,
-        rows: 0,
-    }; 3];
+    let mut all = [PlaneAt { start: std::ptr::null(), len: 0, stride: 0, rows: 0 }; 3];
     let (width, height) = frame.size();
     for (index, at) in all.iter_mut().enumerate().take(layout.planes()) {
         let (row_bytes, rows) = layout.plane_size(index, width, height);
@@ -209,20 +192,14 @@ fn own_rotation(frame: &RawFrame) -> Option<u16> {
         if side.is_null() || (*side).size < 36 {
             return None;
         }
-        Some(clockwise(sys::av_display_rotation_get(
-            (*side).data.cast::<i32>(),
-        )))
+        Some(clockwise(sys::av_display_rotation_get((*side).data.cast::<i32>())))
     }
 }
 
 /// FFmpeg's angle (counter-clockwise, -180 to 180, or not a number) as a clockwise multiple of 90 degrees.
 pub(crate) fn clockwise(degrees: f64) -> u16 {
     let quarters = (-degrees / 90.0).round();
-    if quarters.is_finite() {
-        (quarters.rem_euclid(4.0) as u16 % 4) * 90
-    } else {
-        0
-    }
+    if quarters.is_finite() { (quarters.rem_euclid(4.0) as u16 % 4) * 90 } else { 0 }
 }
 
 #[cfg(test)]
@@ -231,15 +208,8 @@ mod tests {
 
     #[test]
     fn angles_become_clockwise_quarters() {
-        let cases = [
-            (0.0, 0),
-            (-90.0, 90),
-            (90.0, 270),
-            (180.0, 180),
-            (-180.0, 180),
-            (3.0, 0),
-            (f64::NAN, 0),
-        ];
+        let cases =
+            [(0.0, 0), (-90.0, 90), (90.0, 270), (180.0, 180), (-180.0, 180), (3.0, 0), (f64::NAN, 0)];
         for (angle, expected) in cases {
             assert_eq!(clockwise(angle), expected, "{angle}");
         }

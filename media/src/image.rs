@@ -25,10 +25,7 @@ pub struct YuvImage {
     pub c_stride: usize,
 }
 
-const LAYOUT: PixelLayout = PixelLayout::Planar {
-    chroma: Chroma::C420,
-    bits: 8,
-};
+const LAYOUT: PixelLayout = PixelLayout::Planar { chroma: Chroma::C420, bits: 8 };
 const COLORS: (ColorRange, ColorMatrix) = (ColorRange::Limited, ColorMatrix::Bt709);
 
 impl YuvImage {
@@ -37,15 +34,7 @@ impl YuvImage {
         let (c_stride, c_rows) = Chroma::C420.size(width, height);
         let chroma = vec![128; c_stride * c_rows];
         let y = vec![16; width * height];
-        Self {
-            width,
-            height,
-            y,
-            u: chroma.clone(),
-            v: chroma,
-            y_stride: width,
-            c_stride,
-        }
+        Self { width, height, y, u: chroma.clone(), v: chroma, y_stride: width, c_stride }
     }
 
     /// The picture of a frame, as decoded (not turned). A frame that has the same layout and colours already is copied
@@ -65,17 +54,10 @@ impl YuvImage {
     fn copy(frame: &Frame) -> Self {
         let mut image = Self::new(frame.width(), frame.height());
         let (y_stride, c_stride) = (image.y_stride, image.c_stride);
-        let targets = [
-            (&mut image.y, y_stride),
-            (&mut image.u, c_stride),
-            (&mut image.v, c_stride),
-        ];
+        let targets = [(&mut image.y, y_stride), (&mut image.u, c_stride), (&mut image.v, c_stride)];
         for (index, (target, row_bytes)) in targets.into_iter().enumerate() {
             let Some(plane) = frame.plane(index) else { continue };
-            for (to, from) in target
-                .chunks_exact_mut(row_bytes)
-                .zip(plane.data.chunks(plane.stride))
-            {
+            for (to, from) in target.chunks_exact_mut(row_bytes).zip(plane.data.chunks(plane.stride)) {
                 to.copy_from_slice(&from[..row_bytes]);
             }
         }
@@ -84,11 +66,7 @@ impl YuvImage {
 
     /// Copies the picture into a frame of its size.
     pub(crate) fn fill(&self, frame: &mut RawFrame) -> Result<(), MediaError> {
-        let planes = [
-            (&self.y, self.y_stride),
-            (&self.u, self.c_stride),
-            (&self.v, self.c_stride),
-        ];
+        let planes = [(&self.y, self.y_stride), (&self.u, self.c_stride), (&self.v, self.c_stride)];
         for (index, (plane, stride)) in planes.into_iter().enumerate() {
             let size = LAYOUT.plane_size(index, self.width, self.height);
             if !frame.fill_plane(index, size, plane, stride) {

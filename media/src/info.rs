@@ -71,38 +71,19 @@ pub(crate) struct Chosen {
 /// # Errors
 /// `NoVideo` (naming what is there), `UnsupportedCodec`.
 pub(crate) fn choose(input: &InputFormat, who: &str) -> Result<Chosen, MediaError> {
-    let streams: Vec<Stream> = (0..input.streams())
-        .filter_map(|index| Stream::of(input, index))
-        .collect();
-    let video = streams
-        .iter()
-        .filter(|stream| stream.is_video())
-        .max_by_key(|stream| stream.rank());
+    let streams: Vec<Stream> = (0..input.streams()).filter_map(|index| Stream::of(input, index)).collect();
+    let video = streams.iter().filter(|stream| stream.is_video()).max_by_key(|stream| stream.rank());
     let video = video.ok_or_else(|| no_video(&streams, who))?;
     let info = video.video_info(input)?;
     // SAFETY: any integer is allowed; only whether the result is null is looked at.
     if unsafe { raw::find_decoder(video.codec) }.is_null() {
-        let message = format!(
-            "`{who}` holds {} video, for which this FFmpeg has no decoder",
-            info.codec
-        );
+        let message = format!("`{who}` holds {} video, for which this FFmpeg has no decoder", info.codec);
         return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
     }
-    let origin_us = info
-        .start_pts
-        .and_then(|pts| raw::micros(pts, info.time_base))
-        .unwrap_or(0);
-    let audio = streams
-        .iter()
-        .filter(|stream| stream.kind == AUDIO)
-        .max_by_key(|stream| stream.rank());
-    let audio = audio
-        .map(|stream| Ok((stream.index, stream.audio_info(origin_us)?)))
-        .transpose()?;
-    Ok(Chosen {
-        video: (video.index, info),
-        audio,
-    })
+    let origin_us = info.start_pts.and_then(|pts| raw::micros(pts, info.time_base)).unwrap_or(0);
+    let audio = streams.iter().filter(|stream| stream.kind == AUDIO).max_by_key(|stream| stream.rank());
+    let audio = audio.map(|stream| Ok((stream.index, stream.audio_info(origin_us)?))).transpose()?;
+    Ok(Chosen { video: (video.index, info), audio })
 }
 
 const VIDEO: c_int = sys::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int;
@@ -126,14 +107,7 @@ impl Stream {
             let parameters = (*raw).codecpar.cast_const();
             let kind = raw::int(&raw const (*parameters).codec_type);
             let codec = raw::int(&raw const (*parameters).codec_id);
-            Some(Self {
-                index,
-                raw,
-                parameters,
-                kind,
-                codec,
-                disposition: (*raw).disposition,
-            })
+            Some(Self { index, raw, parameters, kind, codec, disposition: (*raw).disposition })
         }
     }
 
@@ -146,11 +120,7 @@ impl Stream {
     fn rank(&self) -> (bool, i64, std::cmp::Reverse<usize>) {
         let (width, height) = self.size();
         let default = self.disposition & sys::AV_DISPOSITION_DEFAULT != 0;
-        (
-            default,
-            width as i64 * height as i64,
-            std::cmp::Reverse(self.index),
-        )
+        (default, width as i64 * height as i64, std::cmp::Reverse(self.index))
     }
 
     fn size(&self) -> (usize, usize) {
@@ -165,15 +135,8 @@ impl Stream {
         let (stream, format, container_duration) = unsafe {
             let stream = &raw const *self.raw;
             let times = ((*stream).start_time, (*stream).duration, (*stream).nb_frames);
-            let bases = (
-                raw::pair((*stream).time_base),
-                raw::pair((*stream).avg_frame_rate),
-            );
-            (
-                (times, bases),
-                (*self.parameters).format,
-                (*input.as_ptr()).duration,
-            )
+            let bases = (raw::pair((*stream).time_base), raw::pair((*stream).avg_frame_rate));
+            ((times, bases), (*self.parameters).format, (*input.as_ptr()).duration)
         };
         let ((start, duration, frames), (time_base, frame_rate)) = stream;
         let own_duration = raw::timestamp(duration).and_then(|ticks| raw::micros(ticks, time_base));
@@ -185,9 +148,7 @@ impl Stream {
             time_base,
             frame_rate: (frame_rate.0 > 0 && frame_rate.1 > 0).then_some(frame_rate),
             rotation: self.rotation(),
-            duration_us: own_duration
-                .or(raw::timestamp(container_duration))
-                .filter(|&us| us > 0),
+            duration_us: own_duration.or(raw::timestamp(container_duration)).filter(|&us| us > 0),
             frames: u64::try_from(frames).ok().filter(|&frames| frames > 0),
             creation_time_us: self.creation_time(input),
             start_pts: raw::timestamp(start),
@@ -200,11 +161,7 @@ impl Stream {
         // SAFETY: stream and parameters are live; plain fields are read.
         let (rate, channels, time_base) = unsafe {
             let parameters = self.parameters;
-            (
-                (*parameters).sample_rate,
-                (*parameters).ch_layout.nb_channels,
-                raw::pair((*self.raw).time_base),
-            )
+            ((*parameters).sample_rate, (*parameters).ch_layout.nb_channels, raw::pair((*self.raw).time_base))
         };
         Ok(AudioInfo {
             codec: raw::codec_name(self.codec),
@@ -267,11 +224,7 @@ fn parse_time(text: &str) -> Option<i64> {
 
 fn no_video(streams: &[Stream], who: &str) -> MediaError {
     let found: Vec<String> = streams.iter().map(Stream::describe).collect();
-    let found = if found.is_empty() {
-        "no stream at all".to_owned()
-    } else {
-        found.join(", ")
-    };
+    let found = if found.is_empty() { "no stream at all".to_owned() } else { found.join(", ") };
     MediaError::new(
         ErrorKind::NoVideo,
         format!("`{who}` holds no video; a video stream is needed, found: {found}"),

@@ -16,16 +16,8 @@ use crate::resolve;
 mod options;
 
 /// Playlists and their like name other addresses to open; a source is what its own address says and nothing else.
-const PLAYLISTS: [&str; 8] = [
-    "concat",
-    "hls",
-    "dash",
-    "sdp",
-    "imf",
-    "vapoursynth",
-    "webm_dash_manifest",
-    "libgme",
-];
+const PLAYLISTS: [&str; 8] =
+    ["concat", "hls", "dash", "sdp", "imf", "vapoursynth", "webm_dash_manifest", "libgme"];
 
 /// What FFmpeg logs when a body without a length ends: the length it takes it to have is 2^64 - 1.
 const UNKNOWN_LENGTH: &str = "should be 18446744073709551615";
@@ -84,13 +76,7 @@ impl Input {
         let mut format = opened.map_err(|error| error.map_text(|text| address.clean(text)))?;
         let chosen = info::choose(&format, &address.to_string())?;
         let mut wanted = vec![chosen.video.0];
-        wanted.extend(
-            chosen
-                .audio
-                .iter()
-                .filter(|_| options.audio)
-                .map(|(index, _)| *index),
-        );
+        wanted.extend(chosen.audio.iter().filter(|_| options.audio).map(|(index, _)| *index));
         format.keep_only(&wanted);
         Ok(Self {
             format,
@@ -215,11 +201,7 @@ fn open_format(
     // What an earlier call left in the log is not ours.
     crate::log::take();
     // A server that hangs up leaves nothing to recognise; that may be better at the next try.
-    let invalid = if address.scheme() == Scheme::Tcp {
-        ErrorKind::Disconnected
-    } else {
-        ErrorKind::NotMedia
-    };
+    let invalid = if address.scheme() == Scheme::Tcp { ErrorKind::Disconnected } else { ErrorKind::NotMedia };
     let fail = |code, interrupt: &Interrupt| match interrupt.error(what, options.open_timeout) {
         Some(error) => error,
         None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
@@ -266,10 +248,7 @@ fn check_file(address: &Address) -> Result<(), MediaError> {
         // Opening a pipe would wait for its writer; only regular files are tried.
         fs::File::open(path).map_err(failed)?;
         if metadata.len() == 0 {
-            return Err(MediaError::new(
-                ErrorKind::Empty,
-                format!("the file `{path}` is empty (0 bytes)"),
-            ));
+            return Err(MediaError::new(ErrorKind::Empty, format!("the file `{path}` is empty (0 bytes)")));
         }
     }
     Ok(())

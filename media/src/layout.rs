@@ -212,12 +212,7 @@ impl Description {
             (0, 0) => Some(Chroma::C444),
             _ => None,
         };
-        Some(Self {
-            count: raw.nb_components,
-            flags: raw.flags,
-            components: raw.comp,
-            chroma,
-        })
+        Some(Self { count: raw.nb_components, flags: raw.flags, components: raw.comp, chroma })
     }
 
     fn has(&self, any_of: c_int) -> bool {
@@ -233,55 +228,13 @@ mod tests {
     #[test]
     fn common_formats_are_handed_on_as_they_are() {
         for (format, layout) in [
-            (
-                AV_PIX_FMT_YUV420P,
-                PixelLayout::Planar {
-                    chroma: Chroma::C420,
-                    bits: 8,
-                },
-            ),
-            (
-                AV_PIX_FMT_YUVJ422P,
-                PixelLayout::Planar {
-                    chroma: Chroma::C422,
-                    bits: 8,
-                },
-            ),
-            (
-                AV_PIX_FMT_YUV444P12LE,
-                PixelLayout::Planar {
-                    chroma: Chroma::C444,
-                    bits: 12,
-                },
-            ),
-            (
-                AV_PIX_FMT_YUV420P10LE,
-                PixelLayout::Planar {
-                    chroma: Chroma::C420,
-                    bits: 10,
-                },
-            ),
-            (
-                AV_PIX_FMT_NV12,
-                PixelLayout::SemiPlanar {
-                    chroma: Chroma::C420,
-                    bits: 8,
-                },
-            ),
-            (
-                AV_PIX_FMT_P010LE,
-                PixelLayout::SemiPlanar {
-                    chroma: Chroma::C420,
-                    bits: 10,
-                },
-            ),
-            (
-                AV_PIX_FMT_NV16,
-                PixelLayout::SemiPlanar {
-                    chroma: Chroma::C422,
-                    bits: 8,
-                },
-            ),
+            (AV_PIX_FMT_YUV420P, PixelLayout::Planar { chroma: Chroma::C420, bits: 8 }),
+            (AV_PIX_FMT_YUVJ422P, PixelLayout::Planar { chroma: Chroma::C422, bits: 8 }),
+            (AV_PIX_FMT_YUV444P12LE, PixelLayout::Planar { chroma: Chroma::C444, bits: 12 }),
+            (AV_PIX_FMT_YUV420P10LE, PixelLayout::Planar { chroma: Chroma::C420, bits: 10 }),
+            (AV_PIX_FMT_NV12, PixelLayout::SemiPlanar { chroma: Chroma::C420, bits: 8 }),
+            (AV_PIX_FMT_P010LE, PixelLayout::SemiPlanar { chroma: Chroma::C420, bits: 10 }),
+            (AV_PIX_FMT_NV16, PixelLayout::SemiPlanar { chroma: Chroma::C422, bits: 8 }),
         ] {
             assert_eq!(PixelLayout::of(format as c_int), Some(layout), "{format:?}");
         }
@@ -312,10 +265,7 @@ mod tests {
 
     #[test]
     fn odd_sizes_round_up() {
-        let layout = PixelLayout::SemiPlanar {
-            chroma: Chroma::C420,
-            bits: 10,
-        };
+        let layout = PixelLayout::SemiPlanar { chroma: Chroma::C420, bits: 10 };
         assert_eq!(layout.plane_size(1, 5, 7), (12, 4));
         assert_eq!(layout.plane_size(2, 5, 7), (0, 0));
     }

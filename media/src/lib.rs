@@ -85,33 +85,17 @@ pub fn init() {
 pub fn version() -> String {
     // SAFETY: these functions have no precondition; the version text is a static C string.
     let (text, format, codec) = unsafe {
-        (
-            raw::text(raw::sys::av_version_info()),
-            raw::sys::avformat_version(),
-            raw::sys::avcodec_version(),
-        )
+        (raw::text(raw::sys::av_version_info()), raw::sys::avformat_version(), raw::sys::avcodec_version())
     };
     let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
     let text = text.unwrap_or_default();
-    format!(
-        "FFmpeg {text} (avformat {}, avcodec {})",
-        dotted(format),
-        dotted(codec)
-    )
+    format!("FFmpeg {text} (avformat {}, avcodec {})", dotted(format), dotted(codec))
 }
 
 /// Frames travel between threads and are looked at from several; readers and writers move to a thread of their own.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     const fn moved<T: Send>() {}
-    shared::<(
-        Frame,
-        Packet,
-        Address,
-        CancelToken,
-        AudioInfo,
-        VideoInfo,
-        MediaError,
-    )>();
+    shared::<(Frame, Packet, Address, CancelToken, AudioInfo, VideoInfo, MediaError)>();
     moved::<(Input, VideoDecoder, FrameReader, Mp4Writer)>();
 };

@@ -25,14 +25,10 @@ pub(crate) fn capture() {
 
 /// The last error line that this thread saw, and forgets it.
 pub(crate) fn take() -> Option<String> {
-    LAST.try_with(|last| {
-        last.try_borrow_mut()
-            .map(|mut line| std::mem::take(&mut *line))
-            .ok()
-    })
-    .ok()
-    .flatten()
-    .filter(|line| !line.is_empty())
+    LAST.try_with(|last| last.try_borrow_mut().map(|mut line| std::mem::take(&mut *line)).ok())
+        .ok()
+        .flatten()
+        .filter(|line| !line.is_empty())
 }
 
 /// Nothing in it can panic: no borrow is waited for, no index taken, and a thread that is ending is passed over.
@@ -51,15 +47,7 @@ unsafe extern "C" fn keep(
     // SAFETY: the first four arguments are FFmpeg's own; the buffer has the given size and is ended with a zero.
     let line = unsafe {
         let size = buffer.len() as std::ffi::c_int;
-        sys::av_log_format_line2(
-            class,
-            level,
-            format,
-            arguments,
-            buffer.as_mut_ptr(),
-            size,
-            &mut prefix,
-        );
+        sys::av_log_format_line2(class, level, format, arguments, buffer.as_mut_ptr(), size, &mut prefix);
         crate::raw::text(buffer.as_ptr())
     };
     let Some(line) = line else { return };
@@ -87,10 +75,7 @@ mod tests {
 
     #[test]
     fn prefixes_with_addresses_are_cut() {
-        assert_eq!(
-            without_prefix("[a @ 0x1] [b @ 0x2f] moov atom not found\n"),
-            "moov atom not found"
-        );
+        assert_eq!(without_prefix("[a @ 0x1] [b @ 0x2f] moov atom not found\n"), "moov atom not found");
         assert_eq!(without_prefix("[x] y"), "[x] y");
     }
 }

@@ -72,16 +72,7 @@ impl Mp4Writer {
         })?;
         let size = (video.width, video.height);
         let path = path.to_owned();
-        Ok(Self {
-            muxer: Some(muxer),
-            video: encoder,
-            picture,
-            size,
-            frames: 0,
-            audio,
-            path,
-            part,
-        })
+        Ok(Self { muxer: Some(muxer), video: encoder, picture, size, frames: 0, audio, path, part })
     }
 
     /// Encodes the next picture, shown one frame's time after the previous.
@@ -131,10 +122,7 @@ impl Mp4Writer {
         let ticks = i128::from(info.origin_us) * i128::from(info.time_base.1);
         let ticks = ticks / (1_000_000 * i128::from(info.time_base.0.max(1)));
         copy.shift(-i64::try_from(ticks).unwrap_or(0));
-        self.muxer
-            .as_mut()
-            .ok_or_else(finished)?
-            .write(&mut copy, *index, info.time_base)
+        self.muxer.as_mut().ok_or_else(finished)?.write(&mut copy, *index, info.time_base)
     }
 
     /// Encodes what is left, writes the index and gives the file its name.
@@ -143,16 +131,13 @@ impl Mp4Writer {
     /// What the file system says; the file under its name is then as before.
     pub fn finish(mut self) -> Result<(), MediaError> {
         let mut muxer = self.muxer.take().ok_or_else(finished)?;
-        let written = self
-            .flush(&mut muxer)
-            .and_then(|()| muxer.finish())
-            .and_then(|()| {
-                fs::rename(&self.part, &self.path).map_err(|error| {
-                    let code = error.raw_os_error().unwrap_or(0);
-                    let message = format!("cannot name `{}`: {error}", self.path.display());
-                    MediaError::new(ErrorKind::Other(-code), message)
-                })
-            });
+        let written = self.flush(&mut muxer).and_then(|()| muxer.finish()).and_then(|()| {
+            fs::rename(&self.part, &self.path).map_err(|error| {
+                let code = error.raw_os_error().unwrap_or(0);
+                let message = format!("cannot name `{}`: {error}", self.path.display());
+                MediaError::new(ErrorKind::Other(-code), message)
+            })
+        });
         if written.is_err() {
             let _ = fs::remove_file(&self.part);
         }
@@ -214,13 +199,7 @@ fn begin(
     let audio = match (audio, encoder) {
         (AudioTrack::Encode(settings), Some(encoder)) => {
             let index = muxer.add_encoded(encoder.context())?;
-            Audio::Encode(AudioEncoder {
-                encoder,
-                index,
-                settings,
-                waiting: Vec::new(),
-                samples: 0,
-            })
+            Audio::Encode(AudioEncoder { encoder, index, settings, waiting: Vec::new(), samples: 0 })
         }
         (AudioTrack::Copy(info), _) => {
             let index = muxer.add_copied(&info.parameters, info.time_base)?;
@@ -239,10 +218,7 @@ fn part_path(path: &Path) -> PathBuf {
 }
 
 fn wrong_track(what: &str) -> MediaError {
-    MediaError::new(
-        ErrorKind::InvalidSettings,
-        format!("the audio track of this MP4 {what}"),
-    )
+    MediaError::new(ErrorKind::InvalidSettings, format!("the audio track of this MP4 {what}"))
 }
 
 fn finished() -> MediaError {

@@ -23,14 +23,9 @@ impl Muxer {
     /// Creates (or empties) the file.
     pub(crate) fn create(path: &Path) -> Result<Self, MediaError> {
         let who = format!("write `{}`", path.display());
-        let url = path
-            .to_str()
-            .and_then(|path| CString::new(format!("file:{path}")).ok());
+        let url = path.to_str().and_then(|path| CString::new(format!("file:{path}")).ok());
         let url = url.ok_or_else(|| {
-            MediaError::new(
-                ErrorKind::InvalidSettings,
-                format!("cannot {who}: the path is not UTF-8"),
-            )
+            MediaError::new(ErrorKind::InvalidSettings, format!("cannot {who}: the path is not UTF-8"))
         })?;
         let mut raw = ptr::null_mut();
         // SAFETY: both strings live during the call; the context that it makes is owned by `Self` from here on.
@@ -81,10 +76,7 @@ impl Muxer {
         let allowed = unsafe { raw::query_codec((*self.raw.as_ptr()).oformat, parameters.codec_id(), 0) };
         if allowed != 1 {
             let name = raw::codec_name(parameters.codec_id());
-            let message = format!(
-                "cannot {}: MP4 cannot hold {name}; encode it to AAC instead",
-                self.who
-            );
+            let message = format!("cannot {}: MP4 cannot hold {name}; encode it to AAC instead", self.who);
             return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
         }
         let (index, stream) = self.add_stream()?;

@@ -34,11 +34,7 @@ impl Packet {
         // SAFETY: allocates; null when out of memory.
         let raw = NonNull::new(unsafe { sys::av_packet_alloc() });
         let raw = raw.ok_or_else(|| MediaError::no_memory("allocate a packet"))?;
-        Ok(Self {
-            raw,
-            kind: PacketKind::Video,
-            time_base: (0, 1),
-        })
+        Ok(Self { raw, kind: PacketKind::Video, time_base: (0, 1) })
     }
 
     /// Another reference to the same bytes.
@@ -122,11 +118,7 @@ impl Packet {
         // reference is held, and `self` holds one.
         unsafe {
             let (data, size) = ((*self.raw.as_ptr()).data, (*self.raw.as_ptr()).size);
-            if data.is_null() {
-                &[]
-            } else {
-                std::slice::from_raw_parts(data, size.max(0) as usize)
-            }
+            if data.is_null() { &[] } else { std::slice::from_raw_parts(data, size.max(0) as usize) }
         }
     }
 

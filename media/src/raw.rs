@@ -105,7 +105,5 @@ pub(crate) fn rational((num, den): (i32, i32)) -> sys::AVRational {
 /// `value` ticks of `base` in microseconds, rounded towards zero; `None` for a base without a denominator.
 pub(crate) fn micros(value: i64, base: (i32, i32)) -> Option<i64> {
     let us = i128::from(value) * i128::from(base.0) * 1_000_000;
-    (base.1 != 0)
-        .then(|| us / i128::from(base.1))
-        .and_then(|us| i64::try_from(us).ok())
+    (base.1 != 0).then(|| us / i128::from(base.1)).and_then(|us| i64::try_from(us).ok())
 }

@@ -18,9 +18,7 @@ impl RawFrame {
     pub(crate) fn new() -> Result<Self, MediaError> {
         // SAFETY: allocates; null when out of memory.
         let frame = NonNull::new(unsafe { sys::av_frame_alloc() });
-        frame
-            .map(Self)
-            .ok_or_else(|| MediaError::no_memory("allocate a frame"))
+        frame.map(Self).ok_or_else(|| MediaError::no_memory("allocate a frame"))
     }
 
     /// A frame with buffers for a picture of `format`.
@@ -34,11 +32,7 @@ impl RawFrame {
             sys::av_frame_get_buffer(raw, 0)
         };
         if code < 0 {
-            return Err(MediaError::from_code(
-                code,
-                "allocate a picture",
-                ErrorKind::InvalidSettings,
-            ));
+            return Err(MediaError::from_code(code, "allocate a picture", ErrorKind::InvalidSettings));
         }
         frame.clear();
         Ok(frame)
@@ -68,11 +62,7 @@ impl RawFrame {
             sys::av_frame_get_buffer(raw, 0)
         };
         if code < 0 {
-            return Err(MediaError::from_code(
-                code,
-                "allocate sound",
-                ErrorKind::InvalidSettings,
-            ));
+            return Err(MediaError::from_code(code, "allocate sound", ErrorKind::InvalidSettings));
         }
         for channel in 0..channels as usize {
             // SAFETY: planar sound has a plane of `nb_samples` floats, aligned for SIMD, for each channel; nobody else
@@ -105,10 +95,8 @@ impl RawFrame {
         source: &[u8],
         stride: usize,
     ) -> bool {
-        let needed = rows
-            .checked_sub(1)
-            .and_then(|n| n.checked_mul(stride))
-            .and_then(|n| n.checked_add(row_bytes));
+        let needed =
+            rows.checked_sub(1).and_then(|n| n.checked_mul(stride)).and_then(|n| n.checked_add(row_bytes));
         let enough = stride >= row_bytes && needed.is_some_and(|needed| source.len() >= needed);
         let Some(at) = plane_in_buffer(self, index, row_bytes, rows).filter(|_| enough) else {
             return false;
@@ -148,16 +136,9 @@ impl RawFrame {
     pub(crate) fn colors(&self) -> (ColorRange, ColorMatrix) {
         let raw = self.0.as_ptr();
         // SAFETY: two enumerations of an allocated frame are read as integers.
-        let (range, space) = unsafe {
-            (
-                raw::int(&raw const (*raw).color_range),
-                raw::int(&raw const (*raw).colorspace),
-            )
-        };
-        (
-            layout::range_of(range, self.format()),
-            layout::matrix_of(space, self.size().1),
-        )
+        let (range, space) =
+            unsafe { (raw::int(&raw const (*raw).color_range), raw::int(&raw const (*raw).colorspace)) };
+        (layout::range_of(range, self.format()), layout::matrix_of(space, self.size().1))
     }
 }
 
@@ -189,28 +170,17 @@ pub(crate) fn plane_in_buffer(
     // SAFETY: `index` is below 3 of 8; the buffer that is found, if any, belongs to the frame and is only read.
     let (start, stride, buffer) = unsafe {
         let buffer = sys::av_frame_get_plane_buffer(raw, index as c_int).as_ref()?;
-        (
-            (*raw).data[index].cast_const(),
-            (*raw).linesize[index],
-            (buffer.data as usize, buffer.size),
-        )
+        ((*raw).data[index].cast_const(), (*raw).linesize[index], (buffer.data as usize, buffer.size))
     };
     let stride = usize::try_from(stride).ok()?;
     let len = stride.checked_mul(rows.checked_sub(1)?)?.checked_add(row_bytes)?;
     let offset = (start as usize).checked_sub(buffer.0)?;
     let inside = row_bytes > 0 && stride >= row_bytes && offset.checked_add(len)? <= buffer.1;
-    inside.then_some(PlaneAt {
-        start,
-        len,
-        stride,
-        rows,
-    })
+    inside.then_some(PlaneAt { start, len, stride, rows })
 }
 
 /// Whether a picture is stored bottom up.
 pub(crate) fn needs_turning(frame: &RawFrame) -> bool {
     // SAFETY: an array of `int`s of an allocated frame is copied out.
-    unsafe { (*frame.as_ptr()).linesize }
-        .iter()
-        .any(|&stride| stride < 0)
+    unsafe { (*frame.as_ptr()).linesize }.iter().any(|&stride| stride < 0)
 }

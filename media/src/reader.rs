@@ -69,10 +69,7 @@ impl FrameReader {
     /// # Errors
     /// Those of [`Input::open`] and [`VideoDecoder::new`].
     pub fn open(address: &Address, open: &OpenOptions, decode: &DecodeOptions) -> Result<Self, MediaError> {
-        let open = OpenOptions {
-            audio: false,
-            ..open.clone()
-        };
+        let open = OpenOptions { audio: false, ..open.clone() };
         Self::new(Input::open(address, &open)?, decode)
     }
 
@@ -84,16 +81,7 @@ impl FrameReader {
         let decoder = VideoDecoder::new(&input, options)?;
         let ledger = Ledger::new(decoder.threads());
         let (ready, worked) = (VecDeque::new(), Duration::ZERO);
-        Ok(Self {
-            input,
-            decoder,
-            ledger,
-            ready,
-            stage: Stage::Reading,
-            worked,
-            error: None,
-            unreadable: 0,
-        })
+        Ok(Self { input, decoder, ledger, ready, stage: Stage::Reading, worked, error: None, unreadable: 0 })
     }
 
     /// The source.
@@ -113,9 +101,7 @@ impl FrameReader {
                 return item;
             }
             if self.stage == Stage::Done {
-                return Item::End {
-                    error: self.error.clone(),
-                };
+                return Item::End { error: self.error.clone() };
             }
             self.step();
         }
@@ -136,19 +122,13 @@ impl FrameReader {
 
     fn deliver(&mut self, frame: Frame) {
         // A frame whose unit is accounted for already is passed over: the account counts each unit once.
-        let Ok((lost, index)) = self
-            .ledger
-            .deliver(frame.tag(), frame.packet_pts(), frame.is_interlaced())
+        let Ok((lost, index)) = self.ledger.deliver(frame.tag(), frame.packet_pts(), frame.is_interlaced())
         else {
             return;
         };
         self.ready.extend(lost.into_iter().map(Item::Lost));
         let decode_us = u64::try_from(std::mem::take(&mut self.worked).as_micros()).unwrap_or(u64::MAX);
-        let meta = FrameMeta {
-            index,
-            decode_us,
-            corrupt: frame.is_corrupt(),
-        };
+        let meta = FrameMeta { index, decode_us, corrupt: frame.is_corrupt() };
         self.ready.push_back(Item::Frame(frame, meta));
     }
 
@@ -165,11 +145,7 @@ impl FrameReader {
         self.unreadable = 0;
         let counted = !packet.is_discard() && !is_hidden(packet, &self.input.video().codec);
         // A packet that is not counted gets no number; a frame of it would be refused by the ledger.
-        let tag = if counted {
-            self.ledger.offer(packet.pts(), packet.is_key())
-        } else {
-            0
-        };
+        let tag = if counted { self.ledger.offer(packet.pts(), packet.is_key()) } else { 0 };
         self.decoder.tag(tag);
         let began = Instant::now();
         let sent = self.decoder.send(Some(packet));
@@ -179,8 +155,7 @@ impl FrameReader {
         {
             self.ledger.refuse(error.to_string());
         }
-        self.ready
-            .extend(self.ledger.overdue().into_iter().map(Item::Lost));
+        self.ready.extend(self.ledger.overdue().into_iter().map(Item::Lost));
     }
 
     fn read_failed(&mut self, error: MediaError) {
@@ -198,9 +173,7 @@ impl FrameReader {
     }
 
     fn drain(&mut self) {
-        self.stage = Stage::Draining {
-            errors: PATIENCE + self.decoder.threads() as u32,
-        };
+        self.stage = Stage::Draining { errors: PATIENCE + self.decoder.threads() as u32 };
         if self.decoder.send(None).is_err() {
             self.finish();
         }
@@ -217,8 +190,7 @@ impl FrameReader {
     }
 
     fn finish(&mut self) {
-        self.ready
-            .extend(self.ledger.finish().into_iter().map(Item::Lost));
+        self.ready.extend(self.ledger.finish().into_iter().map(Item::Lost));
         self.stage = Stage::Done;
     }
 }

@@ -22,22 +22,17 @@ pub(crate) fn resolve(host: &str, port: u16, interrupt: &Interrupt) -> Result<()
     let (sender, receiver) = mpsc::sync_channel(1);
     let name = host.to_owned();
     let lookup = move || {
-        let found = (name.as_str(), port)
-            .to_socket_addrs()
-            .map(|mut all| all.next().is_some());
+        let found = (name.as_str(), port).to_socket_addrs().map(|mut all| all.next().is_some());
         // The reader may have left; then nobody wants the answer.
         let _ = sender.try_send(found);
     };
     // A look-up that hangs ends by itself when the system's resolver gives up.
-    std::thread::Builder::new()
-        .name("resolve".to_owned())
-        .spawn(lookup)
-        .map_err(|error| {
-            MediaError::new(
-                ErrorKind::Other(error.raw_os_error().unwrap_or(0)),
-                format!("cannot look `{host}` up: {error}"),
-            )
-        })?;
+    std::thread::Builder::new().name("resolve".to_owned()).spawn(lookup).map_err(|error| {
+        MediaError::new(
+            ErrorKind::Other(error.raw_os_error().unwrap_or(0)),
+            format!("cannot look `{host}` up: {error}"),
+        )
+    })?;
     loop {
         match receiver.recv_timeout(POLL) {
             Ok(Ok(true)) => return Ok(()),
@@ -54,8 +49,5 @@ pub(crate) fn resolve(host: &str, port: u16, interrupt: &Interrupt) -> Result<()
 }
 
 fn unknown(host: &str, why: &str) -> MediaError {
-    MediaError::new(
-        ErrorKind::Unreachable,
-        format!("the host `{host}` cannot be found: {why}"),
-    )
+    MediaError::new(ErrorKind::Unreachable, format!("the host `{host}` cannot be found: {why}"))
 }

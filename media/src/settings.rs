@@ -29,37 +29,22 @@ impl VideoSettings {
     pub fn new(width: usize, height: usize, frame_rate: (i32, i32)) -> Self {
         let gop = 2 * frame_rate.0.max(1).unsigned_abs() / frame_rate.1.max(1).unsigned_abs();
         let (crf, preset, threads, creation_time_us) = (20, Preset::Veryfast, 4, None);
-        Self {
-            width,
-            height,
-            frame_rate,
-            crf,
-            preset,
-            gop: gop.max(1),
-            threads,
-            creation_time_us,
-        }
+        Self { width, height, frame_rate, crf, preset, gop: gop.max(1), threads, creation_time_us }
     }
 
     pub(crate) fn check(&self) -> Result<(), MediaError> {
         let size = |n: usize| (2..=16384).contains(&n) && n.is_multiple_of(2);
         if !size(self.width) || !size(self.height) {
             let (width, height) = (self.width, self.height);
-            return Err(invalid(format!(
-                "{width}x{height} pixels; both must be even and from 2 to 16384"
-            )));
+            return Err(invalid(format!("{width}x{height} pixels; both must be even and from 2 to 16384")));
         }
         if self.frame_rate.0 <= 0 || self.frame_rate.1 <= 0 {
             let (num, den) = self.frame_rate;
-            return Err(invalid(format!(
-                "a frame rate of {num}/{den}; both must be above 0"
-            )));
+            return Err(invalid(format!("a frame rate of {num}/{den}; both must be above 0")));
         }
         if self.crf > 51 || self.gop == 0 {
             let (crf, gop) = (self.crf, self.gop);
-            return Err(invalid(format!(
-                "crf {crf} and gop {gop}; crf is 0 to 51, gop at least 1"
-            )));
+            return Err(invalid(format!("crf {crf} and gop {gop}; crf is 0 to 51, gop at least 1")));
         }
         Ok(())
     }
@@ -117,11 +102,7 @@ pub struct AudioSettings {
 impl AudioSettings {
     /// 64 kbit/s a channel.
     pub fn new(sample_rate: u32, channels: u32) -> Self {
-        Self {
-            sample_rate,
-            channels,
-            bit_rate: channels.saturating_mul(64_000),
-        }
+        Self { sample_rate, channels, bit_rate: channels.saturating_mul(64_000) }
     }
 
     pub(crate) fn check(&self) -> Result<(), MediaError> {
@@ -177,26 +158,11 @@ mod tests {
         let good = VideoSettings::new(64, 48, (30, 1));
         assert!(good.check().is_ok());
         for bad in [
-            VideoSettings {
-                width: 63,
-                ..good.clone()
-            },
-            VideoSettings {
-                height: 0,
-                ..good.clone()
-            },
-            VideoSettings {
-                frame_rate: (30, 0),
-                ..good.clone()
-            },
-            VideoSettings {
-                crf: 52,
-                ..good.clone()
-            },
-            VideoSettings {
-                gop: 0,
-                ..good.clone()
-            },
+            VideoSettings { width: 63, ..good.clone() },
+            VideoSettings { height: 0, ..good.clone() },
+            VideoSettings { frame_rate: (30, 0), ..good.clone() },
+            VideoSettings { crf: 52, ..good.clone() },
+            VideoSettings { gop: 0, ..good.clone() },
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::InvalidSettings);
         }

@@ -20,33 +20,15 @@ const ROUNDS: usize = 100;
 
 fn main() {
     let networks = support::networks();
-    let (person, crop) = (
-        image("standing", DETECTOR_SIDE, -1.0),
-        image("standing", LANDMARK_SIDE, 0.0),
-    );
+    let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
     let all = std::env::var_os("KINORA_BENCH_THREADS").is_some_and(|threads| threads == "all");
     if !all {
         one_thread_per_product();
     }
-    let threads = if all {
-        candle_core::utils::get_num_threads()
-    } else {
-        1
-    };
-    println!(
-        "kernels: {}, threads of a product: {threads}",
-        Simd::best().name()
-    );
-    report("detector", || {
-        drop(networks.detect(&person).expect("the detector should run"))
-    });
-    report("landmarks", || {
-        drop(
-            networks
-                .landmarks(&crop)
-                .expect("the landmark network should run"),
-        )
-    });
+    let threads = if all { candle_core::utils::get_num_threads() } else { 1 };
+    println!("kernels: {}, threads of a product: {threads}", Simd::best().name());
+    report("detector", || drop(networks.detect(&person).expect("the detector should run")));
+    report("landmarks", || drop(networks.landmarks(&crop).expect("the landmark network should run")));
     product();
 }
 
@@ -56,13 +38,8 @@ fn product() {
     let random =
         |shape| Tensor::rand(-1f32, 1f32, shape, &Device::Cpu).expect("a random matrix should be made");
     let (a, b) = (random((m, k)), random((k, n)));
-    let time = report("product of 1024x512 and 512x512", || {
-        drop(a.matmul(&b).expect("matrices should fit"))
-    });
-    println!(
-        "  {:.0} GFLOP/s",
-        2.0 * (m * k * n) as f64 / time.as_secs_f64() / 1e9
-    );
+    let time = report("product of 1024x512 and 512x512", || drop(a.matmul(&b).expect("matrices should fit")));
+    println!("  {:.0} GFLOP/s", 2.0 * (m * k * n) as f64 / time.as_secs_f64() / 1e9);
 }
 
 /// Runs `work` and prints the median and the best of its time, and how long this thread really ran in a round: the

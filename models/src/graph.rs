@@ -124,12 +124,7 @@ impl Graph {
         inputs: Vec<ValueId>,
         outputs: Vec<ValueId>,
     ) -> Result<Self, ModelError> {
-        let graph = Self {
-            values,
-            nodes,
-            inputs,
-            outputs,
-        };
+        let graph = Self { values, nodes, inputs, outputs };
         graph.check()?;
         Ok(graph)
     }
@@ -161,16 +156,10 @@ impl Graph {
 
     fn check(&self) -> Result<(), ModelError> {
         for value in &self.values {
-            let elements = value
-                .shape
-                .iter()
-                .try_fold(1usize, |product, size| product.checked_mul(*size));
+            let elements = value.shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
             let elements = elements.filter(|elements| (1..=MAX_ELEMENTS).contains(elements));
             if elements.is_none_or(|elements| value.constant.as_ref().is_some_and(|c| c.len() != elements)) {
-                return Err(ModelError::format(format!(
-                    "value `{}` has no usable shape",
-                    value.name
-                )));
+                return Err(ModelError::format(format!("value `{}` has no usable shape", value.name)));
             }
         }
         let mut known: Vec<bool> = self.values.iter().map(|value| value.constant.is_some()).collect();
@@ -179,20 +168,13 @@ impl Graph {
                 *seen = true;
                 Ok(())
             }
-            _ => Err(ModelError::format(format!(
-                "value {} is made twice or does not exist",
-                id.0
-            ))),
+            _ => Err(ModelError::format(format!("value {} is made twice or does not exist", id.0))),
         };
         for &id in &self.inputs {
             mark(&mut known, id)?;
         }
         for (index, node) in self.nodes.iter().enumerate() {
-            if let Some(id) = node
-                .inputs
-                .iter()
-                .find(|id| !known.get(id.0).is_some_and(|seen| *seen))
-            {
+            if let Some(id) = node.inputs.iter().find(|id| !known.get(id.0).is_some_and(|seen| *seen)) {
                 return Err(ModelError::format(format!(
                     "node {index} reads value {} before it is made",
                     id.0
@@ -201,22 +183,14 @@ impl Graph {
             mark(&mut known, node.output)?;
             self.check_shape(index, node)?;
         }
-        match self
-            .outputs
-            .iter()
-            .find(|id| !known.get(id.0).is_some_and(|seen| *seen))
-        {
+        match self.outputs.iter().find(|id| !known.get(id.0).is_some_and(|seen| *seen)) {
             Some(id) => Err(ModelError::format(format!("output value {} is never made", id.0))),
             None => Ok(()),
         }
     }
 
     fn check_shape(&self, index: usize, node: &Node) -> Result<(), ModelError> {
-        let inputs: Vec<&[usize]> = node
-            .inputs
-            .iter()
-            .map(|id| self.value(*id).shape.as_slice())
-            .collect();
+        let inputs: Vec<&[usize]> = node.inputs.iter().map(|id| self.value(*id).shape.as_slice()).collect();
         let declared = &self.value(node.output).shape;
         match shapes::output_shape(&node.op, &inputs, declared) {
             Ok(shape) if shape == *declared => Ok(()),

@@ -47,34 +47,16 @@ impl Network {
         let shape = |id: &crate::graph::ValueId| graph.value(*id).shape.clone();
         let step = |(index, node): (usize, &Node)| {
             let reason = |error: ModelError| match error {
-                ModelError::Format(reason) => ModelError::Network {
-                    network: name,
-                    reason,
-                },
+                ModelError::Format(reason) => ModelError::Network { network: name, reason },
                 other => other,
             };
             let block = Block::load(graph, node, device).map_err(reason)?;
-            let inputs: Vec<usize> = node
-                .inputs
-                .iter()
-                .take(block.operands(node))
-                .map(|id| id.0)
-                .collect();
-            Ok(Step {
-                block,
-                dead: dead(graph, index, node),
-                inputs,
-                output: node.output.0,
-            })
+            let inputs: Vec<usize> = node.inputs.iter().take(block.operands(node)).map(|id| id.0).collect();
+            Ok(Step { block, dead: dead(graph, index, node), inputs, output: node.output.0 })
         };
         Ok(Self {
             name,
-            steps: graph
-                .nodes()
-                .iter()
-                .enumerate()
-                .map(step)
-                .collect::<Result<_, ModelError>>()?,
+            steps: graph.nodes().iter().enumerate().map(step).collect::<Result<_, ModelError>>()?,
             inputs: graph.inputs().iter().map(|id| id.0).collect(),
             outputs: graph.outputs().iter().map(|id| id.0).collect(),
             input_shapes: graph.inputs().iter().map(shape).collect(),
@@ -99,10 +81,7 @@ impl Network {
         let mut values: Vec<Option<Tensor>> = vec![None; self.slots];
         if inputs.len() != self.inputs.len() {
             let reason = format!("takes {} inputs, got {}", self.inputs.len(), inputs.len());
-            return Err(ModelError::Network {
-                network: self.name,
-                reason,
-            });
+            return Err(ModelError::Network { network: self.name, reason });
         }
         for (slot, input) in self.inputs.iter().zip(inputs) {
             values[*slot] = Some(input.clone());
@@ -121,9 +100,7 @@ impl Network {
 /// The values of some slots.
 fn gather<'a>(values: &'a [Option<Tensor>], slots: &[usize]) -> Vec<&'a Tensor> {
     let value = |slot: &usize| {
-        values[*slot]
-            .as_ref()
-            .expect("a checked graph should make each value before it is read")
+        values[*slot].as_ref().expect("a checked graph should make each value before it is read")
     };
     slots.iter().map(value).collect()
 }
@@ -132,9 +109,5 @@ fn gather<'a>(values: &'a [Option<Tensor>], slots: &[usize]) -> Vec<&'a Tensor> 
 fn dead(graph: &Graph, index: usize, node: &Node) -> Vec<usize> {
     let later = &graph.nodes()[index + 1..];
     let lives = |id| graph.outputs().contains(id) || later.iter().any(|node| node.inputs.contains(id));
-    node.inputs
-        .iter()
-        .filter(|id| !lives(id))
-        .map(|id| id.0)
-        .collect()
+    node.inputs.iter().filter(|id| !lives(id)).map(|id| id.0).collect()
 }

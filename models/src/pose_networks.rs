@@ -46,10 +46,7 @@ impl PoseNetworks {
                 &detector,
                 device,
                 DETECTOR_SIDE,
-                &[
-                    vec![1, DETECTOR_ANCHORS, DETECTOR_BOX_VALUES],
-                    vec![1, DETECTOR_ANCHORS, 1],
-                ],
+                &[vec![1, DETECTOR_ANCHORS, DETECTOR_BOX_VALUES], vec![1, DETECTOR_ANCHORS, 1]],
             )?,
             landmarks: network(
                 &POSE_LANDMARK_FULL,
@@ -79,20 +76,12 @@ impl PoseNetworks {
     pub fn landmarks(&self, input: &[f32]) -> Result<LandmarkOutput, ModelError> {
         let [landmarks, flag, heatmap, world] =
             self.run(&self.landmarks, &POSE_LANDMARK_FULL, LANDMARK_SIDE, input)?;
-        Ok(LandmarkOutput {
-            landmarks,
-            flag: flag[0],
-            heatmap,
-            world,
-        })
+        Ok(LandmarkOutput { landmarks, flag: flag[0], heatmap, world })
     }
 
     /// What this is.
     pub fn describe(&self) -> ModelCard {
-        ModelCard {
-            name: "mediapipe-pose-full",
-            files: WEIGHT_FILES.to_vec(),
-        }
+        ModelCard { name: "mediapipe-pose-full", files: WEIGHT_FILES.to_vec() }
     }
 
     /// One image through a network of `N` outputs.
@@ -105,19 +94,13 @@ impl PoseNetworks {
     ) -> Result<[Vec<f32>; N], ModelError> {
         let expected = side * side * 3;
         if input.len() != expected {
-            return Err(ModelError::Input {
-                network: weights.name,
-                expected,
-                got: input.len(),
-            });
+            return Err(ModelError::Input { network: weights.name, expected, got: input.len() });
         }
         let image = Tensor::from_slice(input, (1, side, side, 3), &self.device)?;
         let outputs = network.forward(&[image])?;
         let outputs = outputs.iter().map(|output| output.flatten_all()?.to_vec1());
         let outputs = outputs.collect::<candle_core::Result<Vec<Vec<f32>>>>()?;
-        Ok(outputs
-            .try_into()
-            .expect("loading should have checked the number of outputs"))
+        Ok(outputs.try_into().expect("loading should have checked the number of outputs"))
     }
 }
 
@@ -141,17 +124,11 @@ fn network(
     let network = Network::load(weights.name, graph, device)?;
     if network.input_shapes() != [vec![1, side, side, 3]] || network.output_shapes() != outputs {
         let (inputs, outputs) = (network.input_shapes(), network.output_shapes());
-        return Err(differs(
-            weights,
-            format!("has inputs {inputs:?} and outputs {outputs:?}"),
-        ));
+        return Err(differs(weights, format!("has inputs {inputs:?} and outputs {outputs:?}")));
     }
     Ok(network)
 }
 
 fn differs(weights: &WeightFile, reason: String) -> ModelError {
-    ModelError::Network {
-        network: weights.name,
-        reason,
-    }
+    ModelError::Network { network: weights.name, reason }
 }

@@ -30,9 +30,7 @@ const MAX_NAME: usize = 128;
 pub(crate) fn read(file: &[u8]) -> Result<Graph, ModelError> {
     let model = Table::root(file, IDENTIFIER)?;
     let codes = operator_codes(model)?;
-    let subgraphs = model
-        .vector(2, 4)?
-        .ok_or_else(|| ModelError::format("no subgraphs"))?;
+    let subgraphs = model.vector(2, 4)?.ok_or_else(|| ModelError::format("no subgraphs"))?;
     let subgraph = subgraphs.table(0)?;
     let tensors = tensors(subgraph)?;
     let mut constants = Constants::new(model.vector(4, 4)?, &tensors);
@@ -51,11 +49,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Graph, ModelError> {
     }
     let constants = constants.finish();
     let values = tensors.into_iter().zip(constants);
-    let values = values.map(|(tensor, constant)| Value {
-        name: tensor.name,
-        shape: tensor.shape,
-        constant,
-    });
+    let values = values.map(|(tensor, constant)| Value { name: tensor.name, shape: tensor.shape, constant });
     Graph::new(values.collect(), nodes, inputs, outputs)
 }
 
@@ -82,9 +76,7 @@ struct Operator<'a> {
 impl<'a> Operator<'a> {
     fn read(table: Table<'a>, codes: &[i32]) -> Result<Self, ModelError> {
         let index = table.u32(0, 0)? as usize;
-        let code = codes
-            .get(index)
-            .ok_or_else(|| ModelError::format(format!("no operator code {index}")))?;
+        let code = codes.get(index).ok_or_else(|| ModelError::format(format!("no operator code {index}")))?;
         Ok(Self {
             code: *code,
             inputs: short_list(table.vector(1, 4)?)?,
@@ -98,9 +90,7 @@ impl<'a> Operator<'a> {
 /// counts.
 fn operator_codes(model: Table<'_>) -> Result<Vec<i32>, ModelError> {
     let codes = tables(model.vector(1, 4)?)?.into_iter();
-    codes
-        .map(|code| Ok(i32::from(code.i8(0, 0)?).max(code.i32(3, 0)?)))
-        .collect()
+    codes.map(|code| Ok(i32::from(code.i8(0, 0)?).max(code.i32(3, 0)?))).collect()
 }
 
 fn tensors(subgraph: Table<'_>) -> Result<Vec<Tensor<'_>>, ModelError> {
@@ -113,11 +103,8 @@ fn tensor(table: Table<'_>) -> Result<Tensor<'_>, ModelError> {
     let shape = short_list(table.vector(0, 4)?)?;
     let shape: Option<Vec<usize>> = shape.into_iter().map(|size| usize::try_from(size).ok()).collect();
     // An empty dimension counts as one here: it must not hide a huge one beside it.
-    let elements = |shape: &Vec<usize>| {
-        shape
-            .iter()
-            .try_fold(1usize, |all, size| all.checked_mul(*size.max(&1)))
-    };
+    let elements =
+        |shape: &Vec<usize>| shape.iter().try_fold(1usize, |all, size| all.checked_mul(*size.max(&1)));
     let shape = shape.filter(|shape| elements(shape).is_some_and(|elements| elements <= MAX_ELEMENTS));
     Ok(Tensor {
         shape: shape.ok_or_else(|| ModelError::format(format!("tensor `{name}` has no static shape")))?,
@@ -133,38 +120,28 @@ fn tables(vector: Option<Vector<'_>>) -> Result<Vec<Table<'_>>, ModelError> {
         return Ok(Vec::new());
     };
     if vector.len() > MAX_TABLES {
-        return Err(ModelError::format(format!(
-            "{} parts of a kind are too many",
-            vector.len()
-        )));
+        return Err(ModelError::format(format!("{} parts of a kind are too many", vector.len())));
     }
     (0..vector.len()).map(|index| vector.table(index)).collect()
 }
 
 fn short_list(vector: Option<Vector<'_>>) -> Result<Vec<i32>, ModelError> {
     match vector {
-        Some(long) if long.len() > MAX_LIST => Err(ModelError::format(format!(
-            "a list of {} numbers is too long",
-            long.len()
-        ))),
+        Some(long) if long.len() > MAX_LIST => {
+            Err(ModelError::format(format!("a list of {} numbers is too long", long.len())))
+        }
         short => integers(short),
     }
 }
 
 fn integers(vector: Option<Vector<'_>>) -> Result<Vec<i32>, ModelError> {
-    vector.map_or(Ok(Vec::new()), |vector| {
-        (0..vector.len()).map(|index| vector.i32(index)).collect()
-    })
+    vector.map_or(Ok(Vec::new()), |vector| (0..vector.len()).map(|index| vector.i32(index)).collect())
 }
 
 fn ids(subgraph: Table<'_>, field: usize) -> Result<Vec<ValueId>, ModelError> {
     let ids = short_list(subgraph.vector(field, 4)?)?.into_iter();
-    ids.map(|id| {
-        usize::try_from(id)
-            .map(ValueId)
-            .map_err(|_| ModelError::format(format!("no tensor {id}")))
-    })
-    .collect()
+    ids.map(|id| usize::try_from(id).map(ValueId).map_err(|_| ModelError::format(format!("no tensor {id}"))))
+        .collect()
 }
 
 #[cfg(test)]

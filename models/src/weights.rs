@@ -94,34 +94,20 @@ pub fn read_verified(dir: &Path, weights: &WeightFile) -> Result<Vec<u8>, ModelE
         expected: weights.sha256,
     };
     let unreadable = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => ModelError::WeightsMissing {
-            name: weights.name,
-            path: path.clone(),
-        },
-        _ => ModelError::Io {
-            action: "read",
-            path: path.clone(),
-            source,
-        },
+        std::io::ErrorKind::NotFound => ModelError::WeightsMissing { name: weights.name, path: path.clone() },
+        _ => ModelError::Io { action: "read", path: path.clone(), source },
     };
     if std::fs::metadata(&path).map_err(unreadable)?.len() > MAX_WEIGHT_BYTES {
         return Err(wrong("unknown (the file is too large)".into()));
     }
     let bytes = std::fs::read(&path).map_err(unreadable)?;
     let found = sha256_hex(&bytes);
-    if found == weights.sha256 {
-        Ok(bytes)
-    } else {
-        Err(wrong(found))
-    }
+    if found == weights.sha256 { Ok(bytes) } else { Err(wrong(found)) }
 }
 
 /// SHA-256 in lower-case hexadecimal.
 fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -131,10 +117,7 @@ mod tests {
     #[test]
     fn hash_is_the_standard_one() {
         // FIPS 180-2, appendix B.1.
-        assert_eq!(
-            sha256_hex(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
@@ -153,10 +136,7 @@ mod tests {
             let error = read_verified(&dir, &weights).unwrap_err();
             let message = error.to_string();
             assert!(error.needs_setup(), "{message}");
-            assert!(
-                message.contains(weights.file) && message.contains("make setup"),
-                "{message}"
-            );
+            assert!(message.contains(weights.file) && message.contains("make setup"), "{message}");
         }
         std::fs::remove_dir_all(&dir).unwrap();
     }

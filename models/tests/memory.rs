@@ -16,10 +16,7 @@ const ALLOWED_BYTES: u64 = 8 << 20;
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     // Pages of 4 KiB: the second field is the resident set.
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.expect("Linux should tell the resident set") * 4096
 }
 
@@ -28,10 +25,7 @@ fn resident() -> u64 {
 fn memory_is_flat_over_many_forwards() {
     one_thread_per_product();
     let networks = support::networks();
-    let (person, crop) = (
-        image("standing", DETECTOR_SIDE, -1.0),
-        image("standing", LANDMARK_SIDE, 0.0),
-    );
+    let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
     let forwards = |count| {
         for _ in 0..count {
             networks.detect(&person).unwrap();
@@ -42,8 +36,5 @@ fn memory_is_flat_over_many_forwards() {
     let before = resident();
     forwards(FORWARDS);
     let after = resident();
-    assert!(
-        after <= before + ALLOWED_BYTES,
-        "grew from {before} to {after} bytes"
-    );
+    assert!(after <= before + ALLOWED_BYTES, "grew from {before} to {after} bytes");
 }

@@ -28,11 +28,7 @@ fn difference(golden: &Value, found: &[f32]) -> f64 {
     let number = |key: &str| golden[key].as_f64().expect("it should be a number");
     assert_eq!(number("len") as usize, found.len());
     // A single value has no range; the flag is a probability.
-    let range = if found.len() == 1 {
-        1.0
-    } else {
-        number("max") - number("min")
-    };
+    let range = if found.len() == 1 { 1.0 } else { number("max") - number("min") };
     let exact = found.iter().map(|value| f64::from(*value));
     let [sum, min, max] = exact.fold([0.0, f64::MAX, f64::MIN], |[sum, min, max], value| {
         [sum + value, min.min(value), max.max(value)]
@@ -40,26 +36,17 @@ fn difference(golden: &Value, found: &[f32]) -> f64 {
     let mean_apart = (sum - number("sum")) / found.len() as f64;
     let apart = [mean_apart, min - number("min"), max - number("max")];
     let stride = if found.len() <= WHOLE { 1 } else { STRIDE };
-    let values = golden["values"]
-        .as_array()
-        .expect("values should be a list")
-        .iter()
-        .enumerate();
+    let values = golden["values"].as_array().expect("values should be a list").iter().enumerate();
     let each = values.map(|(index, value)| {
         f64::from(found[index * stride % found.len()]) - value.as_f64().expect("each should be a number")
     });
-    each.chain(apart)
-        .map(|apart| apart.abs() / range)
-        .fold(0.0, f64::max)
+    each.chain(apart).map(|apart| apart.abs() / range).fold(0.0, f64::max)
 }
 
 fn assert_close(input: &str, golden: &Value, outputs: &[(&str, &[f32])]) {
     for (name, found) in outputs {
         let apart = difference(&golden[name], found);
-        assert!(
-            apart < TOLERANCE,
-            "{input}: {name} is {apart:.1e} of its range off"
-        );
+        assert!(apart < TOLERANCE, "{input}: {name} is {apart:.1e} of its range off");
     }
 }
 
@@ -70,11 +57,7 @@ fn detector_agrees_with_tensorflow_lite() {
     assert!(golden.len() >= 5);
     for (input, golden) in &golden {
         let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
-        assert_close(
-            input,
-            golden,
-            &[("boxes", &output.boxes), ("scores", &output.scores)],
-        );
+        assert_close(input, golden, &[("boxes", &output.boxes), ("scores", &output.scores)]);
     }
 }
 
@@ -110,9 +93,8 @@ fn networks_are_shared_by_threads_and_give_the_same_again() {
     let input = image("standing", LANDMARK_SIDE, 0.0);
     let first = networks.landmarks(&input).unwrap();
     std::thread::scope(|scope| {
-        let again: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| networks.clone().landmarks(&input).unwrap()))
-            .collect();
+        let again: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| networks.clone().landmarks(&input).unwrap())).collect();
         assert!(again.into_iter().all(|thread| thread.join().unwrap() == first));
     });
 }
@@ -136,10 +118,7 @@ fn model_tells_where_its_weights_come_from() {
 fn missing_weights_say_how_to_get_them() {
     let error = PoseNetworks::load("/nowhere".as_ref(), &candle_core::Device::Cpu).unwrap_err();
     assert!(error.needs_setup());
-    assert!(
-        error.to_string().contains("/nowhere/pose_detection.tflite"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/nowhere/pose_detection.tflite"), "{error}");
     assert!(error.to_string().contains("kinora models import"), "{error}");
 }
 

@@ -12,7 +12,9 @@ impl MarkReader for StripReader {
     fn read(&mut self, picture: &dyn Picture) -> Option<u32> {
         let eight_bit_luma = matches!(
             picture.layout(),
-            PixelLayout::Planar { bits: 8, .. } | PixelLayout::SemiPlanar { bits: 8, .. } | PixelLayout::Gray8
+            PixelLayout::Planar { bits: 8, .. }
+                | PixelLayout::SemiPlanar { bits: 8, .. }
+                | PixelLayout::Gray8
         );
         if !eight_bit_luma || picture.rotation() != Rotation::Deg0 {
             return None;

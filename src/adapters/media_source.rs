@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use kinora_actors::domain::{Size, SourceDescription, Timebase};
 use kinora_actors::ports::{
-    CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame, SourceItem,
+    CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
+    SourceItem,
 };
-use kinora_media::{Address, DecodeOptions, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError, OpenOptions, VideoInfo};
+use kinora_media::{
+    Address, DecodeOptions, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError, OpenOptions,
+    VideoInfo,
+};
 
 use super::picture::MediaPicture;
 
@@ -40,9 +44,9 @@ impl SourceFactory for MediaSource {
         let info = reader.input().video();
         let description = describe(&self.address, info, live);
         let created_unix_us = info.creation_time_us;
-        let step_us = description.frame_rate.map_or(DEFAULT_STEP_US, |(num, den)| {
-            1_000_000 * i64::from(den) / i64::from(num.max(1))
-        });
+        let step_us = description
+            .frame_rate
+            .map_or(DEFAULT_STEP_US, |(num, den)| 1_000_000 * i64::from(den) / i64::from(num.max(1)));
         let frames = Box::new(MediaFrames { reader, last_media_us: None, step_us });
         Ok(OpenSource { description, created_unix_us, frames })
     }

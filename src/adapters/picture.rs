@@ -1,8 +1,6 @@
 //! Pictures of `kinora-media` and of the dancer, as the pipeline sees them. Planes are lent, never copied.
 
-use kinora_actors::domain::{
-    Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size,
-};
+use kinora_actors::domain::{Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size};
 use kinora_media::{Chroma, ColorMatrix, ColorRange, Frame};
 
 use crate::dancer::Yuv420;

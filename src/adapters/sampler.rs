@@ -8,7 +8,12 @@ use kinora_kernels::sample::{self, Image, Layout, Matrix, Plane, Range, SampleRe
 pub(crate) struct KernelSampler;
 
 impl Sampler for KernelSampler {
-    fn sample(&mut self, picture: &dyn Picture, request: &SampleRequest, out: &mut Vec<f32>) -> Result<(), String> {
+    fn sample(
+        &mut self,
+        picture: &dyn Picture,
+        request: &SampleRequest,
+        out: &mut Vec<f32>,
+    ) -> Result<(), String> {
         let region = SampleRegion {
             centre_x: request.centre_x,
             centre_y: request.centre_y,

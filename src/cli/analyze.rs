@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use super::CliError;
 use super::summary::Summary;
 use crate::adapters::{
-    BlazePoseTracker, CandlePoseModel, DancerSource, EventFile, KernelSampler, MediaSource, StripReader, SystemClock,
+    BlazePoseTracker, CandlePoseModel, DancerSource, EventFile, KernelSampler, MediaSource, StripReader,
+    SystemClock,
 };
 use crate::config::Settings;
 use crate::dancer_options::DancerOptions;
@@ -185,7 +186,8 @@ fn run_family(parts: FamilyParts) -> Result<StreamOutcome, CliError> {
 }
 
 async fn stop_on_signal(supervisor: Addr<StreamSupervisor>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
@@ -212,7 +214,9 @@ fn conclude(
             Err(CliError::failed("stopped before the source was open"))
         }
         StreamOutcome::SourceFailed(error) => Err(CliError::failed(error.message)),
-        StreamOutcome::Crashed(child) => Err(CliError::internal(format!("the {child:?} failed; this is a bug"))),
+        StreamOutcome::Crashed(child) => {
+            Err(CliError::internal(format!("the {child:?} failed; this is a bug")))
+        }
         StreamOutcome::Hung => Err(CliError::internal("a part did not finish in time after the stop")),
     }
 }

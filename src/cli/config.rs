@@ -20,5 +20,7 @@ pub(crate) fn run(action: &Action, sources: &Sources) -> Result<(), CliError> {
         Action::Check => format!("the configuration is valid, revision {}\n", settings(sources)?.revision),
         Action::Defaults => shipped_file(),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| CliError::failed(format!("standard output: {error}")))
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| CliError::failed(format!("standard output: {error}")))
 }

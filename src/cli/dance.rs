@@ -55,14 +55,17 @@ fn render(dancer: &Dancer, args: &Args) -> Result<(), MediaError> {
     let sound = AudioTrack::Encode(AudioSettings::new(audio::SAMPLE_RATE, channels));
     let mut writer = Mp4Writer::create(&args.out, &video, sound)?;
     let mut images: Vec<YuvImage> = Vec::new();
-    let at_once = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let at_once =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let mut first = 0;
     while first < args.frames {
         let batch: Vec<u64> = (first..args.frames.min(first + at_once)).map(u64::from).collect();
         images.clear();
         std::thread::scope(|scope| {
-            let threads: Vec<_> = batch.iter().map(|&frame| scope.spawn(move || image(dancer.render(frame)))).collect();
-            images.extend(threads.into_iter().map(|thread| thread.join().expect("rendering should not panic")));
+            let threads: Vec<_> =
+                batch.iter().map(|&frame| scope.spawn(move || image(dancer.render(frame)))).collect();
+            images
+                .extend(threads.into_iter().map(|thread| thread.join().expect("rendering should not panic")));
         });
         for (frame, picture) in batch.iter().zip(&images) {
             writer.write_video(picture)?;

@@ -9,8 +9,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use kinora_media::{
-    Address, AudioTrack, DecodeOptions, Frame, FrameReader, Input, Item, MediaError, Mp4Writer, OpenOptions, Packet,
-    PacketKind, VideoInfo, VideoSettings, YuvImage,
+    Address, AudioTrack, DecodeOptions, Frame, FrameReader, Input, Item, MediaError, Mp4Writer, OpenOptions,
+    Packet, PacketKind, VideoInfo, VideoSettings, YuvImage,
 };
 use serde::Deserialize;
 
@@ -157,7 +157,9 @@ impl Sound {
 
     /// Copies the packets that begin before `end_us` of the video's time.
     fn copy_until(&mut self, end_us: i64, writer: &mut Mp4Writer) -> Result<(), MediaError> {
-        let Some(origin_us) = self.input.audio().map(|info| info.origin_us) else { return Ok(()) };
+        let Some(origin_us) = self.input.audio().map(|info| info.origin_us) else {
+            return Ok(());
+        };
         loop {
             let packet = match self.waiting.take() {
                 Some(packet) => packet,
@@ -168,7 +170,8 @@ impl Sound {
                 },
             };
             let (num, den) = packet.time_base();
-            let begins_us = packet.pts().map_or(0, |pts| pts * 1_000_000 * i64::from(num) / i64::from(den.max(1)));
+            let begins_us =
+                packet.pts().map_or(0, |pts| pts * 1_000_000 * i64::from(num) / i64::from(den.max(1)));
             if begins_us.saturating_sub(origin_us) >= end_us {
                 self.waiting = Some(packet);
                 return Ok(());

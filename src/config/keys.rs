@@ -83,12 +83,14 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
 
 /// A sentence that helps with an unknown `name`: the nearest key, or the keys of its section.
 pub(crate) fn hint(name: &str) -> String {
-    let nearest = KEYS.iter().min_by_key(|key| distance(key.name, name)).filter(|key| distance(key.name, name) <= 3);
+    let nearest =
+        KEYS.iter().min_by_key(|key| distance(key.name, name)).filter(|key| distance(key.name, name) <= 3);
     if let Some(key) = nearest {
         return format!("did you mean {}?", key.name);
     }
     let section = name.split('.').next().unwrap_or_default();
-    let of_section: Vec<_> = KEYS.iter().map(|key| key.name).filter(|key| key.split('.').next() == Some(section)).collect();
+    let of_section: Vec<_> =
+        KEYS.iter().map(|key| key.name).filter(|key| key.split('.').next() == Some(section)).collect();
     if of_section.is_empty() {
         let sections: Vec<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
         format!("the sections are {}", sections.join(", "))

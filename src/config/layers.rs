@@ -102,7 +102,9 @@ impl Reader {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return,
-            Err(error) => return self.errors.push(format!("{}: cannot be read: {error}", path.display())),
+            Err(error) => {
+                return self.errors.push(format!("{}: cannot be read: {error}", path.display()));
+            }
         };
         match text.parse::<toml::Table>() {
             Ok(table) => self.table("", &table, &path.display().to_string()),
@@ -123,7 +125,9 @@ impl Reader {
 
     fn environment(&mut self, sources: &Sources) {
         for (variable, text) in &sources.environment {
-            let Some(path) = variable.strip_prefix("KINORA__") else { continue };
+            let Some(path) = variable.strip_prefix("KINORA__") else {
+                continue;
+            };
             let name = path.replace("__", ".").to_ascii_lowercase();
             self.text(&name, text, &format!("environment ({variable})"));
         }

@@ -116,7 +116,11 @@ mod tests {
 
     #[test]
     fn the_shipped_file_equals_the_defaults() {
-        assert_eq!(shipped_file(), include_str!("../../config.toml"), "`kinora config defaults > config.toml` writes it");
+        assert_eq!(
+            shipped_file(),
+            include_str!("../../config.toml"),
+            "`kinora config defaults > config.toml` writes it"
+        );
     }
 
     #[test]
@@ -124,7 +128,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, shipped_file()).unwrap();
-        let shipped = load(&Sources { file: Some(file), environment: Vec::new(), overrides: Vec::new() }).unwrap();
+        let shipped =
+            load(&Sources { file: Some(file), environment: Vec::new(), overrides: Vec::new() }).unwrap();
         assert_eq!(shipped.revision, with_overrides(&[]).unwrap().revision);
     }
 
@@ -161,7 +166,9 @@ mod tests {
         .unwrap_err();
         assert_eq!(errors.0.len(), 5, "{errors}");
         let text = errors.to_string();
-        for word in ["decoder.threads", "decoder.open_timeout", "analysis.tracking", "analysis.every_nth", "nonsense"] {
+        for word in
+            ["decoder.threads", "decoder.open_timeout", "analysis.tracking", "analysis.every_nth", "nonsense"]
+        {
             assert!(text.contains(word), "{text}");
         }
     }

@@ -13,7 +13,8 @@ pub(crate) fn shipped_file() -> String {
     let values = defaults();
     for (section, doc) in SECTIONS {
         file.push_str(&format!("\n# {doc}\n[{section}]\n"));
-        let of_section = KEYS.iter().filter_map(|key| Some((key, key.name.strip_prefix(section)?.strip_prefix('.')?)));
+        let of_section =
+            KEYS.iter().filter_map(|key| Some((key, key.name.strip_prefix(section)?.strip_prefix('.')?)));
         for (key, name) in of_section {
             let allowed = key.kind.allowed();
             file.push_str(&format!("# {}\n# Allowed: {allowed}.\n{name} = {}\n", key.doc, values[key.name]));

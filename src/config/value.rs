@@ -112,7 +112,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 fn write_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms > 0 && ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
+    let (unit, size) =
+        UNITS.iter().rev().find(|(_, size)| ms > 0 && ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
     format!("{}{unit}", ms / size)
 }
 
@@ -122,7 +123,9 @@ mod tests {
 
     #[test]
     fn durations_are_parsed_and_written_in_the_largest_whole_unit() {
-        for (text, ms) in [("500ms", 500), ("10s", 10_000), ("2m", 120_000), ("1h", 3_600_000), ("7d", 604_800_000)] {
+        for (text, ms) in
+            [("500ms", 500), ("10s", 10_000), ("2m", 120_000), ("1h", 3_600_000), ("7d", 604_800_000)]
+        {
             assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)));
             assert_eq!(write_duration(Duration::from_millis(ms)), text);
         }

@@ -25,9 +25,7 @@ const CHORDS: [[f32; 4]; 4] = [
 
 /// The music from sample frame `start` on: `count` frames, two samples each.
 pub(crate) fn samples(start: u64, count: usize) -> Vec<f32> {
-    (0..count as u64)
-        .flat_map(|i| frame(start.wrapping_add(i)))
-        .collect()
+    (0..count as u64).flat_map(|i| frame(start.wrapping_add(i))).collect()
 }
 
 /// The left and the right sample of one sample frame.
@@ -39,16 +37,8 @@ fn frame(index: u64) -> [f32; CHANNELS] {
     let chord = &CHORDS[(beat / 4) as usize % CHORDS.len()];
     let noise = hash(at as u32, 0xB0A7) as f32 / (u32::MAX as f32 * 0.5) - 1.0;
     let since_bar = (at % (4 * BEAT)) as f32 / SAMPLE_RATE as f32;
-    let clap = if beat % 2 == 1 {
-        0.22 * noise * decay(since_beat, 0.07)
-    } else {
-        0.0
-    };
-    let hat = if off_beat {
-        0.10 * noise * decay(since_half, 0.025)
-    } else {
-        0.0
-    };
+    let clap = if beat % 2 == 1 { 0.22 * noise * decay(since_beat, 0.07) } else { 0.0 };
+    let hat = if off_beat { 0.10 * noise * decay(since_half, 0.025) } else { 0.0 };
     let middle = kick(since_beat) + clap + 0.22 * bass(chord[0], since_half);
     let (left, right) = pad(chord, since_bar, since_beat);
     [middle + 0.6 * hat + left, middle + hat + right].map(|v| v.clamp(-1.0, 1.0))
@@ -87,10 +77,7 @@ fn pad(chord: &[f32; 4], since_bar: f32, since_beat: f32) -> (f32, f32) {
         |frequency: f32| sin(since_bar * frequency * TURN) + 0.3 * sin(since_bar * frequency * 2.0 * TURN);
     let [low, middle, high] = [chord[1], chord[2], chord[3]].map(voice);
     let level = 0.055 * swell;
-    (
-        level * (1.2 * low + middle + 0.7 * high),
-        level * (0.8 * low + middle + 1.3 * high),
-    )
+    (level * (1.2 * low + middle + 0.7 * high), level * (0.8 * low + middle + 1.3 * high))
 }
 
 #[cfg(test)]

@@ -47,9 +47,7 @@ fn studio_colour(camera: &Camera, place: (usize, usize), size: (usize, usize), p
     let cove = smoothstep(WALL - 0.5, WALL + 0.7, floor.z);
     let near = smoothstep(-2.5, 1.0, floor.z);
     let centre = 1.0 / (1.0 + 0.16 * (floor.x * floor.x + floor.z * floor.z));
-    let tiled = p
-        .floor
-        .scale((0.30 + 0.55 * centre) * (1.0 - 0.13 * joint(floor)));
+    let tiled = p.floor.scale((0.30 + 0.55 * centre) * (1.0 - 0.13 * joint(floor)));
     wall.mix(tiled.mix(p.wall, 0.25 - 0.2 * near), cove)
 }
 
@@ -87,19 +85,12 @@ pub(super) fn cast_shadow(camera: &Camera, skeleton: &Skeleton, picture: &mut Yu
     let mut grid = vec![1.0_f32; columns * rows];
     for (i, value) in grid.iter_mut().enumerate() {
         let (x, y) = (x0 + i % columns * STEP, y0 + i / columns * STEP);
-        *value = camera
-            .floor_point(x as f32 + 0.5, y as f32 + 0.5)
-            .map_or(1.0, |p| light_at(p, &streaks));
+        *value = camera.floor_point(x as f32 + 0.5, y as f32 + 0.5).map_or(1.0, |p| light_at(p, &streaks));
     }
     for y in y0..y1 {
         let (gy, ty) = ((y - y0) / STEP, ((y - y0) % STEP) as f32 / STEP as f32);
         let (upper, lower) = (&grid[gy * columns..], &grid[(gy + 1) * columns..]);
-        let line: Vec<f32> = upper
-            .iter()
-            .zip(lower)
-            .take(columns)
-            .map(|(a, b)| mix(*a, *b, ty))
-            .collect();
+        let line: Vec<f32> = upper.iter().zip(lower).take(columns).map(|(a, b)| mix(*a, *b, ty)).collect();
         let row = &mut picture.y[y * picture.width..(y + 1) * picture.width];
         for (i, luma) in row[x0..x1].iter_mut().enumerate() {
             let t = (i % STEP) as f32 / STEP as f32;
@@ -122,23 +113,14 @@ fn streaks(s: &Skeleton) -> Vec<Streak> {
     let mut all = vec![bone(s.hips, s.shoulders, 0.13), bone(s.neck, s.head_centre, 0.07)];
     for (arm, leg) in s.arms.iter().zip(&s.legs) {
         all.extend([bone(leg.hip, leg.knee, 0.06), bone(leg.knee, leg.ankle, 0.045)]);
-        all.extend([
-            bone(arm.shoulder, arm.elbow, 0.04),
-            bone(arm.elbow, arm.wrist, 0.03),
-        ]);
+        all.extend([bone(arm.shoulder, arm.elbow, 0.04), bone(arm.elbow, arm.wrist, 0.03)]);
         let sole = |z: f32| {
             let p = leg.ankle + leg.foot.apply(v3(0.0, -0.08, z));
             v3(p.x, 0.0, p.z)
         };
         let lift = (leg.ankle.y - 0.098).max(0.0);
         let depth = 0.75 / (1.0 + 25.0 * lift);
-        all.push(Streak {
-            from: sole(-0.05),
-            to: sole(0.16),
-            radius: 0.025,
-            soft: 0.07 + lift,
-            depth,
-        });
+        all.push(Streak { from: sole(-0.05), to: sole(0.16), radius: 0.025, soft: 0.07 + lift, depth });
     }
     all
 }
@@ -151,10 +133,7 @@ fn light_at(p: Vec3, streaks: &[Streak]) -> f32 {
         let t = ((p - s.from).dot(line) / line.dot(line).max(1e-6)).clamp(0.0, 1.0);
         let away = (p - s.from - line * t).length() - s.radius;
         // The deepest bone decides: shadows of overlapping bones do not add.
-        light = f32::min(
-            light,
-            1.0 - s.depth * (1.0 - smoothstep(-0.6 * s.soft, s.soft, away)),
-        );
+        light = f32::min(light, 1.0 - s.depth * (1.0 - smoothstep(-0.6 * s.soft, s.soft, away)));
     }
     light
 }
@@ -168,12 +147,8 @@ fn shadow_bounds(
     let (mut low, mut high) = (v3(f32::MAX, f32::MAX, 0.0), v3(f32::MIN, f32::MIN, 0.0));
     for s in streaks {
         let reach = s.radius + s.soft;
-        for (end, dx, dz) in [
-            (s.from, -1.0, -1.0),
-            (s.from, 1.0, 1.0),
-            (s.to, -1.0, -1.0),
-            (s.to, 1.0, 1.0),
-        ] {
+        for (end, dx, dz) in [(s.from, -1.0, -1.0), (s.from, 1.0, 1.0), (s.to, -1.0, -1.0), (s.to, 1.0, 1.0)]
+        {
             let p = camera.project(end + v3(dx * reach, 0.0, dz * reach));
             low = v3(low.x.min(p.x), low.y.min(p.y), 0.0);
             high = v3(high.x.max(p.x), high.y.max(p.y), 0.0);
@@ -223,29 +198,16 @@ mod tests {
         let before = studio(&camera, 320, 180, &Palette::of_seed(0), 1);
         let mut after = before.clone();
         cast_shadow(&camera, &Skeleton::new(&pose(0.0)), &mut after);
-        assert!(
-            before.y.iter().zip(&after.y).any(|(b, a)| a + 20 < *b),
-            "something got dark"
-        );
-        assert!(
-            before.y.iter().zip(&after.y).all(|(b, a)| a <= b),
-            "nothing got brighter"
-        );
-        assert_eq!(
-            before.y[..320 * 90],
-            after.y[..320 * 90],
-            "the wall above the horizon is as it was"
-        );
+        assert!(before.y.iter().zip(&after.y).any(|(b, a)| a + 20 < *b), "something got dark");
+        assert!(before.y.iter().zip(&after.y).all(|(b, a)| a <= b), "nothing got brighter");
+        assert_eq!(before.y[..320 * 90], after.y[..320 * 90], "the wall above the horizon is as it was");
     }
 
     #[test]
     fn grain_is_small_unbiased_and_new_in_each_frame() {
         let table = grain(7);
         let mean: f32 = table.iter().map(|&v| f32::from(v)).sum::<f32>() / table.len() as f32;
-        assert!(
-            mean.abs() < 0.05 && table.iter().all(|v| v.abs() <= 3),
-            "mean {mean}"
-        );
+        assert!(mean.abs() < 0.05 && table.iter().all(|v| v.abs() <= 3), "mean {mean}");
         let noisy = |frame| {
             let mut p = Yuv420::new(64, 64);
             p.y.fill(100);

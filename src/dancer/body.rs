@@ -134,18 +134,12 @@ const SLEEVE: [(f32, f32); 14] = [
 fn build_arm(mesh: &mut Mesh, arm: &Arm, chest: &Basis, side: f32) {
     let outward = chest.left * side;
     let skin = ARM.map(|(at, radius)| (over_joint(arm.shoulder, arm.elbow, arm.wrist, at), radius));
-    mesh.loft(
-        &tube(&skin, chest.front, false, true),
-        Cover::along(Material::Skin, LIMB),
-    );
+    mesh.loft(&tube(&skin, chest.front, false, true), Cover::along(Material::Skin, LIMB));
     // The sleeve leaves the chest sideways, or from below when the arm is raised, so that it never folds sharply.
     let rise = (arm.elbow - arm.shoulder).unit().dot(chest.up).max(0.0);
     let inside = arm.shoulder - (outward + chest.up * (0.1 + 1.2 * rise)).unit() * 0.10;
     let cloth = SLEEVE.map(|(at, radius)| (over_joint(inside, arm.shoulder, arm.elbow, at), radius));
-    mesh.loft(
-        &tube(&cloth, chest.front, true, false),
-        Cover::along(Material::Sleeve, LIMB),
-    );
+    mesh.loft(&tube(&cloth, chest.front, true, false), Cover::along(Material::Sleeve, LIMB));
 }
 
 /// Radii of a trouser leg by place on the path from hip to ankle.
@@ -169,19 +163,10 @@ const LEG: [(f32, f32); 15] = [
 
 fn build_leg(mesh: &mut Mesh, leg: &Leg, pelvis: &Basis) {
     let cloth = LEG.map(|(at, radius)| (over_joint(leg.hip, leg.knee, leg.ankle, at), radius));
-    mesh.loft(
-        &tube(&cloth, pelvis.front, true, false),
-        Cover::along(Material::Trousers, LIMB),
-    );
+    mesh.loft(&tube(&cloth, pelvis.front, true, false), Cover::along(Material::Trousers, LIMB));
     let down = (leg.ankle - leg.knee).unit();
-    let sock = [
-        (leg.knee.lerp(leg.ankle, 0.84), 0.036),
-        (leg.ankle + down * 0.02, 0.037),
-    ];
-    mesh.loft(
-        &tube(&sock, pelvis.front, false, false),
-        Cover::along(Material::Sock, LIMB),
-    );
+    let sock = [(leg.knee.lerp(leg.ankle, 0.84), 0.036), (leg.ankle + down * 0.02, 0.037)];
+    mesh.loft(&tube(&sock, pelvis.front, false, false), Cover::along(Material::Sock, LIMB));
     build_shoe(mesh, leg);
 }
 
@@ -212,10 +197,6 @@ fn build_shoe(mesh: &mut Mesh, leg: &Leg) {
         square: 0.14,
         light: 1.0,
     };
-    let cover = Cover {
-        material: Material::Shoe,
-        frame: Some((leg.ankle, leg.foot)),
-        segments: LIMB,
-    };
+    let cover = Cover { material: Material::Shoe, frame: Some((leg.ankle, leg.foot)), segments: LIMB };
     mesh.loft(&SHOE.map(ring), cover);
 }

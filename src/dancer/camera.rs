@@ -21,21 +21,14 @@ impl Camera {
     pub(super) fn new(width: usize, height: usize) -> Self {
         let (w, h) = (width as f32, height as f32);
         let px_per_metre = (w / FIELD.0).min(h / FIELD.1);
-        Self {
-            centre: (w * 0.5, h * 0.5),
-            focal_px: px_per_metre * DISTANCE,
-        }
+        Self { centre: (w * 0.5, h * 0.5), focal_px: px_per_metre * DISTANCE }
     }
 
     /// Where a point in front of the camera falls: x and y in pixels, and its distance along the axis in metres.
     pub(super) fn project(&self, p: Vec3) -> Vec3 {
         let depth = (DISTANCE - p.z).max(0.1);
         let scale = self.focal_px / depth;
-        v3(
-            self.centre.0 + p.x * scale,
-            self.centre.1 - (p.y - AXIS_HEIGHT) * scale,
-            depth,
-        )
+        v3(self.centre.0 + p.x * scale, self.centre.1 - (p.y - AXIS_HEIGHT) * scale, depth)
     }
 
     /// The point of the floor (y = 0) that the pixel position shows, or none above the horizon.
@@ -45,11 +38,7 @@ impl Camera {
             return None;
         }
         let depth = AXIS_HEIGHT / drop;
-        Some(v3(
-            (x - self.centre.0) / self.focal_px * depth,
-            0.0,
-            DISTANCE - depth,
-        ))
+        Some(v3((x - self.centre.0) / self.focal_px * depth, 0.0, DISTANCE - depth))
     }
 }
 

@@ -136,10 +136,7 @@ pub(super) fn pose(seconds: f64) -> Pose {
 /// How far the eyes are closed (0 to 1) at a time in seconds: two short blinks in a loop.
 pub(super) fn blink(seconds: f64) -> f32 {
     let t = seconds.rem_euclid(PERIOD_S as f64) as f32;
-    [2.3_f32, 6.6]
-        .into_iter()
-        .map(|at| 1.0 - smoothstep(0.03, 0.11, (t - at).abs()))
-        .fold(0.0, f32::max)
+    [2.3_f32, 6.6].into_iter().map(|at| 1.0 - smoothstep(0.03, 0.11, (t - at).abs())).fold(0.0, f32::max)
 }
 
 /// The arm whose keys start at `column` of [`ARMS`].
@@ -169,11 +166,7 @@ fn foot(beat: f32, column: usize) -> FootPose {
 /// Interpolates keys with level tangents: still at each key, moving between two that differ.
 fn rest_and_go(beat: f32, key: impl Fn(usize) -> f32) -> f32 {
     let row = beat as usize % BEATS;
-    mix(
-        key(row),
-        key((row + 1) % BEATS),
-        smoothstep(0.0, 1.0, beat.fract()),
-    )
+    mix(key(row), key((row + 1) % BEATS), smoothstep(0.0, 1.0, beat.fract()))
 }
 
 /// Interpolates keys by a Catmull-Rom curve: through each key without stopping there.
@@ -193,11 +186,7 @@ mod tests {
             let t = f64::from(i) * 0.25;
             assert_eq!(pose(t), pose(t + PERIOD_S as f64));
         }
-        assert_ne!(
-            pose(0.5),
-            pose(0.5 + PERIOD_S as f64 / 2.0),
-            "half a period is another pose"
-        );
+        assert_ne!(pose(0.5), pose(0.5 + PERIOD_S as f64 / 2.0), "half a period is another pose");
     }
 
     #[test]

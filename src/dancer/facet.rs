@@ -20,12 +20,7 @@ pub(super) struct Plane {
 
 impl Plane {
     fn new(dx: f32, dy: f32, at_origin: f32) -> Self {
-        Self {
-            dx,
-            dy,
-            at_origin,
-            offsets: SAMPLES.map(|(x, y)| x * dx + y * dy),
-        }
+        Self { dx, dy, at_origin, offsets: SAMPLES.map(|(x, y)| x * dx + y * dy) }
     }
 
     /// Zero on the line through `a` and `b`, and one at `c`.
@@ -87,11 +82,7 @@ impl Facet {
 
     /// The range of pixel centres on the level `y` that the triangle may touch.
     pub(super) fn span(&self, y: f32) -> (f32, f32) {
-        self.weights
-            .iter()
-            .fold((self.x.0 - 0.5, self.x.1 + 0.5), |span, plane| {
-                plane.clip(span, y)
-            })
+        self.weights.iter().fold((self.x.0 - 0.5, self.x.1 + 0.5), |span, plane| plane.clip(span, y))
     }
 
     /// Enters the triangle, under its number, into the samples of the pixel with the centre `x`, `y` where it is inside
@@ -99,11 +90,7 @@ impl Facet {
     pub(super) fn enter(&self, x: f32, y: f32, id: u32, depths: &mut [f32; 4], ids: &mut [u32; 4]) {
         let [a, b, c] = self.weights.map(|w| w.at(x, y) + SLACK);
         let near = self.depth.at(x, y);
-        let [ao, bo, co] = [
-            &self.weights[0].offsets,
-            &self.weights[1].offsets,
-            &self.weights[2].offsets,
-        ];
+        let [ao, bo, co] = [&self.weights[0].offsets, &self.weights[1].offsets, &self.weights[2].offsets];
         // No branches and no minima: these four lanes become one vector.
         for s in 0..4 {
             let inside = (a + ao[s] >= 0.0) & (b + bo[s] >= 0.0) & (c + co[s] >= 0.0);

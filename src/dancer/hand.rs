@@ -40,32 +40,15 @@ pub(super) fn build(mesh: &mut Mesh, arm: &Arm, side: f32) {
     };
     mesh.loft(&PALM.map(ring), Cover::along(Material::Skin, 16));
     for [along, across, length, spread] in FINGERS {
-        let joint = |t: f32| {
-            v3(
-                along + length * t,
-                across + spread * length * t,
-                0.28 * length * t * t,
-            )
-        };
+        let joint = |t: f32| v3(along + length * t, across + spread * length * t, 0.28 * length * t * t);
         let path = [(0.0, 0.0090), (0.35, 0.0088), (0.7, 0.0080), (0.95, 0.0070)];
         digit(mesh, &path.map(|(t, radius)| (at(joint(t)), radius)), palm);
     }
-    let thumb = [
-        (0.018, 0.024, 0.0125),
-        (0.042, 0.044, 0.0115),
-        (0.066, 0.054, 0.0100),
-        (0.088, 0.060, 0.0085),
-    ];
-    digit(
-        mesh,
-        &thumb.map(|(along, across, radius)| (at(v3(along, across, 0.010)), radius)),
-        palm,
-    );
+    let thumb =
+        [(0.018, 0.024, 0.0125), (0.042, 0.044, 0.0115), (0.066, 0.054, 0.0100), (0.088, 0.060, 0.0085)];
+    digit(mesh, &thumb.map(|(along, across, radius)| (at(v3(along, across, 0.010)), radius)), palm);
 }
 
 fn digit(mesh: &mut Mesh, path: &[(Vec3, f32)], reference: Vec3) {
-    mesh.loft(
-        &tube(path, reference, false, true),
-        Cover::along(Material::Skin, 10),
-    );
+    mesh.loft(&tube(path, reference, false, true), Cover::along(Material::Skin, 10));
 }

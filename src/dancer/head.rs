@@ -88,9 +88,7 @@ fn part(
     segments: usize,
 ) {
     let ring = |&[height, width, rear, middle, front]: &Level| Ring {
-        centre: s.head_centre
-            + s.head
-                .apply(v3(offset[0], offset[1] + height, offset[2] + middle)),
+        centre: s.head_centre + s.head.apply(v3(offset[0], offset[1] + height, offset[2] + middle)),
         side: s.head.left * width,
         front: s.head.front * (front - middle),
         back: (middle - rear) / (front - middle),
@@ -98,14 +96,7 @@ fn part(
         light: 1.0,
     };
     let rings: Vec<Ring> = levels.iter().map(ring).collect();
-    mesh.loft(
-        &rings,
-        Cover {
-            material,
-            frame: Some((s.head_centre, s.head)),
-            segments,
-        },
-    );
+    mesh.loft(&rings, Cover { material, frame: Some((s.head_centre, s.head)), segments });
 }
 
 fn build_neck(mesh: &mut Mesh, s: &Skeleton) {

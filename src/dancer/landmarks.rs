@@ -94,13 +94,7 @@ fn place_arm(out: &mut [Vec3], arm: &Arm) {
 /// Writes the five landmarks of a leg to every second place.
 fn place_leg(out: &mut [Vec3], leg: &Leg) {
     let on_foot = |v: Vec3| leg.ankle + leg.foot.apply(v);
-    let places = [
-        leg.hip,
-        leg.knee,
-        leg.ankle,
-        on_foot(feature::HEEL),
-        on_foot(feature::TOE),
-    ];
+    let places = [leg.hip, leg.knee, leg.ankle, on_foot(feature::HEEL), on_foot(feature::TOE)];
     for (slot, place) in out.iter_mut().step_by(2).zip(places) {
         *slot = place;
     }
@@ -114,15 +108,8 @@ mod tests {
     #[test]
     fn sides_and_heights_are_those_of_a_standing_person_facing_us() {
         let p = landmarks(&Skeleton::new(&pose(0.0)));
-        for (i, name) in LANDMARK_NAMES
-            .iter()
-            .enumerate()
-            .filter(|(_, n)| n.contains("left"))
-        {
-            let right = LANDMARK_NAMES
-                .iter()
-                .position(|n| *n == name.replace("left", "right"))
-                .unwrap();
+        for (i, name) in LANDMARK_NAMES.iter().enumerate().filter(|(_, n)| n.contains("left")) {
+            let right = LANDMARK_NAMES.iter().position(|n| *n == name.replace("left", "right")).unwrap();
             assert!(p[i].x > p[right].x, "{name} is on the picture's right");
         }
         let order = [2, 0, 9, 11, 23, 25, 27, 31];

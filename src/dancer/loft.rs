@@ -25,14 +25,7 @@ pub(super) struct Ring {
 impl Ring {
     /// A circle around `centre`.
     pub(super) fn round(centre: Vec3, side: Vec3, front: Vec3, radius: f32) -> Self {
-        Self {
-            centre,
-            side: side * radius,
-            front: front * radius,
-            back: 1.0,
-            square: 0.0,
-            light: 1.0,
-        }
+        Self { centre, side: side * radius, front: front * radius, back: 1.0, square: 0.0, light: 1.0 }
     }
 
     fn point(&self, c: f32, s: f32) -> Vec3 {
@@ -55,11 +48,7 @@ pub(super) struct Cover {
 impl Cover {
     /// A cover whose texture follows the loft.
     pub(super) fn along(material: Material, segments: usize) -> Self {
-        Self {
-            material,
-            frame: None,
-            segments,
-        }
+        Self { material, frame: None, segments }
     }
 }
 
@@ -99,13 +88,7 @@ impl Mesh {
     /// An empty mesh seen by `camera`.
     pub(super) fn new(camera: Camera) -> Self {
         let (vertices, triangles) = (Vec::with_capacity(12_000), Vec::with_capacity(12_000));
-        Self {
-            vertices,
-            triangles,
-            camera,
-            surfaces: 0,
-            points: Vec::new(),
-        }
+        Self { vertices, triangles, camera, surfaces: 0, points: Vec::new() }
     }
 
     /// Adds the surface through `rings`, which need two at least.
@@ -134,9 +117,8 @@ impl Mesh {
     fn lay_points(&mut self, rings: &[Ring], segments: usize) {
         self.points.clear();
         let step = std::f32::consts::TAU / segments as f32;
-        let circle: Vec<(f32, f32)> = (0..segments)
-            .map(|j| (cos(j as f32 * step), sin(j as f32 * step)))
-            .collect();
+        let circle: Vec<(f32, f32)> =
+            (0..segments).map(|j| (cos(j as f32 * step), sin(j as f32 * step))).collect();
         for ring in rings {
             self.points.extend(circle.iter().map(|&(c, s)| ring.point(c, s)));
         }
@@ -161,12 +143,7 @@ impl Mesh {
             }
         };
         let normal = (around.cross(lengthwise) * turned).unit();
-        Vertex {
-            screen: self.camera.project(place),
-            normal,
-            local,
-            light,
-        }
+        Vertex { screen: self.camera.project(place), normal, local, light }
     }
 
     /// Adds the triangles between the rings whose vertices start at `first`, those that face the camera.
@@ -206,11 +183,7 @@ impl Mesh {
 fn handedness(rings: &[Ring]) -> f32 {
     let m = rings.len() / 2;
     let path = rings[m].centre - rings[m - 1].centre;
-    if rings[m].side.cross(rings[m].front).dot(path) < 0.0 {
-        -1.0
-    } else {
-        1.0
-    }
+    if rings[m].side.cross(rings[m].front).dot(path) < 0.0 { -1.0 } else { 1.0 }
 }
 
 /// Round rings along a path of (place, radius), carried on without twist, with round ends where asked.
@@ -243,9 +216,7 @@ fn cap(ring: &Ring, outward: Vec3, radius: f32, round: bool) -> Vec<Ring> {
         ..*ring
     };
     if round {
-        [(0.924, 0.383), (0.707, 0.707), (0.383, 0.924), (0.02, 1.0)]
-            .map(|(r, z)| shrunk(r, z, 1.0))
-            .to_vec()
+        [(0.924, 0.383), (0.707, 0.707), (0.383, 0.924), (0.02, 1.0)].map(|(r, z)| shrunk(r, z, 1.0)).to_vec()
     } else {
         vec![shrunk(0.97, 0.02, 0.55), shrunk(0.02, 0.021, 0.35)]
     }
@@ -271,11 +242,7 @@ mod tests {
             let mesh = ball(mirror);
             assert!(mesh.triangles.len() > 50);
             for t in &mesh.triangles {
-                let towards: f32 = t
-                    .corners
-                    .iter()
-                    .map(|&i| mesh.vertices[i as usize].normal.z)
-                    .sum();
+                let towards: f32 = t.corners.iter().map(|&i| mesh.vertices[i as usize].normal.z).sum();
                 assert!(towards > -0.3, "a kept triangle faces the camera: {towards}");
             }
         }

@@ -35,18 +35,10 @@ pub(super) struct Palette {
 
 /// Casts to choose from; all of them were tried with the pose network.
 const CASTS: [[u32; 10]; 4] = [
-    [
-        0xE0AC8A, 0xB0605A, 0x33241C, 0x4A6A7C, 0xC8453B, 0xF3EAD9, 0x2B3A55, 0xF0EEE8, 0x7C93A3, 0xA58A6E,
-    ],
-    [
-        0xA9724E, 0x86453C, 0x17110F, 0x3A2416, 0xE3B23C, 0x2F3E55, 0x3B3F46, 0xE8E4DC, 0x8C9A86, 0x9A8369,
-    ],
-    [
-        0xF0C4A6, 0xC06C66, 0x8A5A2B, 0x5A7B56, 0x2F7F86, 0xF2F0E6, 0x4A4238, 0xD9573F, 0xA79C96, 0x8E7B69,
-    ],
-    [
-        0x7C4F36, 0x6B362F, 0x120D0B, 0x2A1A10, 0xE9E3D5, 0x3C6EA5, 0x5A6A4A, 0x2B2B2E, 0x8F8AA3, 0x9C8C78,
-    ],
+    [0xE0AC8A, 0xB0605A, 0x33241C, 0x4A6A7C, 0xC8453B, 0xF3EAD9, 0x2B3A55, 0xF0EEE8, 0x7C93A3, 0xA58A6E],
+    [0xA9724E, 0x86453C, 0x17110F, 0x3A2416, 0xE3B23C, 0x2F3E55, 0x3B3F46, 0xE8E4DC, 0x8C9A86, 0x9A8369],
+    [0xF0C4A6, 0xC06C66, 0x8A5A2B, 0x5A7B56, 0x2F7F86, 0xF2F0E6, 0x4A4238, 0xD9573F, 0xA79C96, 0x8E7B69],
+    [0x7C4F36, 0x6B362F, 0x120D0B, 0x2A1A10, 0xE9E3D5, 0x3C6EA5, 0x5A6A4A, 0x2B2B2E, 0x8F8AA3, 0x9C8C78],
 ];
 
 impl Palette {
@@ -90,19 +82,11 @@ pub(super) struct Spot {
 pub(super) fn shade(material: Material, spot: &Spot, palette: &Palette, blink: f32) -> Rgb {
     let n = (spot.normal + folds(material, spot.local)).unit();
     let (albedo, gloss) = albedo(material, spot.local, palette, blink);
-    let wrap = if matches!(material, Material::Skin | Material::Face) {
-        0.30
-    } else {
-        0.12
-    };
+    let wrap = if matches!(material, Material::Skin | Material::Face) { 0.30 } else { 0.12 };
     let key = ((n.dot(KEY) + wrap) / (1.0 + wrap)).max(0.0);
     let fill = n.dot(FILL).max(0.0);
     let sky = 0.5 + 0.5 * n.y;
-    let lamp = Rgb {
-        r: 0.92 * key,
-        g: 0.86 * key,
-        b: 0.78 * key,
-    };
+    let lamp = Rgb { r: 0.92 * key, g: 0.86 * key, b: 0.78 * key };
     let around = Rgb {
         r: 0.15 + 0.13 * sky + 0.13 * fill,
         g: 0.14 + 0.15 * sky + 0.15 * fill,
@@ -127,20 +111,14 @@ fn folds(material: Material, at: Vec3) -> Vec3 {
     match material {
         Material::Shirt => {
             let loose = 1.0 - smoothstep(0.08, 0.36, along);
-            v3(
-                0.16 * loose * sin(11.0 * across + 9.0 * along),
-                0.05 * loose * sin(40.0 * along),
-                0.0,
-            )
+            v3(0.16 * loose * sin(11.0 * across + 9.0 * along), 0.05 * loose * sin(40.0 * along), 0.0)
         }
         Material::Trousers => {
             let (knee, hem) = ((along - 0.36) / 0.10, (along - 0.74) / 0.08);
             let bunched = 1.0 / (1.0 + knee * knee) + 1.2 / (1.0 + hem * hem);
             let uneven = sin(31.0 * along + 2.3 * across);
-            let (aside, up) = (
-                0.04 * bunched * uneven,
-                0.10 * bunched * uneven * sin(83.0 * along + 3.5 * across),
-            );
+            let (aside, up) =
+                (0.04 * bunched * uneven, 0.10 * bunched * uneven * sin(83.0 * along + 3.5 * across));
             v3(aside, up, 0.0)
         }
         _ => Vec3::default(),
@@ -180,10 +158,7 @@ fn face(at: Vec3, p: &Palette, blink: f32) -> Rgb {
     let x = at.x.abs();
     let cheek = ellipse(x - 0.042, at.y + 0.032, 0.022, 0.020);
     let socket = ellipse(x - 0.032, at.y - 0.013, 0.024, 0.016);
-    let mut c = p
-        .skin
-        .mix(p.lips, 0.16 * cheek)
-        .mix(p.lips.scale(0.5), 0.20 * socket);
+    let mut c = p.skin.mix(p.lips, 0.16 * cheek).mix(p.lips.scale(0.5), 0.20 * socket);
     c = eye(c, x - 0.032, at.y - 0.009, p, blink);
     // The brow rises a little outwards.
     let brow = ellipse(x - 0.033, at.y - 0.032 - 0.12 * (x - 0.033), 0.020, 0.0042);
@@ -199,12 +174,8 @@ fn eye(skin: Rgb, x: f32, y: f32, p: &Palette, blink: f32) -> Rgb {
     let pupil = ellipse(x, y, 0.0030, 0.0030) * white;
     let glint = ellipse(x + 0.002, y - 0.0025, 0.0014, 0.0014) * white;
     let lash = ellipse(x, y - open, 0.0165, 0.0026);
-    let c = skin
-        .mix(Rgb::hex(0xEFEAE4), 0.95 * white)
-        .mix(p.iris, iris)
-        .mix(Rgb::hex(0x101010), pupil);
-    c.mix(Rgb::hex(0x1A1412), 0.85 * lash)
-        .mix(Rgb::hex(0xFFFFFF), glint)
+    let c = skin.mix(Rgb::hex(0xEFEAE4), 0.95 * white).mix(p.iris, iris).mix(Rgb::hex(0x101010), pupil);
+    c.mix(Rgb::hex(0x1A1412), 0.85 * lash).mix(Rgb::hex(0xFFFFFF), glint)
 }
 
 /// Paints a mouth that smiles a little: its corners lie higher than its middle.
@@ -212,8 +183,7 @@ fn mouth(skin: Rgb, x: f32, y: f32, p: &Palette) -> Rgb {
     let y = y - 9.0 * x * x + 0.002;
     let lips = ellipse(x, y, 0.027, 0.0095);
     let parting = ellipse(x, y, 0.026, 0.0022);
-    skin.mix(p.lips, 0.9 * lips)
-        .mix(p.lips.scale(0.22), 0.8 * parting)
+    skin.mix(p.lips, 0.9 * lips).mix(p.lips.scale(0.22), 0.8 * parting)
 }
 
 /// Hair with a few soft strands.
@@ -241,10 +211,7 @@ fn shoe(at: Vec3, p: &Palette) -> (Rgb, f32) {
     let sole = 1.0 - smoothstep(-0.077, -0.073, at.y);
     let on_tongue = ellipse(at.x, at.z - 0.065, 0.020, 0.050);
     let lace = on_tongue * smoothstep(-0.2, 0.2, sin(at.z * 360.0));
-    let upper = p
-        .shoe
-        .mix(p.shoe.scale(0.45), 0.8 * on_tongue)
-        .mix(Rgb::hex(0xF7F6F2), lace);
+    let upper = p.shoe.mix(p.shoe.scale(0.45), 0.8 * on_tongue).mix(Rgb::hex(0xF7F6F2), lace);
     (upper.mix(Rgb::hex(0xE9E7E1), sole), 0.05)
 }
 
@@ -255,11 +222,7 @@ mod tests {
     #[test]
     fn the_lit_side_is_brighter_than_the_other() {
         let p = Palette::of_seed(0);
-        let spot = |normal| Spot {
-            normal,
-            local: Vec3::default(),
-            light: 1.0,
-        };
+        let spot = |normal| Spot { normal, local: Vec3::default(), light: 1.0 };
         let lit = shade(Material::Trousers, &spot(KEY), &p, 0.0);
         let dark = shade(Material::Trousers, &spot(-KEY), &p, 0.0);
         assert!(lit.g > 2.0 * dark.g, "{lit:?} {dark:?}");
@@ -269,10 +232,7 @@ mod tests {
     fn eyes_close_when_blinking() {
         let p = Palette::of_seed(0);
         let at = v3(0.043, 0.007, 0.09);
-        assert!(
-            face(at, &p, 0.0).b > face(at, &p, 1.0).b,
-            "the white of the eye is covered by the lid"
-        );
+        assert!(face(at, &p, 0.0).b > face(at, &p, 1.0).b, "the white of the eye is covered by the lid");
     }
 
     #[test]

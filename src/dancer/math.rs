@@ -24,11 +24,7 @@ impl Vec3 {
     }
 
     pub(super) fn cross(self, o: Self) -> Self {
-        v3(
-            self.y * o.z - self.z * o.y,
-            self.z * o.x - self.x * o.z,
-            self.x * o.y - self.y * o.x,
-        )
+        v3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
     }
 
     pub(super) fn length(self) -> f32 {
@@ -106,11 +102,7 @@ impl Basis {
     pub(super) fn facing(up: Vec3, front: Vec3) -> Self {
         let up = up.unit();
         let front = front.orthogonal_to(up);
-        Self {
-            left: up.cross(front),
-            up,
-            front,
-        }
+        Self { left: up.cross(front), up, front }
     }
 
     /// The world direction of `v`, which is given in this frame.
@@ -173,11 +165,7 @@ mod tests {
         for i in -4000..4000 {
             let x = i as f32 * 0.037;
             let expected = f64::from(x).sin() as f32;
-            assert!(
-                (sin(x) - expected).abs() < 2e-7,
-                "sin({x}) = {} not {expected}",
-                sin(x)
-            );
+            assert!((sin(x) - expected).abs() < 2e-7, "sin({x}) = {} not {expected}", sin(x));
         }
     }
 
@@ -186,17 +174,8 @@ mod tests {
         let b = Basis::turned(0.5, 0.3, -0.2);
         assert!(b.left.dot(b.up).abs() < 1e-6 && b.up.dot(b.front).abs() < 1e-6);
         assert!((b.left.cross(b.up) - b.front).length() < 1e-6);
-        assert!(
-            b.front.x > 0.0,
-            "a positive yaw turns the front to the dancer's left"
-        );
-        assert!(
-            Basis::turned(0.0, 0.0, 0.3).up.x > 0.0,
-            "a positive roll leans to the left"
-        );
-        assert!(
-            Basis::turned(0.0, 0.3, 0.0).up.z > 0.0,
-            "a positive pitch bends forward"
-        );
+        assert!(b.front.x > 0.0, "a positive yaw turns the front to the dancer's left");
+        assert!(Basis::turned(0.0, 0.0, 0.3).up.x > 0.0, "a positive roll leans to the left");
+        assert!(Basis::turned(0.0, 0.3, 0.0).up.z > 0.0, "a positive pitch bends forward");
     }
 }

@@ -48,12 +48,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            width: 1920,
-            height: 1080,
-            fps: (60, 1),
-            seed: 0,
-        }
+        Self { width: 1920, height: 1080, fps: (60, 1), seed: 0 }
     }
 }
 
@@ -75,19 +70,8 @@ impl Dancer {
         let camera = Camera::new(width, height);
         let palette = Palette::of_seed(settings.seed);
         let studio = backdrop::studio(&camera, width, height, &palette, settings.seed);
-        let settings = Settings {
-            width,
-            height,
-            fps,
-            ..settings
-        };
-        Self {
-            settings,
-            camera,
-            palette,
-            studio,
-            grain: backdrop::grain(settings.seed),
-        }
+        let settings = Settings { width, height, fps, ..settings };
+        Self { settings, camera, palette, studio, grain: backdrop::grain(settings.seed) }
     }
 
     /// The picture of a frame, with the frame's number in its strip.
@@ -104,10 +88,7 @@ impl Dancer {
         picture.clone_from(&self.studio);
         let skeleton = Skeleton::new(&self.pose(frame));
         backdrop::cast_shadow(&self.camera, &skeleton, picture);
-        let look = raster::Look {
-            palette: &self.palette,
-            blink: choreography::blink(self.seconds(frame)),
-        };
+        let look = raster::Look { palette: &self.palette, blink: choreography::blink(self.seconds(frame)) };
         raster::draw(&self.figure(&skeleton), look, picture);
         backdrop::add_grain(&self.grain, frame, picture);
         strip::draw(picture, frame as u32);

@@ -19,13 +19,7 @@ impl Yuv420 {
     /// A black picture.
     pub(crate) fn new(width: usize, height: usize) -> Self {
         let chroma = width.div_ceil(2) * height.div_ceil(2);
-        Self {
-            width,
-            height,
-            y: vec![16; width * height],
-            u: vec![128; chroma],
-            v: vec![128; chroma],
-        }
+        Self { width, height, y: vec![16; width * height], u: vec![128; chroma], v: vec![128; chroma] }
     }
 
     /// Bytes from one chroma row to the next.
@@ -49,19 +43,11 @@ impl Rgb {
             let v = (byte & 255) as f32 / 255.0;
             v * v
         }
-        Self {
-            r: linear(code >> 16),
-            g: linear(code >> 8),
-            b: linear(code),
-        }
+        Self { r: linear(code >> 16), g: linear(code >> 8), b: linear(code) }
     }
 
     pub(super) fn scale(self, s: f32) -> Self {
-        Self {
-            r: self.r * s,
-            g: self.g * s,
-            b: self.b * s,
-        }
+        Self { r: self.r * s, g: self.g * s, b: self.b * s }
     }
 
     pub(super) fn mix(self, o: Self, t: f32) -> Self {
@@ -73,11 +59,7 @@ impl Rgb {
     }
 
     pub(super) fn plus(self, s: f32) -> Self {
-        Self {
-            r: self.r + s,
-            g: self.g + s,
-            b: self.b + s,
-        }
+        Self { r: self.r + s, g: self.g + s, b: self.b + s }
     }
 
     /// This colour as luma and the two colour differences, 8-bit limited range, not yet rounded.
@@ -87,11 +69,7 @@ impl Rgb {
         let coded = |v: f32| v.clamp(0.0, 1.0).sqrt();
         let (r, g, b) = (coded(self.r), coded(self.g), coded(self.b));
         let luma = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-        [
-            16.0 + 219.0 * luma,
-            128.0 + 224.0 * (b - luma) / 1.8556,
-            128.0 + 224.0 * (r - luma) / 1.5748,
-        ]
+        [16.0 + 219.0 * luma, 128.0 + 224.0 * (b - luma) / 1.8556, 128.0 + 224.0 * (r - luma) / 1.5748]
     }
 }
 
@@ -103,10 +81,7 @@ mod tests {
     fn primaries_have_the_values_of_bt709() {
         let near = |code, expected: [f32; 3]| {
             let got = Rgb::hex(code).to_yuv();
-            assert!(
-                got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.6),
-                "{code:06x}: {got:?}"
-            );
+            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.6), "{code:06x}: {got:?}");
         };
         near(0xFFFFFF, [235.0, 128.0, 128.0]);
         near(0x000000, [16.0, 128.0, 128.0]);

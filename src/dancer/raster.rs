@@ -33,18 +33,12 @@ pub(super) fn draw(mesh: &Mesh, look: Look<'_>, picture: &mut Yuv420) {
     if left >= right {
         return;
     }
-    let scene = Scene {
-        mesh,
-        facets: &facets,
-        look,
-    };
+    let scene = Scene { mesh, facets: &facets, look };
     let mut band = Band::new(left, right - left);
     for (index, members) in members_of_bands(&facets, picture.height).iter().enumerate() {
         if !members.is_empty() {
             band.start(index * BAND, picture.height);
-            members
-                .iter()
-                .for_each(|&id| band.cover(&facets[id as usize], id));
+            members.iter().for_each(|&id| band.cover(&facets[id as usize], id));
             band.resolve(&scene, picture);
         }
     }
@@ -53,15 +47,9 @@ pub(super) fn draw(mesh: &Mesh, look: Look<'_>, picture: &mut Yuv420) {
 /// The facets that touch each band of rows.
 fn members_of_bands(facets: &[Facet], height: usize) -> Vec<Vec<u32>> {
     let mut members = vec![Vec::new(); height.div_ceil(BAND)];
-    for (id, facet) in facets
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| f.y.1 >= 0.0 && f.y.0 < height as f32)
-    {
+    for (id, facet) in facets.iter().enumerate().filter(|(_, f)| f.y.1 >= 0.0 && f.y.0 < height as f32) {
         let last = (facet.y.1 as usize / BAND).min(members.len() - 1);
-        members[facet.y.0.max(0.0) as usize / BAND..=last]
-            .iter_mut()
-            .for_each(|m| m.push(id as u32));
+        members[facet.y.0.max(0.0) as usize / BAND..=last].iter_mut().for_each(|m| m.push(id as u32));
     }
     members
 }
@@ -152,11 +140,7 @@ impl Band {
                 let under = &mut picture.y[place.1 * picture.width + place.0];
                 *under = (f32::from(*under) * (1.0 - covered) + luma + 0.5) as u8;
                 let cell = &mut self.chroma[y / 2 * self.width.div_ceil(2) + x / 2];
-                *cell = [
-                    cell[0] + 0.25 * blue,
-                    cell[1] + 0.25 * red,
-                    cell[2] + 0.25 * covered,
-                ];
+                *cell = [cell[0] + 0.25 * blue, cell[1] + 0.25 * red, cell[2] + 0.25 * covered];
             }
         }
         self.blend_chroma(picture);
@@ -198,15 +182,9 @@ impl Scene<'_> {
     fn shade_at(&self, id: u32, place: (usize, usize)) -> [f32; 3] {
         let triangle = &self.mesh.triangles[id as usize];
         let (x, y) = (place.0 as f32 + 0.5, place.1 as f32 + 0.5);
-        let w = self.facets[id as usize]
-            .weights
-            .map(|plane| plane.at(x, y).clamp(0.0, 1.0));
+        let w = self.facets[id as usize].weights.map(|plane| plane.at(x, y).clamp(0.0, 1.0));
         let scale = 1.0 / (w[0] + w[1] + w[2]);
-        let mut spot = Spot {
-            normal: Vec3::default(),
-            local: Vec3::default(),
-            light: 0.0,
-        };
+        let mut spot = Spot { normal: Vec3::default(), local: Vec3::default(), light: 0.0 };
         for (corner, weight) in triangle.corners.into_iter().zip(w) {
             let vertex = &self.mesh.vertices[corner as usize];
             let weight = weight * scale;
@@ -230,20 +208,10 @@ mod tests {
         let mut mesh = Mesh::new(Camera::new(size, size));
         for &z in depths {
             let path = [(v3(0.0, 0.9, z), 0.2), (v3(0.0, 1.3, z), 0.2)];
-            mesh.loft(
-                &tube(&path, v3(1.0, 0.0, 0.0), true, true),
-                Cover::along(material, 24),
-            );
+            mesh.loft(&tube(&path, v3(1.0, 0.0, 0.0), true, true), Cover::along(material, 24));
         }
         let mut picture = Yuv420::new(size, size);
-        draw(
-            &mesh,
-            Look {
-                palette: &Palette::of_seed(0),
-                blink: 0.0,
-            },
-            &mut picture,
-        );
+        draw(&mesh, Look { palette: &Palette::of_seed(0), blink: 0.0 }, &mut picture);
         picture
     }
 
@@ -252,10 +220,7 @@ mod tests {
         let p = picture_of(200, Material::Sock, &[0.0]);
         let row = &p.y[100 * 200..101 * 200];
         assert!(row[88..112].iter().all(|&y| y > 100), "no holes: {row:?}");
-        assert!(
-            row[..70].iter().chain(&row[130..]).all(|&y| y == 16),
-            "nothing outside"
-        );
+        assert!(row[..70].iter().chain(&row[130..]).all(|&y| y == 16), "nothing outside");
         let left_edge = row[75..90].iter().find(|&&y| y > 16).unwrap();
         assert!(*left_edge < row[92], "the edge pixel is a mixture");
     }

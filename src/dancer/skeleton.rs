@@ -115,11 +115,7 @@ fn hip_height(pose: &Pose, pelvis: &Basis, ankles: &[Vec3; 2]) -> f32 {
 
 /// Where an arm's direction points in the chest's frame; angles as in [`ArmPose`].
 fn direction(side: f32, angle: f32, front: f32) -> Vec3 {
-    v3(
-        side * sin(angle) * cos(front),
-        -cos(angle) * cos(front),
-        sin(front),
-    )
+    v3(side * sin(angle) * cos(front), -cos(angle) * cos(front), sin(front))
 }
 
 /// Forward kinematics of an arm; the shoulder rises with a raised arm.
@@ -132,16 +128,8 @@ fn bend_arm(side: f32, pose: ArmPose, shoulders: Vec3, chest: &Basis) -> Arm {
     // The thumb of a hanging hand is in front; that of a raised one also leads the raising, and half shows the palm.
     let hanging = 1.0 - smoothstep(0.3, 1.2, pose.fore);
     let rising = v3(side * cos(pose.fore), sin(pose.fore), 0.0);
-    let thumb = chest
-        .apply(v3(0.0, 0.0, 1.0) + rising * (0.7 - 0.5 * hanging))
-        .orthogonal_to(along);
-    Arm {
-        shoulder,
-        elbow,
-        wrist: elbow + along * size::FOREARM,
-        along,
-        thumb,
-    }
+    let thumb = chest.apply(v3(0.0, 0.0, 1.0) + rising * (0.7 - 0.5 * hanging)).orthogonal_to(along);
+    Arm { shoulder, elbow, wrist: elbow + along * size::FOREARM, along, thumb }
 }
 
 /// Inverse kinematics of a leg: the knee lies where both bones meet, in front of the line from hip to ankle.
@@ -177,10 +165,7 @@ mod tests {
                 let (leg, arm) = (s.legs[side], s.arms[side]);
                 assert!(((leg.knee - leg.hip).length() - size::THIGH).abs() < 1e-3);
                 assert!(((leg.ankle - leg.knee).length() - size::SHIN).abs() < 1e-3);
-                assert!(
-                    (leg.ankle - ankle(pose.feet[side])).length() < 5e-3,
-                    "step {i} side {side}"
-                );
+                assert!((leg.ankle - ankle(pose.feet[side])).length() < 5e-3, "step {i} side {side}");
                 assert!(((arm.elbow - arm.shoulder).length() - size::UPPER_ARM).abs() < 1e-4);
                 assert!(arm.thumb.dot(arm.along).abs() < 1e-5);
             }
@@ -191,9 +176,6 @@ mod tests {
     fn knees_bend_to_the_front() {
         let s = Skeleton::new(&pose(6.5));
         let leg = s.legs[0];
-        assert!(
-            leg.knee.z > leg.hip.z + 0.1,
-            "the lifted knee is in front of its hip"
-        );
+        assert!(leg.knee.z > leg.hip.z + 0.1, "the lifted knee is in front of its hip");
     }
 }

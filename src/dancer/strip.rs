@@ -22,9 +22,7 @@ const LEAST_CONTRAST: f32 = 60.0;
 /// Height of the strip in rows: three quarters of a block's width, and at most 1/24 of the picture.
 pub(crate) fn rows(width: usize, height: usize) -> usize {
     let block = width as f32 / (BLOCKS as f32 + 2.0 * MARGIN);
-    ((block * 0.8).min(height as f32 / 24.0) as usize & !1)
-        .max(2)
-        .min(height)
+    ((block * 0.8).min(height as f32 / 24.0) as usize & !1).max(2).min(height)
 }
 
 /// Draws the number into the upper edge of the picture.
@@ -108,11 +106,7 @@ fn checksum(number: u32) -> u16 {
     for byte in number.to_be_bytes() {
         crc ^= u16::from(byte) << 8;
         for _ in 0..8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                crc << 1 ^ 0x1021
-            };
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
         }
     }
     crc
@@ -138,21 +132,11 @@ mod tests {
 
     #[test]
     fn numbers_come_back_at_every_size() {
-        for (w, h) in [
-            (1920, 1080),
-            (1280, 720),
-            (640, 360),
-            (853, 479),
-            (360, 640),
-            (240, 240),
-            (3840, 2160),
-        ] {
+        for (w, h) in
+            [(1920, 1080), (1280, 720), (640, 360), (853, 479), (360, 640), (240, 240), (3840, 2160)]
+        {
             for number in NUMBERS {
-                assert_eq!(
-                    read_back(&drawn(w, h, number)),
-                    Some(number),
-                    "{number} at {w}x{h}"
-                );
+                assert_eq!(read_back(&drawn(w, h, number)), Some(number), "{number} at {w}x{h}");
             }
         }
     }
@@ -168,10 +152,8 @@ mod tests {
             let half: Vec<u8> = (0..640 * 360)
                 .map(|i| {
                     let at = i / 640 * 2 * 1280 + i % 640 * 2;
-                    let sum: u32 = [at, at + 1, at + 1280, at + 1281]
-                        .iter()
-                        .map(|&k| u32::from(p.y[k]))
-                        .sum();
+                    let sum: u32 =
+                        [at, at + 1, at + 1280, at + 1281].iter().map(|&k| u32::from(p.y[k])).sum();
                     (sum / 4) as u8
                 })
                 .collect();
@@ -184,10 +166,7 @@ mod tests {
         let clean = drawn(640, 360, 123_456);
         for index in 0..BLOCKS {
             let mut p = clean.clone();
-            let (from, to) = (
-                edge(640, index as f32) as usize,
-                edge(640, index as f32 + 1.0) as usize,
-            );
+            let (from, to) = (edge(640, index as f32) as usize, edge(640, index as f32 + 1.0) as usize);
             for row in p.y.chunks_mut(640).take(rows(640, 360)) {
                 row[from..to].iter_mut().for_each(|v| *v = 251 - *v);
             }
@@ -199,13 +178,9 @@ mod tests {
     fn pictures_without_a_strip_have_no_number() {
         let mut p = Yuv420::new(640, 360);
         assert_eq!(read_back(&p), None, "black");
-        p.y.iter_mut()
-            .enumerate()
-            .for_each(|(i, v)| *v = hash(i as u32, 1) as u8);
+        p.y.iter_mut().enumerate().for_each(|(i, v)| *v = hash(i as u32, 1) as u8);
         assert_eq!(read_back(&p), None, "noise");
-        p.y.iter_mut()
-            .enumerate()
-            .for_each(|(i, v)| *v = (i % 640 / 3) as u8);
+        p.y.iter_mut().enumerate().for_each(|(i, v)| *v = (i % 640 / 3) as u8);
         assert_eq!(read_back(&p), None, "gradient");
     }
 
@@ -221,10 +196,7 @@ mod tests {
     #[test]
     fn padding_between_rows_is_skipped() {
         let p = drawn(640, 360, 77);
-        let padded: Vec<u8> =
-            p.y.chunks(640)
-                .flat_map(|r| r.iter().copied().chain([9; 32]))
-                .collect();
+        let padded: Vec<u8> = p.y.chunks(640).flat_map(|r| r.iter().copied().chain([9; 32])).collect();
         assert_eq!(read(640, 360, &padded, 672), Some(77));
     }
 }

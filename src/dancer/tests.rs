@@ -2,18 +2,11 @@
 
 use super::*;
 
-const SMALL: Settings = Settings {
-    width: 320,
-    height: 180,
-    fps: (30, 1),
-    seed: 0,
-};
+const SMALL: Settings = Settings { width: 320, height: 180, fps: (30, 1), seed: 0 };
 
 fn fnv(picture: &Yuv420) -> u64 {
     let bytes = picture.y.iter().chain(&picture.u).chain(&picture.v);
-    bytes.fold(0xCBF2_9CE4_8422_2325, |h, &b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3)
-    })
+    bytes.fold(0xCBF2_9CE4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
 }
 
 /// Length from the middle of the shoulders to the middle of the hips, as a fraction of the height.
@@ -37,11 +30,7 @@ fn a_frame_is_the_same_bytes_each_time_and_in_any_picture() {
 #[test]
 fn a_frame_is_the_same_bytes_on_every_machine() {
     // Whoever changes the figure on purpose writes the new value here; a processor or compiler must not.
-    assert_eq!(
-        fnv(&Dancer::new(SMALL).render(100)),
-        0x1CE9_7C52_186C_F434,
-        "bytes of frame 100"
-    );
+    assert_eq!(fnv(&Dancer::new(SMALL).render(100)), 0x1CE9_7C52_186C_F434, "bytes of frame 100");
 }
 
 #[test]
@@ -74,11 +63,7 @@ fn every_frame_carries_its_number() {
 #[test]
 fn joints_stay_inside_the_frame_clear_of_the_strip() {
     for (width, height) in [(1920, 1080), (640, 480), (360, 640)] {
-        let dancer = Dancer::new(Settings {
-            width,
-            height,
-            ..SMALL
-        });
+        let dancer = Dancer::new(Settings { width, height, ..SMALL });
         let top = strip::rows(width, height) as f32 / height as f32;
         for frame in 0..240 {
             for (name, [x, y]) in LANDMARK_NAMES.iter().zip(dancer.truth(frame)) {
@@ -101,11 +86,7 @@ fn the_dance_is_smooth_and_closes_its_loop() {
         for k in 0..LANDMARKS {
             let (dx, dy) = ((b[k][0] - a[k][0]) * 16.0 / 9.0, b[k][1] - a[k][1]);
             let step = (dx * dx + dy * dy).sqrt();
-            assert!(
-                step < limit,
-                "{} jumps {step} in frame {frame}",
-                LANDMARK_NAMES[k]
-            );
+            assert!(step < limit, "{} jumps {step} in frame {frame}", LANDMARK_NAMES[k]);
             moved = moved.max(step);
         }
     }
@@ -116,25 +97,15 @@ fn the_dance_is_smooth_and_closes_its_loop() {
 #[test]
 fn the_frame_rate_does_not_change_the_dance() {
     let slow = Dancer::new(SMALL);
-    let fast = Dancer::new(Settings {
-        fps: (60, 1),
-        ..SMALL
-    });
-    let ntsc = Dancer::new(Settings {
-        fps: (30_000, 1001),
-        ..SMALL
-    });
+    let fast = Dancer::new(Settings { fps: (60, 1), ..SMALL });
+    let ntsc = Dancer::new(Settings { fps: (30_000, 1001), ..SMALL });
     assert_eq!(slow.truth(77), fast.truth(154));
     assert_eq!(ntsc.truth(3), ntsc.truth(3 + PERIOD_S * 30_000));
 }
 
 #[test]
 fn the_figure_is_drawn_where_its_joints_are() {
-    let settings = Settings {
-        width: 640,
-        height: 360,
-        ..SMALL
-    };
+    let settings = Settings { width: 640, height: 360, ..SMALL };
     let dancer = Dancer::new(settings);
     for frame in (0..240).step_by(24) {
         let p = dancer.render(frame);
@@ -145,11 +116,7 @@ fn the_figure_is_drawn_where_its_joints_are() {
             let luma = p.y[at].abs_diff(dancer.studio.y[at]);
             let colour =
                 p.u[chroma].abs_diff(dancer.studio.u[chroma]) + p.v[chroma].abs_diff(dancer.studio.v[chroma]);
-            assert!(
-                luma > 8 || colour > 6,
-                "{} of frame {frame} is not on the figure",
-                LANDMARK_NAMES[k]
-            );
+            assert!(luma > 8 || colour > 6, "{} of frame {frame} is not on the figure", LANDMARK_NAMES[k]);
         }
     }
 }
@@ -157,13 +124,7 @@ fn the_figure_is_drawn_where_its_joints_are() {
 #[test]
 fn degenerate_settings_are_harmless() {
     for (width, height) in [(0, 0), (1, 3000), (3, 2), (17, 33)] {
-        let p = Dancer::new(Settings {
-            width,
-            height,
-            fps: (0, 0),
-            seed: 9,
-        })
-        .render(5);
+        let p = Dancer::new(Settings { width, height, fps: (0, 0), seed: 9 }).render(5);
         assert_eq!(p.y.len(), p.width * p.height);
     }
 }

@@ -128,42 +128,16 @@ pub(crate) fn draw_skeleton(planes: &mut Planes<'_>, keypoints: &[Keypoint], sty
     let width = line_width(planes, style);
     let places: Vec<Option<(f32, f32)>> = keypoints.iter().map(|k| place(planes, k, style)).collect();
     let place = |i: usize| places.get(i).copied().flatten();
-    let bones = BLAZEPOSE_BONES
-        .iter()
-        .filter_map(|&(a, b)| Some((a, b, place(a)?, place(b)?)));
+    let bones = BLAZEPOSE_BONES.iter().filter_map(|&(a, b)| Some((a, b, place(a)?, place(b)?)));
     for (a, b, from, to) in bones {
         let radius = width * if b < FIRST_BODY { 0.3 } else { 0.5 };
-        line(
-            planes,
-            Stroke { from, to, radius },
-            bone_colour(a, b, style),
-            style,
-        );
+        line(planes, Stroke { from, to, radius }, bone_colour(a, b, style), style);
     }
     for (i, at) in (0..33).filter_map(|i| Some((i, place(i)?))) {
         let radius = width * if i < FIRST_BODY { 0.55 } else { 1.0 };
-        line(
-            planes,
-            Stroke {
-                from: at,
-                to: at,
-                radius,
-            },
-            bone_colour(i, i, style),
-            style,
-        );
-        let core = Stroke {
-            from: at,
-            to: at,
-            radius: radius * 0.45,
-        };
-        core.paint(
-            planes,
-            Ink {
-                colour: style.centre,
-                opacity: style.opacity,
-            },
-        );
+        line(planes, Stroke { from: at, to: at, radius }, bone_colour(i, i, style), style);
+        let core = Stroke { from: at, to: at, radius: radius * 0.45 };
+        core.paint(planes, Ink { colour: style.centre, opacity: style.opacity });
     }
 }
 
@@ -174,24 +148,9 @@ fn line_width(planes: &Planes<'_>, style: &Style) -> f32 {
 
 /// A stroke with a thin dark rim, so that it shows on any ground.
 fn line(planes: &mut Planes<'_>, stroke: Stroke, colour: Colour, style: &Style) {
-    let rim = Stroke {
-        radius: stroke.radius + 0.25 * line_width(planes, style),
-        ..stroke
-    };
-    rim.paint(
-        planes,
-        Ink {
-            colour: [16, 128, 128],
-            opacity: 0.5 * style.opacity,
-        },
-    );
-    stroke.paint(
-        planes,
-        Ink {
-            colour,
-            opacity: style.opacity,
-        },
-    );
+    let rim = Stroke { radius: stroke.radius + 0.25 * line_width(planes, style), ..stroke };
+    rim.paint(planes, Ink { colour: [16, 128, 128], opacity: 0.5 * style.opacity });
+    stroke.paint(planes, Ink { colour, opacity: style.opacity });
 }
 
 /// A keypoint's place in pixels, or none if it is hidden, absurdly far or not a number.

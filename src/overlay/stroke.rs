@@ -30,39 +30,18 @@ impl Stroke {
     /// Blends the stroke into all three planes.
     pub(super) fn paint(&self, planes: &mut Planes<'_>, ink: Ink) {
         let (width, height) = (planes.width, planes.height);
-        let luma = Plane {
-            width,
-            height,
-            samples: planes.y,
-            stride: planes.y_stride,
-            step: 1.0,
-        };
+        let luma = Plane { width, height, samples: planes.y, stride: planes.y_stride, step: 1.0 };
         self.paint_plane(luma, ink.colour[0], ink.opacity);
         let (width, height, step) = (width.div_ceil(2), height.div_ceil(2), 2.0);
-        let blue = Plane {
-            width,
-            height,
-            samples: planes.u,
-            stride: planes.u_stride,
-            step,
-        };
+        let blue = Plane { width, height, samples: planes.u, stride: planes.u_stride, step };
         self.paint_plane(blue, ink.colour[1], ink.opacity);
-        let red = Plane {
-            width,
-            height,
-            samples: planes.v,
-            stride: planes.v_stride,
-            step,
-        };
+        let red = Plane { width, height, samples: planes.v, stride: planes.v_stride, step };
         self.paint_plane(red, ink.colour[2], ink.opacity);
     }
 
     fn paint_plane(&self, plane: Plane<'_>, value: u8, opacity: f32) {
         let reach = self.radius + 0.5 * plane.step;
-        let (top, bottom) = (
-            self.from.1.min(self.to.1) - reach,
-            self.from.1.max(self.to.1) + reach,
-        );
+        let (top, bottom) = (self.from.1.min(self.to.1) - reach, self.from.1.max(self.to.1) + reach);
         for row in samples_within(top, bottom, plane.step, plane.height) {
             let y = (row as f32 + 0.5) * plane.step;
             let Some((left, right)) = self.columns(y, reach) else {

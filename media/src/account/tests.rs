@@ -4,10 +4,7 @@ use super::*;
 
 fn balanced(ledger: &Ledger) -> Account {
     let account = ledger.account();
-    assert_eq!(
-        account.received,
-        account.frames + account.lost + account.in_flight
-    );
+    assert_eq!(account.received, account.frames + account.lost + account.in_flight);
     account
 }
 
@@ -21,15 +18,7 @@ fn reordered_frames_of_an_intact_stream_are_never_lost() {
         assert_eq!((lost, given), (Vec::new(), index as u64));
     }
     assert_eq!(ledger.finish(), []);
-    assert_eq!(
-        balanced(&ledger),
-        Account {
-            received: 4,
-            frames: 4,
-            lost: 0,
-            in_flight: 0
-        }
-    );
+    assert_eq!(balanced(&ledger), Account { received: 4, frames: 4, lost: 0, in_flight: 0 });
 }
 
 #[test]
@@ -40,11 +29,7 @@ fn an_overtaken_unit_is_lost_before_the_frame_that_overtook_it() {
     ledger.refuse("bad slice".to_owned());
     ledger.offer(Some(2), false);
     assert_eq!(ledger.deliver(1, Some(0), false), Ok((Vec::new(), 0)));
-    let lost = Lost {
-        count: 1,
-        reason: LossReason::Refused,
-        detail: Some("bad slice".to_owned()),
-    };
+    let lost = Lost { count: 1, reason: LossReason::Refused, detail: Some("bad slice".to_owned()) };
     assert_eq!(ledger.deliver(3, Some(2), false), Ok((vec![lost], 2)));
     assert_eq!(balanced(&ledger).lost, 1);
 }
@@ -69,20 +54,9 @@ fn a_repeated_or_late_frame_is_not_delivered_twice() {
     // From here on the timestamps are not believed.
     ledger.offer(Some(1), false);
     ledger.offer(Some(2), false);
-    assert_eq!(
-        ledger.deliver(4, Some(2), false).map(|(lost, _)| lost),
-        Ok(Vec::new())
-    );
+    assert_eq!(ledger.deliver(4, Some(2), false).map(|(lost, _)| lost), Ok(Vec::new()));
     assert!(ledger.deliver(3, Some(1), false).is_ok());
-    assert_eq!(
-        balanced(&ledger),
-        Account {
-            received: 4,
-            frames: 3,
-            lost: 1,
-            in_flight: 0
-        }
-    );
+    assert_eq!(balanced(&ledger), Account { received: 4, frames: 3, lost: 1, in_flight: 0 });
 }
 
 #[test]
@@ -111,15 +85,7 @@ fn two_fields_of_one_frame_count_once() {
         assert_eq!(ledger.overdue(), []);
     }
     assert_eq!(ledger.finish(), []);
-    assert_eq!(
-        balanced(&ledger),
-        Account {
-            received: 50,
-            frames: 50,
-            lost: 0,
-            in_flight: 0
-        }
-    );
+    assert_eq!(balanced(&ledger), Account { received: 50, frames: 50, lost: 0, in_flight: 0 });
 }
 
 #[test]
@@ -129,10 +95,7 @@ fn a_decoder_that_carries_no_numbers_is_matched_by_time_or_order() {
     ledger.offer(Some(20), false);
     ledger.offer(None, false);
     assert_eq!(ledger.deliver(0, Some(10), false).map(|(_, index)| index), Ok(0));
-    assert_eq!(
-        ledger.deliver(i64::MIN, Some(20), false).map(|(_, index)| index),
-        Ok(1)
-    );
+    assert_eq!(ledger.deliver(i64::MIN, Some(20), false).map(|(_, index)| index), Ok(1));
     assert_eq!(ledger.deliver(0, None, false).map(|(_, index)| index), Ok(2));
     assert_eq!(ledger.finish(), []);
 }

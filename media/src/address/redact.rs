@@ -7,9 +7,7 @@ const SECRET: [&str; 8] = ["pass", "pwd", "user", "token", "secret", "key", "aut
 
 /// `text` with `***` for the user information of each `scheme://` in it and for the value of each secret parameter.
 pub(super) fn clean(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace)
-        .map(|word| parameters(&user_information(word)))
-        .collect()
+    text.split_inclusive(char::is_whitespace).map(|word| parameters(&user_information(word))).collect()
 }
 
 /// Hides all from `://` to the last `@`, a password with unescaped slashes included.
@@ -30,11 +28,7 @@ fn parameters(word: &str) -> String {
     let mut rest = word;
     while let Some(equals) = rest.find('=') {
         let (before, after) = (&rest[..equals], &rest[equals + 1..]);
-        let name = before
-            .rsplit(['?', '&', '/', ';', '#'])
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let name = before.rsplit(['?', '&', '/', ';', '#']).next().unwrap_or_default().to_ascii_lowercase();
         let is_end = |c: char| "&;#'\"`)>".contains(c) || c.is_whitespace();
         let end = after.find(is_end).unwrap_or(after.len());
         let secret = SECRET.iter().any(|secret| name.contains(secret));

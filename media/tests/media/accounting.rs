@@ -5,32 +5,19 @@ use kinora_media::{Account, DecodeOptions, FrameReader, Input};
 use super::support::*;
 
 fn whole(frames: u64) -> Account {
-    Account {
-        received: frames,
-        frames,
-        lost: 0,
-        in_flight: 0,
-    }
+    Account { received: frames, frames, lost: 0, in_flight: 0 }
 }
 
 #[test]
 fn an_intact_file_gives_exactly_its_frames() {
     let folder = Folder::new();
-    for (name, frames) in [
-        ("one.mp4", 1),
-        ("some.mp4", 97),
-        ("some.ts", 64),
-        ("some.mkv", 50),
-        ("some.avi", 40),
-    ] {
+    for (name, frames) in
+        [("one.mp4", 1), ("some.mp4", 97), ("some.ts", 64), ("some.mkv", 50), ("some.avi", 40)]
+    {
         let clip = folder.clip(name, frames);
         let all = read_all(&mut open(&clip));
         assert_eq!(all.account, whole(u64::from(frames)), "{name} {:?}", all.lost);
-        assert_eq!(
-            (all.error, probe_frames(&clip)),
-            (None, u64::from(frames)),
-            "{name}"
-        );
+        assert_eq!((all.error, probe_frames(&clip)), (None, u64::from(frames)), "{name}");
         assert!(all.frames.iter().all(|(_, meta)| !meta.corrupt), "{name}");
     }
 }
@@ -39,35 +26,18 @@ fn an_intact_file_gives_exactly_its_frames() {
 fn other_codecs_balance_too() {
     let folder = Folder::new();
     for (name, codec) in [
-        (
-            "a.mp4",
-            "-c:v libx265 -x265-params log-level=none -pix_fmt yuv420p",
-        ),
-        (
-            "b.webm",
-            "-c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -b:v 200k",
-        ),
-        (
-            "c.webm",
-            "-c:v libvpx-vp9 -deadline realtime -lag-in-frames 16 -auto-alt-ref 1 -b:v 200k",
-        ),
+        ("a.mp4", "-c:v libx265 -x265-params log-level=none -pix_fmt yuv420p"),
+        ("b.webm", "-c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -b:v 200k"),
+        ("c.webm", "-c:v libvpx-vp9 -deadline realtime -lag-in-frames 16 -auto-alt-ref 1 -b:v 200k"),
         ("d.avi", "-c:v mpeg4 -bf 2"),
         ("e.mpg", "-c:v mpeg2video -bf 2"),
         ("f.avi", "-c:v mjpeg"),
         ("g.ts", "-c:v mpeg2video -bf 2 -flags +ilme+ildct"),
-        (
-            "h.ts",
-            "-c:v libx264 -flags +ilme+ildct -preset veryfast -pix_fmt yuv420p",
-        ),
+        ("h.ts", "-c:v libx264 -flags +ilme+ildct -preset veryfast -pix_fmt yuv420p"),
     ] {
         let clip = folder.make(name, &format!("{} {codec}", source(60)));
         let all = read_all(&mut open(&clip));
-        assert_eq!(
-            (all.account, all.error),
-            (whole(60), None),
-            "{name} {:?}",
-            all.lost
-        );
+        assert_eq!((all.account, all.error), (whole(60), None), "{name} {:?}", all.lost);
     }
 }
 
@@ -120,27 +90,14 @@ fn info_tells_what_the_container_claims() {
     let clip = folder.make("a.mp4", &format!("{arguments} {sound} {X264} {metadata}"));
     let input = Input::open(&address(&clip), &options()).unwrap();
     let info = input.video();
-    assert_eq!(
-        (&*info.codec, info.width, info.height, &*info.pixel_format),
-        ("h264", 320, 240, "yuv420p")
-    );
+    assert_eq!((&*info.codec, info.width, info.height, &*info.pixel_format), ("h264", 320, 240, "yuv420p"));
     assert_eq!((info.frame_rate, info.frames), (Some((30000, 1001)), Some(30)));
     assert_eq!((info.rotation, info.start_pts), (0, Some(0)));
     // 2026-11-22T05:11:05Z; MP4 keeps whole seconds in its header and more in no standard place.
-    assert_eq!(
-        info.creation_time_us.map(|us| us / 1_000_000),
-        Some(1_795_324_265)
-    );
-    assert!(
-        (990_000..=1_010_000).contains(&info.duration_us.unwrap()),
-        "{:?}",
-        info.duration_us
-    );
+    assert_eq!(info.creation_time_us.map(|us| us / 1_000_000), Some(1_795_324_265));
+    assert!((990_000..=1_010_000).contains(&info.duration_us.unwrap()), "{:?}", info.duration_us);
     let audio = input.audio().unwrap();
-    assert_eq!(
-        (&*audio.codec, audio.sample_rate, audio.channels),
-        ("aac", 44100, 1)
-    );
+    assert_eq!((&*audio.codec, audio.sample_rate, audio.channels), ("aac", 44100, 1));
 }
 
 /// Measured in a process of its own: the other tests of this one allocate as they please.

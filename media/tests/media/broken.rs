@@ -13,16 +13,8 @@ fn what_is_no_video_is_told_apart() {
         (folder.file("missing.mp4"), ErrorKind::NotFound, "no file"),
         (folder.file("."), ErrorKind::IsDirectory, "directory"),
         (folder.write("empty.mp4", b""), ErrorKind::Empty, "0 bytes"),
-        (
-            folder.write("text.mp4", text.as_bytes()),
-            ErrorKind::NotMedia,
-            "not a video",
-        ),
-        (
-            folder.write("noise.bin", &noise(20_000)),
-            ErrorKind::NotMedia,
-            "not a video",
-        ),
+        (folder.write("text.mp4", text.as_bytes()), ErrorKind::NotMedia, "not a video"),
+        (folder.write("noise.bin", &noise(20_000)), ErrorKind::NotMedia, "not a video"),
         (sound, ErrorKind::NoVideo, "aac (audio)"),
     ];
     for (path, kind, word) in cases {
@@ -30,9 +22,7 @@ fn what_is_no_video_is_told_apart() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(word), "{error}");
         assert!(
-            error
-                .to_string()
-                .contains(path.file_name().map_or(".", |name| name.to_str().unwrap())),
+            error.to_string().contains(path.file_name().map_or(".", |name| name.to_str().unwrap())),
             "{error}"
         );
     }
@@ -53,10 +43,7 @@ fn a_playlist_opens_nothing_else() {
     let clip = folder.clip("a.ts", 10);
     let name = clip.file_name().unwrap().to_str().unwrap().to_owned();
     let hls = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{name}\n#EXT-X-ENDLIST\n");
-    for (list, text) in [
-        ("a.m3u8", hls),
-        ("a.ffconcat", format!("ffconcat version 1.0\nfile {name}\n")),
-    ] {
+    for (list, text) in [("a.m3u8", hls), ("a.ffconcat", format!("ffconcat version 1.0\nfile {name}\n"))] {
         let error = open_error(&folder.write(list, text.as_bytes()));
         assert_eq!(error.kind(), ErrorKind::NotMedia, "{error}");
     }
@@ -71,18 +58,9 @@ fn a_cut_mp4_gives_what_is_there_and_then_says_so() {
     for percent in [40, 70, 99] {
         let cut = folder.write("cut.mp4", &bytes[..bytes.len() * percent / 100]);
         let all = read_all(&mut open(&cut));
-        assert_eq!(
-            all.error,
-            Some(ErrorKind::Truncated),
-            "{percent} % {}",
-            all.message
-        );
+        assert_eq!(all.error, Some(ErrorKind::Truncated), "{percent} % {}", all.message);
         assert!(all.message.contains("120"), "{}", all.message);
-        assert!(
-            all.frames.len() > 10 && all.frames.len() < 120,
-            "{percent} % {}",
-            all.frames.len()
-        );
+        assert!(all.frames.len() > 10 && all.frames.len() < 120, "{percent} % {}", all.frames.len());
         let whole = all.frames.iter().take_while(|(_, meta)| !meta.corrupt).count();
         assert!(whole + 4 >= all.frames.len());
         let sound = all.frames.len() - 4;
@@ -124,19 +102,13 @@ fn flipped_bytes_are_accounted_for_and_repeat_exactly() {
         let broken = folder.write(&format!("broken-{name}"), &bytes);
         let all = read_all(&mut open(&broken));
         assert!(all.frames.len() > 20, "{name}: {}", all.frames.len());
-        assert!(
-            all.frames.iter().any(|(_, meta)| meta.corrupt),
-            "{name}: damage is told"
-        );
+        assert!(all.frames.iter().any(|(_, meta)| meta.corrupt), "{name}: damage is told");
         assert!(all.account.received <= 130, "{name}: {:?}", all.account);
         let again = read_all(&mut open(&broken));
         assert_eq!((all.account, &all.lost), (again.account, &again.lost));
         assert!(fingerprints(&all) == fingerprints(&again), "{name}");
         for threads in [2, 4] {
-            let options = DecodeOptions {
-                threads,
-                low_delay: None,
-            };
+            let options = DecodeOptions { threads, low_delay: None };
             read_all(
                 &mut FrameReader::open(&address(&broken), &super::support::options(), &options).unwrap(),
             );
@@ -164,20 +136,15 @@ fn an_unreadable_file_is_refused_for_that_reason() {
     let path = folder.write("closed.mp4", b"x");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same, and then it is no media.
-    let expected = if std::fs::File::open(&path).is_ok() {
-        ErrorKind::NotMedia
-    } else {
-        ErrorKind::PermissionDenied
-    };
+    let expected =
+        if std::fs::File::open(&path).is_ok() { ErrorKind::NotMedia } else { ErrorKind::PermissionDenied };
     assert_eq!(open_error(&path).kind(), expected);
 }
 
 #[test]
 fn a_missing_device_is_named() {
     let address = Address::parse("device:/dev/video-none").unwrap();
-    let error = FrameReader::open(&address, &options(), &DecodeOptions::default())
-        .err()
-        .unwrap();
+    let error = FrameReader::open(&address, &options(), &DecodeOptions::default()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.to_string().contains("device:/dev/video-none"), "{error}");
 }

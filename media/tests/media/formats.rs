@@ -18,32 +18,17 @@ fn planar(chroma: Chroma, bits: u8) -> PixelLayout {
 fn common_layouts_come_through_and_rare_ones_are_converted() {
     let folder = Folder::new();
     for (name, codec, layout) in [
-        (
-            "a.mp4",
-            "-c:v libx264 -pix_fmt yuv420p10le",
-            planar(Chroma::C420, 10),
-        ),
+        ("a.mp4", "-c:v libx264 -pix_fmt yuv420p10le", planar(Chroma::C420, 10)),
         ("b.mp4", "-c:v libx264 -pix_fmt yuv422p", planar(Chroma::C422, 8)),
         ("c.mp4", "-c:v libx264 -pix_fmt yuv444p", planar(Chroma::C444, 8)),
         ("d.mp4", "-c:v libx264rgb -pix_fmt rgb24", PixelLayout::Rgb24),
         ("e.avi", "-c:v ffv1 -pix_fmt gray", PixelLayout::Gray8),
-        (
-            "f.nut",
-            "-c:v rawvideo -pix_fmt nv12",
-            PixelLayout::SemiPlanar {
-                chroma: Chroma::C420,
-                bits: 8,
-            },
-        ),
+        ("f.nut", "-c:v rawvideo -pix_fmt nv12", PixelLayout::SemiPlanar { chroma: Chroma::C420, bits: 8 }),
         ("h.nut", "-c:v rawvideo -pix_fmt nv21", planar(Chroma::C420, 8)),
         ("i.nut", "-c:v rawvideo -pix_fmt yuyv422", planar(Chroma::C420, 8)),
         ("j.nut", "-c:v rawvideo -pix_fmt yuv411p", planar(Chroma::C420, 8)),
         ("k.nut", "-c:v rawvideo -pix_fmt bgra", PixelLayout::Rgb24),
-        (
-            "l.nut",
-            "-c:v rawvideo -pix_fmt yuv420p16be",
-            planar(Chroma::C420, 8),
-        ),
+        ("l.nut", "-c:v rawvideo -pix_fmt yuv420p16be", planar(Chroma::C420, 8)),
         ("m.gif", "", PixelLayout::Rgb24),
         // Stored bottom up.
         ("n.avi", "-c:v rawvideo -pix_fmt bgr24", PixelLayout::Rgb24),
@@ -69,11 +54,7 @@ fn conversion_keeps_the_picture_upright_and_its_colours() {
         ("e.mp4", "-c:v libx264rgb -qp 0 -pix_fmt bgr24"),
     ] {
         let frame = first(&folder.make(name, &format!("{graph} {codec}")));
-        assert_eq!(
-            (frame.layout(), frame.width(), frame.height()),
-            (PixelLayout::Rgb24, 64, 64),
-            "{name}"
-        );
+        assert_eq!((frame.layout(), frame.width(), frame.height()), (PixelLayout::Rgb24, 64, 64), "{name}");
         let plane = frame.plane(0).unwrap();
         let pixel =
             |x: usize, y: usize| <[u8; 3]>::try_from(&plane.data[y * plane.stride + 3 * x..][..3]).unwrap();
@@ -106,41 +87,13 @@ fn colours_are_as_tagged_or_as_usual_for_the_size() {
     let large = "-f lavfi -i testsrc2=size=1280x720:rate=5 -frames:v 1";
     let tag = "-vf setparams=colorspace";
     for (name, arguments, colours) in [
-        (
-            "a.mp4",
-            format!("{small} {X264}"),
-            (ColorRange::Limited, ColorMatrix::Bt601),
-        ),
-        (
-            "b.mp4",
-            format!("{large} {X264}"),
-            (ColorRange::Limited, ColorMatrix::Bt709),
-        ),
-        (
-            "c.mp4",
-            format!("{small} {tag}=bt709 {X264}"),
-            (ColorRange::Limited, ColorMatrix::Bt709),
-        ),
-        (
-            "d.mp4",
-            format!("{large} {tag}=smpte170m {X264}"),
-            (ColorRange::Limited, ColorMatrix::Bt601),
-        ),
-        (
-            "e.mp4",
-            format!("{small} {tag}=bt2020nc {X264}"),
-            (ColorRange::Limited, ColorMatrix::Bt2020),
-        ),
-        (
-            "f.mp4",
-            format!("{small} -c:v libx264 -pix_fmt yuvj420p"),
-            (ColorRange::Full, ColorMatrix::Bt601),
-        ),
-        (
-            "g.jpg",
-            format!("{small} -pix_fmt yuvj420p"),
-            (ColorRange::Full, ColorMatrix::Bt601),
-        ),
+        ("a.mp4", format!("{small} {X264}"), (ColorRange::Limited, ColorMatrix::Bt601)),
+        ("b.mp4", format!("{large} {X264}"), (ColorRange::Limited, ColorMatrix::Bt709)),
+        ("c.mp4", format!("{small} {tag}=bt709 {X264}"), (ColorRange::Limited, ColorMatrix::Bt709)),
+        ("d.mp4", format!("{large} {tag}=smpte170m {X264}"), (ColorRange::Limited, ColorMatrix::Bt601)),
+        ("e.mp4", format!("{small} {tag}=bt2020nc {X264}"), (ColorRange::Limited, ColorMatrix::Bt2020)),
+        ("f.mp4", format!("{small} -c:v libx264 -pix_fmt yuvj420p"), (ColorRange::Full, ColorMatrix::Bt601)),
+        ("g.jpg", format!("{small} -pix_fmt yuvj420p"), (ColorRange::Full, ColorMatrix::Bt601)),
     ] {
         let frame = first(&folder.make(name, &arguments));
         assert_eq!((frame.color_range(), frame.color_matrix()), colours, "{name}");
@@ -158,20 +111,12 @@ fn an_image_is_one_frame() {
         ("a.webp", planar(Chroma::C420, 8)),
     ] {
         let arguments = format!("{} -update 1 -pix_fmt", source(1));
-        let format = if name.ends_with("png") || name.ends_with("bmp") {
-            "rgb24"
-        } else {
-            "yuv420p"
-        };
+        let format = if name.ends_with("png") || name.ends_with("bmp") { "rgb24" } else { "yuv420p" };
         let format = if name.ends_with("bmp") { "bgr24" } else { format };
         let plain = folder.make(&name.replace('%', "_"), &format!("{arguments} {format}"));
         std::fs::rename(plain, folder.file(name)).unwrap();
         let all = read_all(&mut open(&folder.file(name)));
-        assert_eq!(
-            (all.account.received, all.account.frames, all.error),
-            (1, 1, None),
-            "{name}"
-        );
+        assert_eq!((all.account.received, all.account.frames, all.error), (1, 1, None), "{name}");
         assert_eq!(all.frames[0].0.layout(), layout, "{name}");
     }
 }
@@ -185,11 +130,7 @@ fn a_change_of_size_in_mid_stream_gives_frames_of_the_new_size() {
     };
     let both = [part("320x240"), part("640x480"), part("176x144")].concat();
     let all = read_all(&mut open(&folder.write("both.ts", &both)));
-    let sizes: Vec<_> = all
-        .frames
-        .iter()
-        .map(|(frame, _)| (frame.width(), frame.height()))
-        .collect();
+    let sizes: Vec<_> = all.frames.iter().map(|(frame, _)| (frame.width(), frame.height())).collect();
     assert_eq!(sizes.len(), 60, "{:?}", all.lost);
     assert_eq!(
         (sizes[19], sizes[20], sizes[39], sizes[40]),

@@ -18,11 +18,7 @@ fn picture(index: usize) -> YuvImage {
     for y in 0..SIZE.1 {
         for x in 0..SIZE.0 {
             let (dx, dy) = (x as i64 - cx, y as i64 - cy);
-            let luma = if dx * dx + dy * dy < 900 {
-                220
-            } else {
-                40 + (x / 4 + y / 4) as u8
-            };
+            let luma = if dx * dx + dy * dy < 900 { 220 } else { 40 + (x / 4 + y / 4) as u8 };
             image.y[y * image.y_stride + x] = luma;
         }
     }
@@ -32,10 +28,7 @@ fn picture(index: usize) -> YuvImage {
 }
 
 fn settings() -> VideoSettings {
-    VideoSettings {
-        preset: Preset::Veryfast,
-        ..VideoSettings::new(SIZE.0, SIZE.1, (60, 1))
-    }
+    VideoSettings { preset: Preset::Veryfast, ..VideoSettings::new(SIZE.0, SIZE.1, (60, 1)) }
 }
 
 /// 60 pictures and a second of a 440 Hz tone in two channels.
@@ -45,9 +38,7 @@ fn write(path: &Path, settings: &VideoSettings) {
     for index in 0..60 {
         writer.write_video(&picture(index)).unwrap();
         let tone = |n: usize| (n as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.5;
-        let samples: Vec<f32> = (index * 800..(index + 1) * 800)
-            .flat_map(|n| [tone(n), -tone(n)])
-            .collect();
+        let samples: Vec<f32> = (index * 800..(index + 1) * 800).flat_map(|n| [tone(n), -tone(n)]).collect();
         writer.write_audio(&samples).unwrap();
     }
     assert!(!path.exists(), "it has its name only when it is whole");
@@ -55,11 +46,7 @@ fn write(path: &Path, settings: &VideoSettings) {
 }
 
 fn psnr(a: &YuvImage, b: &YuvImage) -> f64 {
-    let squares: u64 =
-        a.y.iter()
-            .zip(&b.y)
-            .map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2))
-            .sum();
+    let squares: u64 = a.y.iter().zip(&b.y).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
     10.0 * (255.0 * 255.0 * a.y.len() as f64 / squares.max(1) as f64).log10()
 }
 
@@ -67,38 +54,19 @@ fn psnr(a: &YuvImage, b: &YuvImage) -> f64 {
 fn pictures_and_sound_come_back() {
     let folder = Folder::new();
     let path = folder.file("a.mp4");
-    write(
-        &path,
-        &VideoSettings {
-            creation_time_us: Some(1_795_324_265_000_000),
-            ..settings()
-        },
-    );
+    write(&path, &VideoSettings { creation_time_us: Some(1_795_324_265_000_000), ..settings() });
     let mut reader = open(&path);
     let info = reader.input().video();
-    assert_eq!(
-        (&*info.codec, info.width, info.height, info.frames),
-        ("h264", SIZE.0, SIZE.1, Some(60))
-    );
+    assert_eq!((&*info.codec, info.width, info.height, info.frames), ("h264", SIZE.0, SIZE.1, Some(60)));
     assert_eq!((info.frame_rate, &*info.pixel_format), (Some((60, 1)), "yuv420p"));
     assert_eq!(info.creation_time_us, Some(1_795_324_265_000_000));
-    assert!(
-        (info.duration_us.unwrap() - 1_000_000).abs() < 1_000,
-        "{:?}",
-        info.duration_us
-    );
+    assert!((info.duration_us.unwrap() - 1_000_000).abs() < 1_000, "{:?}", info.duration_us);
     let audio = reader.input().audio().unwrap();
-    assert_eq!(
-        (&*audio.codec, audio.sample_rate, audio.channels),
-        ("aac", 48_000, 2)
-    );
+    assert_eq!((&*audio.codec, audio.sample_rate, audio.channels), ("aac", 48_000, 2));
     let all = read_all(&mut reader);
     assert_eq!((all.account.frames, all.account.lost, all.error), (60, 0, None));
     for (index, (frame, _)) in all.frames.iter().enumerate() {
-        assert_eq!(
-            (frame.color_range(), frame.color_matrix()),
-            (ColorRange::Limited, ColorMatrix::Bt709)
-        );
+        assert_eq!((frame.color_range(), frame.color_matrix()), (ColorRange::Limited, ColorMatrix::Bt709));
         let quality = psnr(&YuvImage::from_frame(frame).unwrap(), &picture(index));
         assert!(quality > 35.0, "frame {index}: {quality} dB");
     }
@@ -111,26 +79,14 @@ fn the_sound_is_the_tone_that_was_written() {
     write(&path, &settings());
     let pcm = folder.make("a.f32", &format!("-i {} -map 0:a -ac 2 -f f32le", path.display()));
     let bytes = std::fs::read(pcm).unwrap();
-    let samples: Vec<f32> = bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-        .collect();
-    assert!(
-        samples.len() / 2 >= 48_000 && samples.len() / 2 < 50_000,
-        "{}",
-        samples.len() / 2
-    );
+    let samples: Vec<f32> =
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    assert!(samples.len() / 2 >= 48_000 && samples.len() / 2 < 50_000, "{}", samples.len() / 2);
     let middle = &samples[2 * 10_000..2 * 40_000];
     let power = middle.iter().map(|s| s * s).sum::<f32>() / middle.len() as f32;
-    assert!(
-        (power.sqrt() - 0.5 / 2.0_f32.sqrt()).abs() < 0.02,
-        "{}",
-        power.sqrt()
-    );
-    let crossings = middle
-        .chunks_exact(2)
-        .zip(middle.chunks_exact(2).skip(1))
-        .filter(|(a, b)| a[0] <= 0.0 && b[0] > 0.0);
+    assert!((power.sqrt() - 0.5 / 2.0_f32.sqrt()).abs() < 0.02, "{}", power.sqrt());
+    let crossings =
+        middle.chunks_exact(2).zip(middle.chunks_exact(2).skip(1)).filter(|(a, b)| a[0] <= 0.0 && b[0] > 0.0);
     assert!((crossings.count() as i64 - 440 * 30_000 / 48_000).abs() <= 1);
 }
 
@@ -139,39 +95,20 @@ fn the_same_input_gives_the_same_bytes_whatever_was_in_memory() {
     let folder = Folder::new();
     let write = |name: &str, fill: &str| {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args([
-            "--ignored",
-            "--exact",
-            "media::mp4::write_in_a_process_of_its_own",
-        ]);
+        child.args(["--ignored", "--exact", "media::mp4::write_in_a_process_of_its_own"]);
         // The C library fills memory that is allocated or freed with this byte.
-        let output = child
-            .env(TARGET, folder.file(name))
-            .env("MALLOC_PERTURB_", fill)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        let output = child.env(TARGET, folder.file(name)).env("MALLOC_PERTURB_", fill).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         std::fs::read(folder.file(name)).unwrap()
     };
     let bytes = write("0.mp4", "0");
     for fill in ["1", "85", "170", "255"] {
         let other = write(&format!("{fill}.mp4"), fill);
         let first = bytes.iter().zip(&other).position(|(a, b)| a != b);
-        assert_eq!(
-            (first, bytes.len()),
-            (None, other.len()),
-            "memory filled with {fill}"
-        );
+        assert_eq!((first, bytes.len()), (None, other.len()), "memory filled with {fill}");
     }
     let find = |name: &[u8]| bytes.windows(4).position(|window| window == name).unwrap();
-    assert!(
-        find(b"moov") < find(b"mdat"),
-        "a browser finds the index at the front"
-    );
+    assert!(find(b"moov") < find(b"mdat"), "a browser finds the index at the front");
 }
 
 const TARGET: &str = "KINORA_MEDIA_TEST_TARGET";
@@ -198,14 +135,8 @@ fn sound_is_copied_packet_by_packet() {
     let folder = Folder::new();
     let sound = "-f lavfi -i sine=sample_rate=48000 -t 2 -c:a aac";
     // A transport stream begins at 1.4 s; the copy must begin at 0.
-    let source = folder.make(
-        "a.ts",
-        &format!("-f lavfi -i testsrc2=size=320x180:rate=30 {sound} {X264}"),
-    );
-    let options = OpenOptions {
-        audio: true,
-        ..options()
-    };
+    let source = folder.make("a.ts", &format!("-f lavfi -i testsrc2=size=320x180:rate=30 {sound} {X264}"));
+    let options = OpenOptions { audio: true, ..options() };
     let mut input = Input::open(&address(&source), &options).unwrap();
     assert!(input.audio().unwrap().origin_us > 1_000_000);
     let path = folder.file("b.mp4");
@@ -224,10 +155,7 @@ fn sound_is_copied_packet_by_packet() {
     }
     writer.finish().unwrap();
     let mut copy = Input::open(&address(&path), &options).unwrap();
-    assert_eq!(
-        (&*copy.audio().unwrap().codec, copy.video().frames),
-        ("aac", Some(60))
-    );
+    assert_eq!((&*copy.audio().unwrap().codec, copy.video().frames), ("aac", Some(60)));
     let mut times = Vec::new();
     while let Some(packet) = copy.read().unwrap() {
         if packet.kind() == PacketKind::Audio {
@@ -235,10 +163,7 @@ fn sound_is_copied_packet_by_packet() {
         }
     }
     assert_eq!(times.len(), packets);
-    assert!(
-        times[0].abs() < 0.1 && (1.8..2.1).contains(times.last().unwrap()),
-        "{times:?}"
-    );
+    assert!(times[0].abs() < 0.1 && (1.8..2.1).contains(times.last().unwrap()), "{times:?}");
 }
 
 #[test]
@@ -247,27 +172,16 @@ fn a_decoded_frame_can_be_drawn_on_whatever_its_layout() {
     let size = format!("{}x{}", SIZE.0, SIZE.1);
     let source = format!("-f lavfi -i testsrc2=size={size}:rate=30 -frames:v 1");
     let bt709 = "-vf scale=out_color_matrix=bt709:out_range=limited,setparams=colorspace=bt709";
-    let reference = folder.make(
-        "r.mp4",
-        &format!("{source} {bt709} -c:v libx264 -qp 1 -pix_fmt yuv420p"),
-    );
+    let reference = folder.make("r.mp4", &format!("{source} {bt709} -c:v libx264 -qp 1 -pix_fmt yuv420p"));
     let image = |path: &Path| {
-        let Item::Frame(frame, _) = open(path).next_item() else {
-            panic!("no frame")
-        };
+        let Item::Frame(frame, _) = open(path).next_item() else { panic!("no frame") };
         YuvImage::from_frame(&frame).unwrap()
     };
     let reference = image(&reference);
     for (name, codec) in [
         ("a.png", "-pix_fmt rgb24".to_owned()),
-        (
-            "b.mp4",
-            "-vf scale=out_color_matrix=bt601 -c:v libx264 -qp 1 -pix_fmt yuv420p".to_owned(),
-        ),
-        (
-            "c.mp4",
-            format!("{bt709} -c:v libx264 -qp 1 -pix_fmt yuv444p10le"),
-        ),
+        ("b.mp4", "-vf scale=out_color_matrix=bt601 -c:v libx264 -qp 1 -pix_fmt yuv420p".to_owned()),
+        ("c.mp4", format!("{bt709} -c:v libx264 -qp 1 -pix_fmt yuv444p10le")),
         (
             "d.mp4",
             "-vf scale=out_color_matrix=bt601:out_range=full -c:v libx264 -qp 1 -pix_fmt yuvj420p".to_owned(),
@@ -285,31 +199,13 @@ fn what_cannot_be_written_is_refused() {
     let folder = Folder::new();
     let create =
         |path: &Path, settings: &VideoSettings| Mp4Writer::create(path, settings, AudioTrack::None).err();
-    let odd = VideoSettings {
-        width: 321,
-        ..settings()
-    };
-    assert_eq!(
-        create(&folder.file("a.mp4"), &odd).unwrap().kind(),
-        ErrorKind::InvalidSettings
-    );
+    let odd = VideoSettings { width: 321, ..settings() };
+    assert_eq!(create(&folder.file("a.mp4"), &odd).unwrap().kind(), ErrorKind::InvalidSettings);
     let error = create(&folder.file("no/such/folder.mp4"), &settings()).unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     let mut writer = Mp4Writer::create(&folder.file("a.mp4"), &settings(), AudioTrack::None).unwrap();
-    assert_eq!(
-        writer.write_video(&YuvImage::new(64, 64)).unwrap_err().kind(),
-        ErrorKind::InvalidSettings
-    );
-    let short = YuvImage {
-        y: vec![0; 10],
-        ..picture(0)
-    };
-    assert_eq!(
-        writer.write_video(&short).unwrap_err().kind(),
-        ErrorKind::InvalidSettings
-    );
-    assert_eq!(
-        writer.write_audio(&[0.0]).unwrap_err().kind(),
-        ErrorKind::InvalidSettings
-    );
+    assert_eq!(writer.write_video(&YuvImage::new(64, 64)).unwrap_err().kind(), ErrorKind::InvalidSettings);
+    let short = YuvImage { y: vec![0; 10], ..picture(0) };
+    assert_eq!(writer.write_video(&short).unwrap_err().kind(), ErrorKind::InvalidSettings);
+    assert_eq!(writer.write_audio(&[0.0]).unwrap_err().kind(), ErrorKind::InvalidSettings);
 }

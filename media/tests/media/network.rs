@@ -41,9 +41,7 @@ fn answer(mut stream: TcpStream, head: &str, body: &[u8]) {
         }
     }
     // The client may leave before it has all.
-    let _ = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(body));
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
 #[test]
@@ -55,20 +53,10 @@ fn tcp_and_http_give_the_same_frames_as_the_file() {
     let body = bytes.clone();
     let tcp = serve(move |mut stream: TcpStream| stream.write_all(&body).unwrap());
     let all = frames_of(&parse(&format!("tcp://{tcp}")));
-    assert!(
-        fingerprints(&all) == expected,
-        "tcp {:?} {:?}",
-        all.account,
-        all.lost
-    );
+    assert!(fingerprints(&all) == expected, "tcp {:?} {:?}", all.account, all.lost);
     let http = serve(move |stream| answer(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &bytes));
     let all = frames_of(&parse(&format!("http://{http}/live.ts")));
-    assert!(
-        fingerprints(&all) == expected,
-        "http {:?} {:?}",
-        all.account,
-        all.lost
-    );
+    assert!(fingerprints(&all) == expected, "http {:?} {:?}", all.account, all.lost);
 }
 
 #[test]
@@ -76,17 +64,10 @@ fn udp_gives_the_same_frames_as_the_file() {
     let folder = Folder::new();
     let clip = folder.clip("a.ts", 60);
     let expected = fingerprints(&read_all(&mut open(&clip)));
-    let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let address = parse(&format!("udp://127.0.0.1:{port}"));
     let mut sender = Sender::start(&clip, port);
-    let options = OpenOptions {
-        read_timeout: Duration::from_secs(2),
-        ..options()
-    };
+    let options = OpenOptions { read_timeout: Duration::from_secs(2), ..options() };
     let mut reader = FrameReader::open(&address, &options, &DecodeOptions::default()).unwrap();
     let all = read_all(&mut reader);
     sender.stop();
@@ -95,12 +76,7 @@ fn udp_gives_the_same_frames_as_the_file() {
     let found = fingerprints(&all);
     assert!(found.len() >= 60, "{:?} {:?}", all.account, all.lost);
     let known = found.iter().filter(|print| expected.contains(print)).count();
-    assert!(
-        known * 10 >= found.len() * 9,
-        "{known} of {} {:?}",
-        found.len(),
-        all.lost
-    );
+    assert!(known * 10 >= found.len() * 9, "{known} of {} {:?}", found.len(), all.lost);
 }
 
 /// An ffmpeg that plays a transport stream to a port, at its own speed, four times.
@@ -109,12 +85,8 @@ struct Sender(Child);
 impl Sender {
     fn start(clip: &std::path::Path, port: u16) -> Self {
         let mut command = Command::new("ffmpeg");
-        command
-            .args("-nostdin -v error -re -stream_loop 3 -i".split(' '))
-            .arg(clip);
-        command
-            .args("-c copy -f mpegts".split(' '))
-            .arg(format!("udp://127.0.0.1:{port}?pkt_size=1316"));
+        command.args("-nostdin -v error -re -stream_loop 3 -i".split(' ')).arg(clip);
+        command.args("-c copy -f mpegts".split(' ')).arg(format!("udp://127.0.0.1:{port}?pkt_size=1316"));
         Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
 
@@ -146,11 +118,7 @@ fn open_error_of(address: &Address, options: &OpenOptions) -> MediaError {
 
 #[test]
 fn each_failure_of_a_network_has_its_kind_and_hides_the_password() {
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let status = |line: &'static str| {
         let head = format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         serve(move |stream| answer(stream, &head, b"")).port()
@@ -161,46 +129,16 @@ fn each_failure_of_a_network_has_its_kind_and_hides_the_password() {
     };
     let cases = [
         (format!("tcp://127.0.0.1:{closed}"), ErrorKind::Refused),
-        (
-            format!("http://u:hunter2@127.0.0.1:{closed}/a.ts"),
-            ErrorKind::Refused,
-        ),
-        (
-            format!("rtsp://u:hunter2@127.0.0.1:{closed}/a"),
-            ErrorKind::Refused,
-        ),
-        (
-            "rtsp://u:hunter2@nonexistent.invalid/a".to_owned(),
-            ErrorKind::Unreachable,
-        ),
-        (
-            "http://nonexistent.invalid/a.ts?token=hunter2".to_owned(),
-            ErrorKind::Unreachable,
-        ),
-        (
-            format!("http://127.0.0.1:{}/a.ts", status("401 Unauthorized")),
-            ErrorKind::Unauthorized,
-        ),
-        (
-            format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("403 Forbidden")),
-            ErrorKind::Forbidden,
-        ),
-        (
-            format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("404 Not Found")),
-            ErrorKind::NotFoundRemote,
-        ),
-        (
-            format!("rtsp://127.0.0.1:{}/a", rtsp("401 Unauthorized")),
-            ErrorKind::Unauthorized,
-        ),
-        (
-            format!("rtsp://u:hunter2@127.0.0.1:{}/a", rtsp("404 Not Found")),
-            ErrorKind::NotFoundRemote,
-        ),
-        (
-            format!("tcp://127.0.0.1:{}", serve(drop).port()),
-            ErrorKind::Disconnected,
-        ),
+        (format!("http://u:hunter2@127.0.0.1:{closed}/a.ts"), ErrorKind::Refused),
+        (format!("rtsp://u:hunter2@127.0.0.1:{closed}/a"), ErrorKind::Refused),
+        ("rtsp://u:hunter2@nonexistent.invalid/a".to_owned(), ErrorKind::Unreachable),
+        ("http://nonexistent.invalid/a.ts?token=hunter2".to_owned(), ErrorKind::Unreachable),
+        (format!("http://127.0.0.1:{}/a.ts", status("401 Unauthorized")), ErrorKind::Unauthorized),
+        (format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("403 Forbidden")), ErrorKind::Forbidden),
+        (format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("404 Not Found")), ErrorKind::NotFoundRemote),
+        (format!("rtsp://127.0.0.1:{}/a", rtsp("401 Unauthorized")), ErrorKind::Unauthorized),
+        (format!("rtsp://u:hunter2@127.0.0.1:{}/a", rtsp("404 Not Found")), ErrorKind::NotFoundRemote),
+        (format!("tcp://127.0.0.1:{}", serve(drop).port()), ErrorKind::Disconnected),
     ];
     for (text, kind) in cases {
         let error = open_error_of(&parse(&text), &options());
@@ -215,10 +153,7 @@ fn a_server_cannot_lead_to_a_file() {
     let clip = folder.clip("a.ts", 10);
     let list = format!("#EXTM3U\n#EXTINF:1,\nfile://{}\n#EXT-X-ENDLIST\n", clip.display());
     let kind = "Content-Type: application/vnd.apple.mpegurl";
-    let head = format!(
-        "HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {}\r\n\r\n",
-        list.len()
-    );
+    let head = format!("HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {}\r\n\r\n", list.len());
     let port = serve(move |stream| answer(stream, &head, list.as_bytes())).port();
     let error = open_error_of(&parse(&format!("http://127.0.0.1:{port}/a.m3u8")), &options());
     assert_eq!(error.kind(), ErrorKind::NotMedia, "{error}");
@@ -231,15 +166,8 @@ fn silent() -> u16 {
 
 #[test]
 fn a_deadline_ends_the_opening_of_a_silent_source() {
-    let options = OpenOptions {
-        open_timeout: Duration::from_millis(300),
-        ..options()
-    };
-    let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let options = OpenOptions { open_timeout: Duration::from_millis(300), ..options() };
+    let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     for text in [
         format!("tcp://127.0.0.1:{}", silent()),
         format!("http://127.0.0.1:{}/a", silent()),
@@ -251,10 +179,7 @@ fn a_deadline_ends_the_opening_of_a_silent_source() {
         assert_eq!(error.kind(), ErrorKind::Timeout, "{text}: {error}");
         assert!(error.to_string().contains("0.3 s"), "{error}");
         let took = began.elapsed();
-        assert!(
-            took >= Duration::from_millis(290) && took < Duration::from_millis(1300),
-            "{text}: {took:?}"
-        );
+        assert!(took >= Duration::from_millis(290) && took < Duration::from_millis(1300), "{text}: {took:?}");
     }
 }
 
@@ -309,22 +234,13 @@ fn cancelling_ends_a_read() {
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert!(canceller.join().unwrap().elapsed() < Duration::from_secs(1));
     let account = reader.account();
-    assert_eq!(
-        (account.in_flight, account.received),
-        (0, account.frames + account.lost)
-    );
-    assert!(
-        matches!(reader.next_item(), Item::End { error: Some(_) }),
-        "the end stays"
-    );
+    assert_eq!((account.in_flight, account.received), (0, account.frames + account.lost));
+    assert!(matches!(reader.next_item(), Item::End { error: Some(_) }), "the end stays");
 }
 
 #[test]
 fn a_read_that_times_out_first_delivers_what_is_there() {
-    let options = OpenOptions {
-        read_timeout: Duration::from_millis(300),
-        ..options()
-    };
+    let options = OpenOptions { read_timeout: Duration::from_millis(300), ..options() };
     let mut reader = half_a_clip(&options);
     let mut frames = 1;
     let error = loop {
@@ -336,9 +252,6 @@ fn a_read_that_times_out_first_delivers_what_is_there() {
     };
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     let account = reader.account();
-    assert_eq!(
-        (account.frames, account.received),
-        (frames, account.frames + account.lost)
-    );
+    assert_eq!((account.frames, account.received), (frames, account.frames + account.lost));
     assert!(frames > 20, "{account:?}");
 }

@@ -24,13 +24,7 @@ fn rtsp_gives_the_same_frames_as_the_file() {
     let mut reader = FrameReader::open(&address, &options(), &DecodeOptions::default()).unwrap();
     assert_eq!(reader.input().video().time_base, (1, 90_000));
     let all = read_all(&mut reader);
-    assert!(
-        fingerprints(&all) == expected,
-        "{:?} {:?} {}",
-        all.account,
-        all.lost,
-        all.message
-    );
+    assert!(fingerprints(&all) == expected, "{:?} {:?} {}", all.account, all.lost, all.message);
     // FFmpeg's RTSP client gives the first access unit no time.
     let times: Vec<_> = all.frames.iter().skip(1).map(|(frame, _)| frame.pts()).collect();
     let wanted: Vec<_> = (1..60).map(|index| Some(3000 * index)).collect();
@@ -57,22 +51,13 @@ fn play(mut connection: TcpStream, stream: &[u8]) {
             }
             lines.push(line.trim().to_owned());
         }
-        let header = |name: &str| {
-            lines
-                .iter()
-                .find_map(|line| line.strip_prefix(name))
-                .unwrap_or_default()
-                .trim()
-        };
+        let header =
+            |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
         let method = lines[0].split(' ').next().unwrap();
         let (extra, body) = match method {
-            "DESCRIBE" => (
-                format!(
-                    "Content-Type: application/sdp\r\nContent-Length: {}\r\n",
-                    SDP.len()
-                ),
-                SDP,
-            ),
+            "DESCRIBE" => {
+                (format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", SDP.len()), SDP)
+            }
             "SETUP" => {
                 let transport = header("Transport:");
                 assert!(
@@ -81,21 +66,13 @@ fn play(mut connection: TcpStream, stream: &[u8]) {
                 );
                 (format!("Transport: {transport}\r\nSession: 1\r\n"), "")
             }
-            "PLAY" => (
-                "Session: 1\r\nRange: npt=0-\r\nRTP-Info: url=track1;seq=0;rtptime=90000\r\n".to_owned(),
-                "",
-            ),
-            _ => (
-                "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n".to_owned(),
-                "",
-            ),
+            "PLAY" => {
+                ("Session: 1\r\nRange: npt=0-\r\nRTP-Info: url=track1;seq=0;rtptime=90000\r\n".to_owned(), "")
+            }
+            _ => ("Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n".to_owned(), ""),
         };
         let sequence = header("CSeq:");
-        write!(
-            connection,
-            "RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{extra}\r\n{body}"
-        )
-        .unwrap();
+        write!(connection, "RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{extra}\r\n{body}").unwrap();
         if method == "PLAY" {
             return send(&mut connection, stream);
         }
@@ -104,11 +81,7 @@ fn play(mut connection: TcpStream, stream: &[u8]) {
 
 /// Sends each NAL unit of an Annex B stream by RTP, whole or as FU-A fragments (RFC 6184, section 5.8).
 fn send(connection: &mut TcpStream, stream: &[u8]) {
-    let mut rtp = Rtp {
-        connection,
-        sequence: 0,
-        time: 90_000,
-    };
+    let mut rtp = Rtp { connection, sequence: 0, time: 90_000 };
     for unit in units(stream) {
         let kind = unit[0] & 0x1f;
         let is_slice = (1..=5).contains(&kind);
@@ -118,10 +91,7 @@ fn send(connection: &mut TcpStream, stream: &[u8]) {
             let (parts, last) = (unit[1..].chunks(1400), (unit.len() - 2) / 1400);
             for (index, part) in parts.enumerate() {
                 let edge = (u8::from(index == 0) << 7) | (u8::from(index == last) << 6);
-                rtp.send(
-                    &[&[unit[0] & 0x60 | 28, edge | kind], part],
-                    is_slice && index == last,
-                );
+                rtp.send(&[&[unit[0] & 0x60 | 28, edge | kind], part], is_slice && index == last);
             }
         }
         rtp.time += if is_slice { 3000 } else { 0 };
@@ -130,15 +100,9 @@ fn send(connection: &mut TcpStream, stream: &[u8]) {
 
 /// The NAL units between the start codes `00 00 01`; a zero before a start code belongs to it.
 fn units(stream: &[u8]) -> Vec<&[u8]> {
-    let starts: Vec<usize> = (3..stream.len())
-        .filter(|&at| stream[at - 3..at] == [0, 0, 1])
-        .collect();
+    let starts: Vec<usize> = (3..stream.len()).filter(|&at| stream[at - 3..at] == [0, 0, 1]).collect();
     let ends = starts.iter().skip(1).map(|start| start - 3).chain([stream.len()]);
-    let trimmed = |unit: &[u8]| {
-        unit.iter()
-            .rposition(|&byte| byte != 0)
-            .map_or(0, |last| last + 1)
-    };
+    let trimmed = |unit: &[u8]| unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     starts
         .iter()
         .zip(ends)

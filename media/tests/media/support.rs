@@ -16,11 +16,7 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     pub(super) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "kinora-media-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("kinora-media-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -62,45 +58,23 @@ pub(super) fn source(frames: u32) -> String {
 
 pub(super) fn ffmpeg(arguments: &str, output: &str) {
     let mut command = Command::new("ffmpeg");
-    command
-        .args(["-nostdin", "-v", "error", "-y"])
-        .args(arguments.split_whitespace())
-        .arg(output);
+    command.args(["-nostdin", "-v", "error", "-y"]).args(arguments.split_whitespace()).arg(output);
     let made = command.output().unwrap();
-    assert!(
-        made.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+    assert!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// Number of frames by ffprobe's count.
 pub(super) fn probe_frames(path: &Path) -> u64 {
     let options =
         "-v error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0";
-    let out = Command::new("ffprobe")
-        .args(options.split(' '))
-        .arg(path)
-        .output()
-        .unwrap();
+    let out = Command::new("ffprobe").args(options.split(' ')).arg(path).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
-    text.trim()
-        .trim_end_matches(',')
-        .lines()
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
+    text.trim().trim_end_matches(',').lines().next().unwrap().parse().unwrap()
 }
 
 pub(super) fn options() -> OpenOptions {
     let (open_timeout, read_timeout) = (Duration::from_secs(20), Duration::from_secs(20));
-    OpenOptions {
-        cancel: CancelToken::new(),
-        open_timeout,
-        read_timeout,
-        audio: false,
-    }
+    OpenOptions { cancel: CancelToken::new(), open_timeout, read_timeout, audio: false }
 }
 
 pub(super) fn address(path: &Path) -> Address {
@@ -135,11 +109,7 @@ pub(super) fn read_all(reader: &mut FrameReader) -> Everything {
         let before = (all.frames.len() as u64, lost(&all));
         match reader.next_item() {
             Item::Frame(frame, meta) => {
-                assert_eq!(
-                    meta.index,
-                    before.0 + before.1,
-                    "the index counts frames and losses"
-                );
+                assert_eq!(meta.index, before.0 + before.1, "the index counts frames and losses");
                 all.frames.push((frame, meta));
             }
             Item::Lost(part) => {

@@ -16,10 +16,7 @@ pub fn add(a: &[f32], b: &[f32], clamp: Clamp, sums: &mut [f32]) {
 /// # Panics
 /// As `add`.
 pub fn add_with(simd: Simd, a: &[f32], b: &[f32], clamp: Clamp, sums: &mut [f32]) {
-    assert!(
-        a.len() == sums.len() && b.len() == sums.len(),
-        "operands and result should have one length"
-    );
+    assert!(a.len() == sums.len() && b.len() == sums.len(), "operands and result should have one length");
     simd.run(Add { a, b, clamp, sums });
 }
 

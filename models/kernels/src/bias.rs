@@ -50,10 +50,7 @@ fn add<V: Vector>(row: &mut [f32], bias: &[f32], clamp: Clamp, mut at: usize) ->
         // SAFETY: the loop's condition keeps `LANES` floats from `at` on inside both slices.
         unsafe {
             let to = row.as_mut_ptr().add(at);
-            V::load(to)
-                .plus(V::load(bias.as_ptr().add(at)))
-                .clamped(low, high)
-                .store(to);
+            V::load(to).plus(V::load(bias.as_ptr().add(at))).clamped(low, high).store(to);
         }
         at += V::LANES;
     }

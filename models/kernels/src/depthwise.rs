@@ -57,10 +57,7 @@ impl DepthwiseShape {
         let (pad, gap, size) = (self.padding[axis], self.dilation[axis], self.input[axis]);
         let first = pad.saturating_sub(origin).div_ceil(gap);
         // Tap k lies at origin + k * gap - pad, which has to be below size.
-        let end = (size + pad)
-            .saturating_sub(origin)
-            .div_ceil(gap)
-            .min(self.kernel[axis]);
+        let end = (size + pad).saturating_sub(origin).div_ceil(gap).min(self.kernel[axis]);
         first.min(end)..end
     }
 }
@@ -96,25 +93,11 @@ pub fn depthwise_with(
     output: &mut [f32],
 ) {
     assert_eq!(input.len(), shape.input_len(), "input should be H x W x C");
-    assert_eq!(
-        weights.len(),
-        shape.weights_len(),
-        "weights should be kh x kw x C"
-    );
+    assert_eq!(weights.len(), shape.weights_len(), "weights should be kh x kw x C");
     assert_eq!(bias.len(), shape.channels, "bias should be C");
     assert_eq!(output.len(), shape.output_len(), "output should be H' x W' x C");
-    assert!(
-        shape.stride.iter().chain(&shape.dilation).all(|step| *step > 0),
-        "steps should not be 0"
-    );
-    simd.run(Convolution {
-        shape,
-        input,
-        weights,
-        bias,
-        clamp,
-        output,
-    });
+    assert!(shape.stride.iter().chain(&shape.dilation).all(|step| *step > 0), "steps should not be 0");
+    simd.run(Convolution { shape, input, weights, bias, clamp, output });
 }
 
 /// The operands, whose lengths `depthwise_with` has checked.
@@ -246,11 +229,7 @@ impl Convolution<'_> {
                 let bias = unsafe { V::load(self.bias.as_ptr().add(channel + group * V::LANES)) };
                 let at = first + step * shape.channels + group * V::LANES;
                 // SAFETY: row, columns and channels are inside the output, whose length was checked.
-                unsafe {
-                    sum.plus(bias)
-                        .clamped(low, high)
-                        .store(self.output.as_mut_ptr().add(at))
-                };
+                unsafe { sum.plus(bias).clamped(low, high).store(self.output.as_mut_ptr().add(at)) };
             }
         }
     }

@@ -45,20 +45,13 @@ impl PatchShape {
 /// If a slice has another length than `shape` says: a bug of the caller.
 pub fn im2col(shape: &PatchShape, input: &[f32], patches: &mut [f32]) {
     assert_eq!(input.len(), shape.input_len(), "input should be H x W x C");
-    assert_eq!(
-        patches.len(),
-        shape.output_len(),
-        "patches should be H' x W' x kh x kw x C"
-    );
+    assert_eq!(patches.len(), shape.output_len(), "patches should be H' x W' x kh x kw x C");
     if shape.patch_len() == 0 {
         return;
     }
     for (index, patch) in patches.chunks_exact_mut(shape.patch_len()).enumerate() {
         let (row, column) = (index / shape.output[1], index % shape.output[1]);
-        for (ky, taps) in patch
-            .chunks_exact_mut(shape.kernel[1] * shape.channels)
-            .enumerate()
-        {
+        for (ky, taps) in patch.chunks_exact_mut(shape.kernel[1] * shape.channels).enumerate() {
             let y = (row * shape.stride[0] + ky * shape.dilation[0]).wrapping_sub(shape.padding[0]);
             if y < shape.input[0] {
                 let line = shape.input[1] * shape.channels;
@@ -97,11 +90,9 @@ mod tests {
 
     #[test]
     fn each_tap_is_the_pixel_it_names_or_zero() {
-        for (kernel, stride, dilation, padding) in [
-            ([3, 3], 2, 1, [1, 1]),
-            ([2, 4], 1, 2, [0, 2]),
-            ([1, 1], 1, 1, [0, 0]),
-        ] {
+        for (kernel, stride, dilation, padding) in
+            [([3, 3], 2, 1, [1, 1]), ([2, 4], 1, 2, [0, 2]), ([1, 1], 1, 1, [0, 0])]
+        {
             let shape = PatchShape {
                 input: [7, 9],
                 output: [3, 4],
@@ -119,11 +110,7 @@ mod tests {
                 let (channel, tap) = (tap % 3, tap / 3);
                 let y = (patch / 4 * stride + tap / kernel[1] * dilation).wrapping_sub(padding[0]);
                 let x = (patch % 4 * stride + tap % kernel[1] * dilation).wrapping_sub(padding[1]);
-                let expected = if y < 7 && x < 9 {
-                    input[(y * 9 + x) * 3 + channel]
-                } else {
-                    0.0
-                };
+                let expected = if y < 7 && x < 9 { input[(y * 9 + x) * 3 + channel] } else { 0.0 };
                 assert_eq!(*got, expected, "{shape:?} {index}");
             }
         }

@@ -31,15 +31,9 @@ pub struct Clamp {
 
 impl Clamp {
     /// No bounds.
-    pub const NONE: Self = Self {
-        low: f32::NEG_INFINITY,
-        high: f32::INFINITY,
-    };
+    pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
     /// `max(x, 0)`.
-    pub const RELU: Self = Self {
-        low: 0.0,
-        high: f32::INFINITY,
-    };
+    pub const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
     /// `min(max(x, 0), 6)`.
     pub const RELU6: Self = Self { low: 0.0, high: 6.0 };
 }

@@ -19,28 +19,14 @@ pub struct ResizeShape {
 /// # Panics
 /// If a slice has another length than `shape` says, or the image is empty: a bug of the caller.
 pub fn resize_bilinear(shape: &ResizeShape, input: &[f32], output: &mut [f32]) {
-    let ResizeShape {
-        input: [height, width],
-        output: [to_height, to_width],
-        channels,
-    } = *shape;
+    let ResizeShape { input: [height, width], output: [to_height, to_width], channels } = *shape;
     assert!(height * width * channels > 0, "image should not be empty");
-    assert_eq!(
-        input.len(),
-        height * width * channels,
-        "input should be H x W x C"
-    );
-    assert_eq!(
-        output.len(),
-        to_height * to_width * channels,
-        "output should be H' x W' x C"
-    );
+    assert_eq!(input.len(), height * width * channels, "input should be H x W x C");
+    assert_eq!(output.len(), to_height * to_width * channels, "output should be H' x W' x C");
     if output.is_empty() {
         return;
     }
-    let columns: Vec<Between> = (0..to_width)
-        .map(|at| Between::new(at, width, to_width))
-        .collect();
+    let columns: Vec<Between> = (0..to_width).map(|at| Between::new(at, width, to_width)).collect();
     let line = width * channels;
     for (row, to) in output.chunks_exact_mut(to_width * channels).enumerate() {
         let y = Between::new(row, height, to_height);
@@ -67,11 +53,7 @@ impl Between {
         let scale = size as f32 / to_size as f32;
         let position = ((at as f32 + 0.5) * scale - 0.5).clamp(0.0, (size - 1) as f32);
         let lower = position as usize;
-        Self {
-            lower,
-            upper: (lower + 1).min(size - 1),
-            part: position - lower as f32,
-        }
+        Self { lower, upper: (lower + 1).min(size - 1), part: position - lower as f32 }
     }
 }
 
@@ -91,11 +73,7 @@ mod tests {
 
     #[test]
     fn doubling_a_row_gives_the_known_quarters() {
-        let shape = ResizeShape {
-            input: [1, 2],
-            output: [2, 4],
-            channels: 1,
-        };
+        let shape = ResizeShape { input: [1, 2], output: [2, 4], channels: 1 };
         let mut output = [0.0; 8];
         resize_bilinear(&shape, &[0.0, 4.0], &mut output);
         assert_eq!(output, [0.0, 1.0, 3.0, 4.0, 0.0, 1.0, 3.0, 4.0]);
@@ -104,14 +82,8 @@ mod tests {
     #[test]
     fn plane_stays_a_plane_inside() {
         let plane = |y: f32, x: f32| 2.0 * y - x;
-        let input: Vec<f32> = (0..16)
-            .map(|i| plane((i / 4) as f32 + 0.5, (i % 4) as f32 + 0.5))
-            .collect();
-        let shape = ResizeShape {
-            input: [4, 4],
-            output: [8, 8],
-            channels: 1,
-        };
+        let input: Vec<f32> = (0..16).map(|i| plane((i / 4) as f32 + 0.5, (i % 4) as f32 + 0.5)).collect();
+        let shape = ResizeShape { input: [4, 4], output: [8, 8], channels: 1 };
         let mut output = [0.0; 64];
         resize_bilinear(&shape, &input, &mut output);
         for row in 1..7 {

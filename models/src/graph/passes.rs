@@ -13,19 +13,9 @@ impl Graph {
             *slot.ok_or_else(|| ModelError::format(format!("value {} does not exist", id.0)))? = true;
         }
         // Backwards over a valid running order each node is met after all that read from it.
-        self.nodes = self
-            .nodes
-            .into_iter()
-            .rev()
-            .filter(|node| mark(node, &mut needed))
-            .collect();
+        self.nodes = self.nodes.into_iter().rev().filter(|node| mark(node, &mut needed)).collect();
         self.nodes.reverse();
-        for (value, _) in self
-            .values
-            .iter_mut()
-            .zip(&needed)
-            .filter(|(_, needed)| !**needed)
-        {
+        for (value, _) in self.values.iter_mut().zip(&needed).filter(|(_, needed)| !**needed) {
             value.constant = None;
         }
         Self::new(self.values, self.nodes, self.inputs, outputs.to_vec())
@@ -87,19 +77,11 @@ mod tests {
     fn value(shape: &[usize], constant: bool) -> Value {
         let len = shape.iter().product();
         let constant = constant.then(|| vec![0.5; len].into());
-        Value {
-            name: String::new(),
-            shape: shape.to_vec(),
-            constant,
-        }
+        Value { name: String::new(), shape: shape.to_vec(), constant }
     }
 
     fn node(op: Op, inputs: &[usize], output: usize) -> Node {
-        Node {
-            op,
-            inputs: inputs.iter().copied().map(ValueId).collect(),
-            output: ValueId(output),
-        }
+        Node { op, inputs: inputs.iter().copied().map(ValueId).collect(), output: ValueId(output) }
     }
 
     /// image -> pad -> 3x3 convolution with stride 2 -> logistic; beside it a logistic of the image.
@@ -113,24 +95,10 @@ mod tests {
             value(&[1, 2, 2, 3], false),
             value(&[1, 4, 4, 2], false),
         ];
-        let window = Window {
-            kernel: [3, 3],
-            stride: [2, 2],
-            dilation: [1, 1],
-            padding: Edges::default(),
-        };
+        let window = Window { kernel: [3, 3], stride: [2, 2], dilation: [1, 1], padding: Edges::default() };
         let nodes = vec![
             node(Op::Logistic, &[0], 6),
-            node(
-                Op::Pad(Edges {
-                    top: 1,
-                    bottom: 1,
-                    left: 1,
-                    right: 1,
-                }),
-                &[0],
-                1,
-            ),
+            node(Op::Pad(Edges { top: 1, bottom: 1, left: 1, right: 1 }), &[0], 1),
             node(Op::Conv2d(window, Activation::None), &[1, 2, 3], 4),
             node(Op::Logistic, &[4], 5),
         ];
@@ -149,38 +117,19 @@ mod tests {
     fn padding_moves_into_the_convolution() {
         let folded = graph().fold_padding().unwrap();
         assert_eq!(folded.nodes().len(), 3);
-        let Op::Conv2d(window, _) = folded.nodes()[1].op else {
-            panic!("the convolution should be second")
-        };
-        assert_eq!(
-            window.padding,
-            Edges {
-                top: 1,
-                bottom: 1,
-                left: 1,
-                right: 1
-            }
-        );
+        let Op::Conv2d(window, _) = folded.nodes()[1].op else { panic!("the convolution should be second") };
+        assert_eq!(window.padding, Edges { top: 1, bottom: 1, left: 1, right: 1 });
     }
 
     #[test]
     fn padding_that_is_an_output_stays() {
-        let folded = graph()
-            .prune(&[ValueId(5), ValueId(1)])
-            .unwrap()
-            .fold_padding()
-            .unwrap();
+        let folded = graph().prune(&[ValueId(5), ValueId(1)]).unwrap().fold_padding().unwrap();
         assert!(folded.nodes().iter().any(|node| matches!(node.op, Op::Pad(_))));
     }
 
     #[test]
     fn graph_with_a_wrong_shape_is_refused() {
-        let Graph {
-            mut values,
-            nodes,
-            inputs,
-            outputs,
-        } = graph();
+        let Graph { mut values, nodes, inputs, outputs } = graph();
         values[4].shape = vec![1, 2, 2, 4];
         assert!(Graph::new(values, nodes, inputs, outputs).is_err());
     }

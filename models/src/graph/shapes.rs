@@ -9,20 +9,14 @@ pub(super) fn output_shape(op: &Op, inputs: &[&[usize]], declared: &[usize]) -> 
     match (op, inputs) {
         (Op::Conv2d(window, _), [image, weights, bias]) => {
             let [c_out, kh, kw, c_in] = nhwc(weights)?;
-            expect(
-                [kh, kw] == window.kernel && c_in == nhwc(image)?[3],
-                "weights do not fit the input",
-            )?;
+            expect([kh, kw] == window.kernel && c_in == nhwc(image)?[3], "weights do not fit the input")?;
             expect(**bias == [c_out], "bias does not fit the weights")?;
             windowed(image, window, c_out)
         }
         (Op::DepthwiseConv2d(window, _), [image, weights, bias]) => {
             let [kh, kw] = window.kernel;
             let channels = nhwc(image)?[3];
-            expect(
-                **weights == [1, kh, kw, channels],
-                "one filter a channel is expected",
-            )?;
+            expect(**weights == [1, kh, kw, channels], "one filter a channel is expected")?;
             expect(**bias == [channels], "bias does not fit the weights")?;
             windowed(image, window, channels)
         }
@@ -36,12 +30,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&[usize]], declared: &[usize]) -> 
         }
         (Op::Pad(edges), [image]) => {
             let [n, h, w, c] = nhwc(image)?;
-            Ok(vec![
-                n,
-                sum([h, edges.top, edges.bottom])?,
-                sum([w, edges.left, edges.right])?,
-                c,
-            ])
+            Ok(vec![n, sum([h, edges.top, edges.bottom])?, sum([w, edges.left, edges.right])?, c])
         }
         (Op::ResizeBilinear([height, width]), [image]) => {
             let [n, _, _, c] = nhwc(image)?;
@@ -62,17 +51,9 @@ pub(super) fn output_shape(op: &Op, inputs: &[&[usize]], declared: &[usize]) -> 
 /// What a window gives that moves over a padded image; at least one output in each direction.
 fn windowed(image: &[usize], window: &Window, channels: usize) -> Result<Vec<usize>, String> {
     let [n, height, width, _] = nhwc(image)?;
-    let Edges {
-        top,
-        bottom,
-        left,
-        right,
-    } = window.padding;
+    let Edges { top, bottom, left, right } = window.padding;
     let mut shape = vec![n, 0, 0, channels];
-    for (axis, parts) in [[height, top, bottom], [width, left, right]]
-        .into_iter()
-        .enumerate()
-    {
+    for (axis, parts) in [[height, top, bottom], [width, left, right]].into_iter().enumerate() {
         let (taps, step, gap) = (window.kernel[axis], window.stride[axis], window.dilation[axis]);
         expect(taps > 0 && step > 0 && gap > 0, "empty window")?;
         let reach = (taps - 1).checked_mul(gap).and_then(|reach| reach.checked_add(1));
@@ -94,26 +75,18 @@ fn concat(first: &[usize], rest: &[&[usize]], axis: usize) -> Result<Vec<usize>,
     let mut shape = first.to_vec();
     for other in rest {
         let fits = |index: usize| index == axis || first[index] == other[index];
-        expect(
-            other.len() == first.len() && (0..first.len()).all(fits),
-            "operands differ off the axis",
-        )?;
+        expect(other.len() == first.len() && (0..first.len()).all(fits), "operands differ off the axis")?;
         shape[axis] = sum([shape[axis], other[axis], 0])?;
     }
     Ok(shape)
 }
 
 fn nhwc(shape: &[usize]) -> Result<[usize; 4], String> {
-    shape
-        .try_into()
-        .map_err(|_| format!("rank 4 is expected, got {shape:?}"))
+    shape.try_into().map_err(|_| format!("rank 4 is expected, got {shape:?}"))
 }
 
 fn sum(parts: [usize; 3]) -> Result<usize, String> {
-    parts
-        .into_iter()
-        .try_fold(0usize, usize::checked_add)
-        .ok_or_else(|| "size overflows".into())
+    parts.into_iter().try_fold(0usize, usize::checked_add).ok_or_else(|| "size overflows".into())
 }
 
 fn expect(holds: bool, otherwise: &str) -> Result<(), String> {

@@ -30,17 +30,11 @@ impl Block {
     pub(super) fn load(graph: &Graph, node: &Node, device: &Device) -> Result<Self, ModelError> {
         Ok(match &node.op {
             Op::Conv2d(window, activation) => {
-                let (weights, bias) = (
-                    constant(graph, node, 1, device)?,
-                    constant(graph, node, 2, device)?,
-                );
+                let (weights, bias) = (constant(graph, node, 1, device)?, constant(graph, node, 2, device)?);
                 Self::Conv2d(Conv2d::new(&weights, bias, *window, clamp(*activation))?)
             }
             Op::DepthwiseConv2d(window, activation) => {
-                let (weights, bias) = (
-                    constant(graph, node, 1, device)?,
-                    constant(graph, node, 2, device)?,
-                );
+                let (weights, bias) = (constant(graph, node, 1, device)?, constant(graph, node, 2, device)?);
                 Self::DepthwiseConv2d(DepthwiseConv2d::new(weights, bias, *window, clamp(*activation)))
             }
             Op::Add(activation) => Self::Add(clamp(*activation)),
@@ -71,8 +65,7 @@ impl Block {
             Self::DepthwiseConv2d(conv) => conv.forward(xs),
             Self::Add(clamp) => ops::add(xs, operands[1], *clamp),
             Self::Pad(edges) => {
-                xs.pad_with_zeros(1, edges.top, edges.bottom)?
-                    .pad_with_zeros(2, edges.left, edges.right)
+                xs.pad_with_zeros(1, edges.top, edges.bottom)?.pad_with_zeros(2, edges.left, edges.right)
             }
             Self::ResizeBilinear(size) => ops::resize_bilinear(xs, *size),
             Self::MaxPool2d(window) => ops::max_pool(xs, window),

@@ -28,12 +28,7 @@ impl Conv2d {
         clamp: Clamp,
     ) -> std::result::Result<Self, ModelError> {
         let weights = weights.flatten_from(1)?.t()?.contiguous()?;
-        Ok(Self {
-            weights,
-            bias,
-            window,
-            clamp,
-        })
+        Ok(Self { weights, bias, window, clamp })
     }
 
     /// The input as the product's left side. A pointwise convolution, and a window that covers the whole
@@ -41,22 +36,14 @@ impl Conv2d {
     fn patches(&self, xs: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
         let (n, h, w, _) = xs.dims4()?;
         let depth = self.weights.dim(0)?;
-        let Window {
-            kernel,
-            stride,
-            padding,
-            ..
-        } = self.window;
+        let Window { kernel, stride, padding, .. } = self.window;
         let unpadded = padding == Default::default();
         let pointwise = kernel == [1, 1] && stride == [1, 1];
         let whole = kernel == [h, w] && [height, width] == [1, 1] && self.window.dilation == [1, 1];
         if unpadded && (pointwise || whole) {
             return xs.reshape((n * height * width, depth));
         }
-        xs.apply_op1_no_bwd(&Patches {
-            window: self.window,
-            output: [height, width],
-        })
+        xs.apply_op1_no_bwd(&Patches { window: self.window, output: [height, width] })
     }
 }
 
@@ -84,12 +71,7 @@ impl CustomOp1 for Patches {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
-        let Window {
-            kernel,
-            stride,
-            dilation,
-            padding,
-        } = self.window;
+        let Window { kernel, stride, dilation, padding } = self.window;
         let shape = PatchShape {
             input: [h, w],
             output: self.output,
@@ -103,11 +85,7 @@ impl CustomOp1 for Patches {
         let mut patches = vec![0.0; n * shape.output_len()];
         for index in 0..n {
             let image = &input[index * shape.input_len()..][..shape.input_len()];
-            im2col(
-                &shape,
-                image,
-                &mut patches[index * shape.output_len()..][..shape.output_len()],
-            );
+            im2col(&shape, image, &mut patches[index * shape.output_len()..][..shape.output_len()]);
         }
         let rows = n * self.output[0] * self.output[1];
         Ok((CpuStorage::F32(patches), (rows, shape.patch_len()).into()))

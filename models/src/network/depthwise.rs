@@ -20,26 +20,14 @@ pub(super) struct DepthwiseConv2d {
 impl DepthwiseConv2d {
     /// From weights `[1, kh, kw, C]` and bias `[C]`.
     pub(super) fn new(weights: Tensor, bias: Tensor, window: Window, clamp: Clamp) -> Self {
-        Self {
-            weights,
-            bias,
-            window,
-            clamp,
-        }
+        Self { weights, bias, window, clamp }
     }
 }
 
 impl Module for DepthwiseConv2d {
     /// `[N, H, W, C]` to `[N, H', W', C]`.
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        xs.apply_op3_no_bwd(
-            &self.weights,
-            &self.bias,
-            &Depthwise {
-                window: self.window,
-                clamp: self.clamp,
-            },
-        )
+        xs.apply_op3_no_bwd(&self.weights, &self.bias, &Depthwise { window: self.window, clamp: self.clamp })
     }
 }
 
@@ -64,23 +52,10 @@ impl CustomOp3 for Depthwise {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = image_layout.shape().dims4()?;
-        let Window {
-            kernel,
-            stride,
-            dilation,
-            padding,
-        } = self.window;
+        let Window { kernel, stride, dilation, padding } = self.window;
         let output = windows([h, w], &self.window)?;
         let padding = [padding.top, padding.left];
-        let shape = DepthwiseShape {
-            input: [h, w],
-            output,
-            channels: c,
-            kernel,
-            stride,
-            dilation,
-            padding,
-        };
+        let shape = DepthwiseShape { input: [h, w], output, channels: c, kernel, stride, dilation, padding };
         let input = cpu_slice(image, image_layout, self.name())?;
         let weights = cpu_slice(weights, weights_layout, self.name())?;
         let bias = cpu_slice(bias, bias_layout, self.name())?;

@@ -14,19 +14,19 @@ pub(super) fn add(a: &Tensor, b: &Tensor, clamp: Clamp) -> Result<Tensor> {
 /// The largest value of each window; candle pools NCHW, and the maps that are pooled here are tiny.
 pub(super) fn max_pool(xs: &Tensor, window: &Window) -> Result<Tensor> {
     let ([kh, kw], [sh, sw]) = (window.kernel, window.stride);
-    xs.permute((0, 3, 1, 2))?
-        .max_pool2d_with_stride((kh, kw), (sh, sw))?
-        .permute((0, 2, 3, 1))?
-        .contiguous()
+    xs.permute((0, 3, 1, 2))?.max_pool2d_with_stride((kh, kw), (sh, sw))?.permute((0, 2, 3, 1))?.contiguous()
 }
 
 /// `[N, H, W, b * b * C]` to `[N, H * b, W * b, C]`: channels hold the block's pixels row by row.
 pub(super) fn depth_to_space(xs: &Tensor, block: usize) -> Result<Tensor> {
     let (n, h, w, c) = xs.dims4()?;
     let channels = c / (block * block);
-    xs.reshape(&[n, h, w, block, block, channels])?
-        .permute([0, 1, 3, 2, 4, 5])?
-        .reshape((n, h * block, w * block, channels))
+    xs.reshape(&[n, h, w, block, block, channels])?.permute([0, 1, 3, 2, 4, 5])?.reshape((
+        n,
+        h * block,
+        w * block,
+        channels,
+    ))
 }
 
 /// To a shape of the file, whose batch is 1, for the batch at hand.
@@ -45,10 +45,7 @@ pub(super) fn resize_bilinear(xs: &Tensor, size: [usize; 2]) -> Result<Tensor> {
 
 /// Height and width of what a window gives on an image.
 pub(super) fn windows(image: [usize; 2], window: &Window) -> Result<[usize; 2]> {
-    let padding = [
-        window.padding.top + window.padding.bottom,
-        window.padding.left + window.padding.right,
-    ];
+    let padding = [window.padding.top + window.padding.bottom, window.padding.left + window.padding.right];
     let mut outputs = [0; 2];
     for axis in 0..2 {
         let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
@@ -84,20 +81,10 @@ impl CustomOp2 for Add {
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         if la.shape() != lb.shape() {
-            bail!(
-                "{} takes operands of one shape, got {:?} and {:?}",
-                self.name(),
-                la.shape(),
-                lb.shape()
-            );
+            bail!("{} takes operands of one shape, got {:?} and {:?}", self.name(), la.shape(), lb.shape());
         }
         let mut sums = vec![0.0; la.shape().elem_count()];
-        add_maps(
-            cpu_slice(a, la, self.name())?,
-            cpu_slice(b, lb, self.name())?,
-            self.0,
-            &mut sums,
-        );
+        add_maps(cpu_slice(a, la, self.name())?, cpu_slice(b, lb, self.name())?, self.0, &mut sums);
         Ok((CpuStorage::F32(sums), la.shape().clone()))
     }
 }
@@ -112,18 +99,11 @@ impl CustomOp1 for Resize {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
-        let shape = ResizeShape {
-            input: [h, w],
-            output: self.0,
-            channels: c,
-        };
+        let shape = ResizeShape { input: [h, w], output: self.0, channels: c };
         let input = cpu_slice(storage, layout, self.name())?;
         let [to_h, to_w] = self.0;
         let mut result = vec![0.0; n * to_h * to_w * c];
-        for (image, to) in input
-            .chunks_exact(h * w * c)
-            .zip(result.chunks_exact_mut(to_h * to_w * c))
-        {
+        for (image, to) in input.chunks_exact(h * w * c).zip(result.chunks_exact_mut(to_h * to_w * c)) {
             resize_image(&shape, image, to);
         }
         Ok((CpuStorage::F32(result), (n, to_h, to_w, c).into()))
@@ -141,28 +121,14 @@ mod tests {
         // Two pixels beside each other, four channels each, to two rows of four pixels.
         let ys = depth_to_space(&xs.reshape((1, 1, 2, 4)).unwrap(), 2).unwrap();
         assert_eq!(ys.dims(), [1, 2, 4, 1]);
-        assert_eq!(
-            ys.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-            [0., 1., 4., 5., 2., 3., 6., 7.]
-        );
+        assert_eq!(ys.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0., 1., 4., 5., 2., 3., 6., 7.]);
     }
 
     #[test]
     fn max_pool_takes_the_largest_of_each_window() {
-        let xs = Tensor::arange(0f32, 16., &Device::Cpu)
-            .unwrap()
-            .reshape((1, 4, 4, 1))
-            .unwrap();
-        let window = Window {
-            kernel: [2; 2],
-            stride: [2; 2],
-            dilation: [1; 2],
-            padding: Default::default(),
-        };
+        let xs = Tensor::arange(0f32, 16., &Device::Cpu).unwrap().reshape((1, 4, 4, 1)).unwrap();
+        let window = Window { kernel: [2; 2], stride: [2; 2], dilation: [1; 2], padding: Default::default() };
         let ys = max_pool(&xs, &window).unwrap();
-        assert_eq!(
-            ys.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-            [5., 7., 13., 15.]
-        );
+        assert_eq!(ys.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [5., 7., 13., 15.]);
     }
 }

@@ -7,11 +7,8 @@
 use crate::{DETECTOR_ANCHORS, DETECTOR_SIDE};
 
 /// Cells a side, and anchors in each cell, for strides 8, 16 and the three layers of 32.
-const LAYERS: [(usize, usize); 3] = [
-    (DETECTOR_SIDE / 8, 2),
-    (DETECTOR_SIDE / 16, 2),
-    (DETECTOR_SIDE / 32, 6),
-];
+const LAYERS: [(usize, usize); 3] =
+    [(DETECTOR_SIDE / 8, 2), (DETECTOR_SIDE / 16, 2), (DETECTOR_SIDE / 32, 6)];
 
 /// Centre of an anchor in fractions of the detector's square input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,13 +26,7 @@ pub fn anchors() -> Vec<Anchor> {
         for row in 0..cells {
             for column in 0..cells {
                 let centre = |index: usize| (index as f32 + 0.5) / cells as f32;
-                all.extend(std::iter::repeat_n(
-                    Anchor {
-                        x: centre(column),
-                        y: centre(row),
-                    },
-                    repeated,
-                ));
+                all.extend(std::iter::repeat_n(Anchor { x: centre(column), y: centre(row) }, repeated));
             }
         }
     }

@@ -31,10 +31,7 @@ impl Detection {
     }
 
     fn is_finite(&self) -> bool {
-        self.corners
-            .iter()
-            .chain(self.keypoints.iter().flatten())
-            .all(|value| value.is_finite())
+        self.corners.iter().chain(self.keypoints.iter().flatten()).all(|value| value.is_finite())
     }
 }
 
@@ -89,18 +86,9 @@ fn overlap(a: &Detection, b: &Detection) -> f32 {
 /// The best detection: the one with the highest score, its box and keypoints replaced by the mean, weighted by score, of
 /// all that overlap it by more than `max_overlap` (itself among them). `None` without detections.
 pub fn best(detections: &[Detection], max_overlap: f32) -> Option<Detection> {
-    let top = detections
-        .iter()
-        .reduce(|best, next| if next.score > best.score { next } else { best })?;
-    let mut mean = Detection {
-        score: 0.0,
-        corners: [0.0; 4],
-        keypoints: [[0.0; 2]; DETECTION_KEYPOINTS],
-    };
-    for near in detections
-        .iter()
-        .filter(|other| overlap(other, top) > max_overlap)
-    {
+    let top = detections.iter().reduce(|best, next| if next.score > best.score { next } else { best })?;
+    let mut mean = Detection { score: 0.0, corners: [0.0; 4], keypoints: [[0.0; 2]; DETECTION_KEYPOINTS] };
+    for near in detections.iter().filter(|other| overlap(other, top) > max_overlap) {
         mean.score += near.score;
         for (sum, value) in values_mut(&mut mean).zip(values(near)) {
             *sum += value * near.score;
@@ -117,17 +105,11 @@ pub fn best(detections: &[Detection], max_overlap: f32) -> Option<Detection> {
 }
 
 fn values(detection: &Detection) -> impl Iterator<Item = &f32> {
-    detection
-        .corners
-        .iter()
-        .chain(detection.keypoints.iter().flatten())
+    detection.corners.iter().chain(detection.keypoints.iter().flatten())
 }
 
 fn values_mut(detection: &mut Detection) -> impl Iterator<Item = &mut f32> {
-    detection
-        .corners
-        .iter_mut()
-        .chain(detection.keypoints.iter_mut().flatten())
+    detection.corners.iter_mut().chain(detection.keypoints.iter_mut().flatten())
 }
 
 #[cfg(test)]
@@ -143,11 +125,7 @@ mod tests {
     }
 
     fn at(x: f32, size: f32, score: f32) -> Detection {
-        Detection {
-            score,
-            corners: [x, 0.0, x + size, size],
-            keypoints: [[x, 1.0]; DETECTION_KEYPOINTS],
-        }
+        Detection { score, corners: [x, 0.0, x + size, size], keypoints: [[x, 1.0]; DETECTION_KEYPOINTS] }
     }
 
     #[test]

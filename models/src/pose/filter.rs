@@ -85,9 +85,7 @@ impl OneEuro {
             Some(before) => (f64::from(value) - f64::from(before)) * scale * self.frequency,
             None => 0.0,
         };
-        let speed = self
-            .speed
-            .apply(speed as f32, self.alpha(self.config.derivative_cutoff));
+        let speed = self.speed.apply(speed as f32, self.alpha(self.config.derivative_cutoff));
         let cutoff = self.config.min_cutoff + self.config.beta * f64::from(speed).abs();
         self.value.apply(value, self.alpha(cutoff))
     }
@@ -102,21 +100,14 @@ impl OneEuro {
 mod tests {
     use super::*;
 
-    const CONFIG: OneEuroConfig = OneEuroConfig {
-        min_cutoff: 1.0,
-        beta: 0.5,
-        derivative_cutoff: 1.0,
-    };
+    const CONFIG: OneEuroConfig = OneEuroConfig { min_cutoff: 1.0, beta: 0.5, derivative_cutoff: 1.0 };
 
     #[test]
     fn a_low_pass_starts_at_its_first_input() {
         let mut filter = LowPass::default();
         let outputs = [1.0, 0.0, 0.0].map(|value| filter.apply(value, 0.1));
         assert_eq!(outputs[0], 1.0);
-        assert!(
-            (outputs[1] - 0.9).abs() < 1e-7 && (outputs[2] - 0.81).abs() < 1e-7,
-            "{outputs:?}"
-        );
+        assert!((outputs[1] - 0.9).abs() < 1e-7 && (outputs[2] - 0.81).abs() < 1e-7, "{outputs:?}");
     }
 
     #[test]

@@ -65,17 +65,9 @@ mod tests {
         let map = heatmap(&[(20, 31, 100.0)], 5);
         let [x, y] = refine(&map, 5, 30.2 / 64.0, 22.9 / 64.0).unwrap();
         assert!((x - 31.0 / 64.0).abs() < 1e-6 && (y - 20.0 / 64.0).abs() < 1e-6);
-        assert_eq!(
-            refine(&map, 6, 30.2 / 64.0, 22.9 / 64.0),
-            None,
-            "another landmark's map is empty"
-        );
+        assert_eq!(refine(&map, 6, 30.2 / 64.0, 22.9 / 64.0), None, "another landmark's map is empty");
         assert!(refine(&map, 5, 35.0 / 64.0, 22.9 / 64.0).is_some());
-        assert_eq!(
-            refine(&map, 5, 36.0 / 64.0, 22.9 / 64.0),
-            None,
-            "the kernel ends 4 cells away"
-        );
+        assert_eq!(refine(&map, 5, 36.0 / 64.0, 22.9 / 64.0), None, "the kernel ends 4 cells away");
     }
 
     #[test]
@@ -97,22 +89,14 @@ mod tests {
         assert_eq!(refine(&map, 0, -0.5 / 64.0, 0.0), Some([0.0, 0.0]));
         assert_eq!(refine(&map, 0, -1.0 / 64.0, 0.0), None);
         assert_eq!(refine(&map, 0, 1.0, 0.5), None);
-        assert_eq!(
-            refine(&map, 0, 63.0 / 64.0, 67.5 / 64.0),
-            Some([63.0 / 64.0, 63.0 / 64.0])
-        );
+        assert_eq!(refine(&map, 0, 63.0 / 64.0, 67.5 / 64.0), Some([63.0 / 64.0, 63.0 / 64.0]));
         assert_eq!(refine(&map, 0, 63.0 / 64.0, 68.0 / 64.0), None);
     }
 
     #[test]
     fn a_heatmap_that_is_not_finite_or_not_whole_refines_nothing() {
         assert_eq!(
-            refine(
-                &heatmap(&[(10, 10, f32::NAN), (10, 11, 9.0)], 0),
-                0,
-                10.0 / 64.0,
-                10.0 / 64.0
-            ),
+            refine(&heatmap(&[(10, 10, f32::NAN), (10, 11, 9.0)], 0), 0, 10.0 / 64.0, 10.0 / 64.0),
             None
         );
         assert_eq!(refine(&[9.0; 7], 0, 0.5, 0.5), None);

@@ -50,16 +50,8 @@ impl Landmarks {
     }
 
     fn is_finite(&self) -> bool {
-        let points = self
-            .body
-            .iter()
-            .chain(&self.auxiliary)
-            .chain(&self.world)
-            .flatten();
-        points
-            .chain(&self.visibility)
-            .chain([&self.score])
-            .all(|value| value.is_finite())
+        let points = self.body.iter().chain(&self.auxiliary).chain(&self.world).flatten();
+        points.chain(&self.visibility).chain([&self.score]).all(|value| value.is_finite())
     }
 }
 
@@ -104,18 +96,9 @@ mod tests {
         output.landmarks[165..168].copy_from_slice(&[128.0, 128.0, 0.0]);
         output.world[6..9].copy_from_slice(&[0.25, 0.5, 0.75]);
         // A quarter turn clockwise: what is right in the region is down in the frame.
-        let region = Region {
-            centre_x: 1000.0,
-            centre_y: 500.0,
-            side: 400.0,
-            angle: FRAC_PI_2,
-        };
+        let region = Region { centre_x: 1000.0, centre_y: 500.0, side: 400.0, angle: FRAC_PI_2 };
         let found = Landmarks::decode(&output, &region).unwrap();
-        assert!(
-            close(found.body[2], [1000.0, 600.0, -100.0]),
-            "{:?}",
-            found.body[2]
-        );
+        assert!(close(found.body[2], [1000.0, 600.0, -100.0]), "{:?}", found.body[2]);
         assert!(close(found.auxiliary[0], [1000.0, 500.0, 0.0]));
         assert!(close(found.world[2], [-0.5, 0.25, 0.75]), "{:?}", found.world[2]);
         assert_eq!((found.visibility[2], found.score), (0.5, 0.75));
@@ -126,24 +109,14 @@ mod tests {
         let mut output = output();
         output.landmarks[..3].copy_from_slice(&[128.0, 128.0, 25.6]);
         output.heatmap[(33 * HEATMAP_SIDE + 34) * LANDMARK_COUNT] = 100.0;
-        let region = Region {
-            centre_x: 128.0,
-            centre_y: 128.0,
-            side: 256.0,
-            angle: 0.0,
-        };
+        let region = Region { centre_x: 128.0, centre_y: 128.0, side: 256.0, angle: 0.0 };
         let found = Landmarks::decode(&output, &region).unwrap();
         assert!(close(found.body[0], [136.0, 132.0, 25.6]), "{:?}", found.body[0]);
     }
 
     #[test]
     fn numbers_that_are_not_finite_are_no_landmarks() {
-        let region = Region {
-            centre_x: 1.0,
-            centre_y: 1.0,
-            side: 2.0,
-            angle: 0.0,
-        };
+        let region = Region { centre_x: 1.0, centre_y: 1.0, side: 2.0, angle: 0.0 };
         let broken = |change: fn(&mut LandmarkOutput)| {
             let mut output = output();
             change(&mut output);
@@ -155,9 +128,6 @@ mod tests {
         assert_eq!(broken(|output| output.flag = f32::NAN), None);
         assert_eq!(broken(|output| output.landmarks[3] = f32::NAN), None);
         assert_eq!(broken(|output| output.world.truncate(9)), None);
-        assert!(
-            broken(|output| output.world[116] = f32::NAN).is_some(),
-            "landmark 38 is not used"
-        );
+        assert!(broken(|output| output.world[116] = f32::NAN).is_some(), "landmark 38 is not used");
     }
 }

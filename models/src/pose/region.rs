@@ -87,20 +87,8 @@ mod tests {
 
     #[test]
     fn the_letterbox_holds_the_whole_frame() {
-        let region = Region::letterbox(FrameInfo {
-            width: 1920,
-            height: 1080,
-            time_us: 0,
-        });
-        assert_eq!(
-            region,
-            Region {
-                centre_x: 960.0,
-                centre_y: 540.0,
-                side: 1920.0,
-                angle: 0.0
-            }
-        );
+        let region = Region::letterbox(FrameInfo { width: 1920, height: 1080, time_us: 0 });
+        assert_eq!(region, Region { centre_x: 960.0, centre_y: 540.0, side: 1920.0, angle: 0.0 });
         assert_eq!(region.to_frame([0.0, 0.5]), [0.0, 540.0]);
         assert_eq!(region.to_frame([1.0, 0.0]), [1920.0, -420.0]);
     }
@@ -114,10 +102,7 @@ mod tests {
             ([500.0, 500.0], -PI),
         ] {
             let region = Region::around([500.0, 400.0], point);
-            assert_eq!(
-                (region.centre_x, region.centre_y, region.side),
-                (500.0, 400.0, 250.0)
-            );
+            assert_eq!((region.centre_x, region.centre_y, region.side), (500.0, 400.0, 250.0));
             assert!(close(region.angle, angle), "{point:?} gives {}", region.angle);
         }
     }

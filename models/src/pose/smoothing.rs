@@ -7,22 +7,10 @@ use super::filter::{LowPass, OneEuro, OneEuroConfig};
 use super::landmarks::{AUXILIARY_COUNT, Landmarks};
 use super::region::distance;
 
-const BODY: OneEuroConfig = OneEuroConfig {
-    min_cutoff: 0.05,
-    beta: 80.0,
-    derivative_cutoff: 1.0,
-};
-const AUXILIARY: OneEuroConfig = OneEuroConfig {
-    min_cutoff: 0.01,
-    beta: 10.0,
-    derivative_cutoff: 1.0,
-};
+const BODY: OneEuroConfig = OneEuroConfig { min_cutoff: 0.05, beta: 80.0, derivative_cutoff: 1.0 };
+const AUXILIARY: OneEuroConfig = OneEuroConfig { min_cutoff: 0.01, beta: 10.0, derivative_cutoff: 1.0 };
 /// In metres already: its speed is not scaled (`disable_value_scaling`).
-const WORLD: OneEuroConfig = OneEuroConfig {
-    min_cutoff: 0.1,
-    beta: 40.0,
-    derivative_cutoff: 1.0,
-};
+const WORLD: OneEuroConfig = OneEuroConfig { min_cutoff: 0.1, beta: 40.0, derivative_cutoff: 1.0 };
 const VISIBILITY_ALPHA: f32 = 0.1;
 /// Below this size in pixels a person has no speed to speak of, and the filters stand aside.
 const MIN_OBJECT_SCALE: f32 = 1e-6;
@@ -58,8 +46,7 @@ impl Smoothing {
             self.auxiliary.apply(&mut landmarks.auxiliary, time_us, scale);
         }
         self.world.apply(&mut landmarks.world, time_us, 1.0);
-        self.visibility
-            .resize(landmarks.visibility.len(), LowPass::default());
+        self.visibility.resize(landmarks.visibility.len(), LowPass::default());
         for (filter, value) in self.visibility.iter_mut().zip(&mut landmarks.visibility) {
             *value = filter.apply(*value, VISIBILITY_ALPHA);
         }
@@ -90,10 +77,7 @@ struct Points {
 
 impl Points {
     fn new(config: OneEuroConfig) -> Self {
-        Self {
-            config,
-            filters: Vec::new(),
-        }
+        Self { config, filters: Vec::new() }
     }
 
     fn apply(&mut self, points: &mut [[f32; 3]], time_us: i64, scale: f64) {

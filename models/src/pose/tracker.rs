@@ -48,11 +48,7 @@ pub struct TrackerConfig {
 impl Default for TrackerConfig {
     /// The defaults of MediaPipe's solution.
     fn default() -> Self {
-        Self {
-            min_detection_score: 0.5,
-            min_pose_score: 0.5,
-            max_overlap: 0.3,
-        }
+        Self { min_detection_score: 0.5, min_pose_score: 0.5, max_overlap: 0.3 }
     }
 }
 
@@ -93,13 +89,7 @@ impl PoseTracker {
 
     /// A tracker with thresholds of one's own.
     pub fn with_config(tracking: Tracking, config: TrackerConfig) -> Self {
-        Self {
-            tracking,
-            config,
-            anchors: anchors(),
-            waiting: Waiting::Nothing,
-            memory: Memory::default(),
-        }
+        Self { tracking, config, anchors: anchors(), waiting: Waiting::Nothing, memory: Memory::default() }
     }
 
     /// Starts a frame.
@@ -182,28 +172,16 @@ fn pose(seen: &Landmarks, frame: FrameInfo) -> Pose {
     let (width, height) = (frame.width as f32, frame.height as f32);
     let keypoints = std::array::from_fn(|index| {
         let [x, y, z] = seen.body[index];
-        Keypoint {
-            x: x / width,
-            y: y / height,
-            z: z / width,
-            visibility: seen.visibility[index],
-        }
+        Keypoint { x: x / width, y: y / height, z: z / width, visibility: seen.visibility[index] }
     });
-    Pose {
-        score: seen.score,
-        bbox: bounding_box(&keypoints),
-        keypoints,
-        world: seen.world,
-    }
+    Pose { score: seen.score, bbox: bounding_box(&keypoints), keypoints, world: seen.world }
 }
 
 /// Box of the keypoints, each clipped to the frame: x, y, width, height in fractions.
 fn bounding_box(keypoints: &[Keypoint]) -> [f32; 4] {
     let range = |values: &dyn Fn(&Keypoint) -> f32| {
         let clipped = keypoints.iter().map(|keypoint| values(keypoint).clamp(0.0, 1.0));
-        clipped.fold((1.0f32, 0.0f32), |(least, most), value| {
-            (least.min(value), most.max(value))
-        })
+        clipped.fold((1.0f32, 0.0f32), |(least, most), value| (least.min(value), most.max(value)))
     };
     let (left, right) = range(&|keypoint| keypoint.x);
     let (top, bottom) = range(&|keypoint| keypoint.y);

@@ -9,11 +9,7 @@ const WIDTH: u32 = 640;
 const HEIGHT: u32 = 480;
 
 fn frame(index: i64) -> FrameInfo {
-    FrameInfo {
-        width: WIDTH,
-        height: HEIGHT,
-        time_us: index * 33_333,
-    }
+    FrameInfo { width: WIDTH, height: HEIGHT, time_us: index * 33_333 }
 }
 
 fn nobody() -> DetectorOutput {
@@ -29,9 +25,8 @@ fn somebody() -> DetectorOutput {
     // The middle anchor of the 7 x 7 layer is the middle of the input.
     let index = 1960 + (3 * 7 + 3) * 6;
     output.scores[index] = 3.0;
-    output.boxes[index * 12..(index + 1) * 12].copy_from_slice(&[
-        0.0, -40.0, 20.0, 20.0, 0.0, 0.0, 0.0, -56.0, 0.0, -30.0, 0.0, -60.0,
-    ]);
+    output.boxes[index * 12..(index + 1) * 12]
+        .copy_from_slice(&[0.0, -40.0, 20.0, 20.0, 0.0, 0.0, 0.0, -56.0, 0.0, -30.0, 0.0, -60.0]);
     output
 }
 
@@ -105,10 +100,7 @@ fn the_next_frame_needs_no_detector_while_tracking_is_on() {
 fn a_lost_person_is_no_pose_and_the_detector_looks_at_the_next_frame() {
     let mut tracker = tracked();
     tracker.begin(frame(1));
-    let lost = LandmarkOutput {
-        flag: 0.5,
-        ..seen(128.0)
-    };
+    let lost = LandmarkOutput { flag: 0.5, ..seen(128.0) };
     assert_eq!(tracker.landmarked(&lost), Step::Done(None));
     assert!(matches!(tracker.begin(frame(2)), Step::Detect(_)));
     assert_eq!(tracker.detected(&nobody()), Step::Done(None));
@@ -144,11 +136,7 @@ fn numbers_that_are_not_finite_are_no_pose_and_leave_no_trace() {
     tracker.begin(frame(3));
     tracker.detected(&somebody());
     let pose = pose(tracker.landmarked(&seen(128.0)));
-    assert!(
-        pose.keypoints
-            .iter()
-            .all(|keypoint| keypoint.x.is_finite() && keypoint.visibility.is_finite())
-    );
+    assert!(pose.keypoints.iter().all(|keypoint| keypoint.x.is_finite() && keypoint.visibility.is_finite()));
     assert!(pose.world.iter().flatten().all(|value| value.is_finite()));
 }
 
@@ -159,44 +147,22 @@ fn calls_in_the_wrong_order_do_no_harm() {
     assert_eq!(tracker.landmarked(&seen(128.0)), Step::Done(None));
     tracker.begin(frame(0));
     assert_eq!(tracker.landmarked(&seen(128.0)), Step::Done(None));
-    assert_eq!(
-        tracker.detected(&somebody()),
-        Step::Done(None),
-        "the frame ended with the wrong call"
-    );
+    assert_eq!(tracker.detected(&somebody()), Step::Done(None), "the frame ended with the wrong call");
 
     let mut tracker = tracked();
     let region = looks(&tracker.begin(frame(1)));
-    assert_eq!(
-        looks(&tracker.begin(frame(2))),
-        region,
-        "an abandoned frame leaves the memory as it was"
-    );
+    assert_eq!(looks(&tracker.begin(frame(2))), region, "an abandoned frame leaves the memory as it was");
 }
 
 #[test]
 fn another_size_earlier_time_or_a_reset_starts_from_nothing() {
-    let other = FrameInfo {
-        width: HEIGHT,
-        height: WIDTH,
-        time_us: 33_333,
-    };
+    let other = FrameInfo { width: HEIGHT, height: WIDTH, time_us: 33_333 };
     assert!(matches!(tracked().begin(other), Step::Detect(_)));
     assert!(matches!(tracked().begin(frame(-1)), Step::Detect(_)));
-    assert!(
-        matches!(tracked().begin(frame(0)), Step::Landmarks(_)),
-        "a repeated timestamp is borne"
-    );
+    assert!(matches!(tracked().begin(frame(0)), Step::Landmarks(_)), "a repeated timestamp is borne");
     let mut tracker = tracked();
     tracker.reset();
     assert!(matches!(tracker.begin(frame(1)), Step::Detect(_)));
     let mut empty = PoseTracker::new(Tracking::On);
-    assert_eq!(
-        empty.begin(FrameInfo {
-            width: 0,
-            height: 9,
-            time_us: 0
-        }),
-        Step::Done(None)
-    );
+    assert_eq!(empty.begin(FrameInfo { width: 0, height: 9, time_us: 0 }), Step::Done(None));
 }

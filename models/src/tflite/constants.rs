@@ -29,20 +29,12 @@ pub(super) struct Constants<'a, 't> {
 impl<'a, 't> Constants<'a, 't> {
     /// Nothing loaded yet.
     pub(super) fn new(buffers: Option<Vector<'a>>, tensors: &'t [Tensor<'a>]) -> Self {
-        Self {
-            buffers,
-            tensors,
-            loaded: vec![None; tensors.len()],
-            budget: MAX_ELEMENTS,
-        }
+        Self { buffers, tensors, loaded: vec![None; tensors.len()], budget: MAX_ELEMENTS }
     }
 
     /// A tensor's content in f32, dense; `None` if it is computed or is not of floats.
     pub(super) fn load(&mut self, id: usize) -> Result<Option<Arc<[f32]>>, ModelError> {
-        let tensor = self
-            .tensors
-            .get(id)
-            .ok_or_else(|| ModelError::format(format!("no tensor {id}")))?;
+        let tensor = self.tensors.get(id).ok_or_else(|| ModelError::format(format!("no tensor {id}")))?;
         if self.loaded[id].is_none()
             && let Some(bytes) = self.bytes(tensor)?
             && matches!(tensor.kind, FLOAT32 | FLOAT16)
@@ -58,17 +50,13 @@ impl<'a, 't> Constants<'a, 't> {
     /// Lets `to` stand for the content of `from`: what DEQUANTIZE and DENSIFY do to a constant, once `load`
     /// has read it.
     pub(super) fn alias(&mut self, from: usize, to: usize) -> Result<(), ModelError> {
-        let content = self
-            .load(from)?
-            .ok_or_else(|| ModelError::format(format!("tensor {from} is no constant")))?;
+        let content =
+            self.load(from)?.ok_or_else(|| ModelError::format(format!("tensor {from} is no constant")))?;
         let (Some(source), Some(target)) = (self.tensors.get(from), self.tensors.get(to)) else {
             return Err(ModelError::format(format!("no tensor {to}")));
         };
         if source.shape != target.shape {
-            return Err(ModelError::format(format!(
-                "tensor `{}` changes its shape",
-                target.name
-            )));
+            return Err(ModelError::format(format!("tensor `{}` changes its shape", target.name)));
         }
         self.loaded[to] = Some(content);
         Ok(())
@@ -79,12 +67,7 @@ impl<'a, 't> Constants<'a, 't> {
         let tensor = self.tensors.get(id).filter(|tensor| tensor.kind == INT32);
         let tensor = tensor.ok_or_else(|| ModelError::format(format!("tensor {id} is not of integers")))?;
         let bytes = self.bytes(tensor)?.unwrap_or_default();
-        Ok(bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| i32::from_le_bytes(*bytes))
-            .collect())
+        Ok(bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
     /// The loaded constants, by tensor.
@@ -105,18 +88,8 @@ impl<'a, 't> Constants<'a, 't> {
 /// A float tensor's elements, widened and with the elements that were left out put back.
 fn content(tensor: &Tensor<'_>, bytes: &[u8], elements: usize) -> Result<Vec<f32>, ModelError> {
     let stored: Vec<f32> = match tensor.kind {
-        FLOAT16 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-            .collect(),
-        _ => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect(),
+        FLOAT16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        _ => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
     };
     let content = match tensor.sparsity {
         Some(sparsity) => dense(sparsity, &tensor.shape, &stored)?,
@@ -126,10 +99,7 @@ fn content(tensor: &Tensor<'_>, bytes: &[u8], elements: usize) -> Result<Vec<f32
         Ok(content)
     } else {
         let name = &tensor.name;
-        Err(ModelError::format(format!(
-            "tensor `{name}` has {} of {elements} elements",
-            content.len()
-        )))
+        Err(ModelError::format(format!("tensor `{name}` has {} of {elements} elements", content.len())))
     }
 }
 
@@ -147,12 +117,7 @@ pub(super) fn indices(sparsity: super::Table<'_>, kind_field: usize) -> Result<V
             .collect(),
         2 => {
             let bytes = table.vector(0, 2)?.map_or(&[][..], |vector| vector.bytes());
-            Ok(bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| usize::from(u16::from_le_bytes(*bytes)))
-                .collect())
+            Ok(bytes.as_chunks().0.iter().map(|bytes| usize::from(u16::from_le_bytes(*bytes))).collect())
         }
         3 => Ok(table
             .vector(0, 1)?
@@ -160,8 +125,6 @@ pub(super) fn indices(sparsity: super::Table<'_>, kind_field: usize) -> Result<V
             .iter()
             .map(|byte| usize::from(*byte))
             .collect()),
-        _ => Err(ModelError::format(format!(
-            "index type {kind} of a sparse tensor is not known"
-        ))),
+        _ => Err(ModelError::format(format!("index type {kind} of a sparse tensor is not known"))),
     }
 }

@@ -20,9 +20,7 @@ impl<'a> Table<'a> {
     pub(super) fn root(file: &'a [u8], identifier: &[u8; 4]) -> Result<Self, ModelError> {
         match file.get(4..8) {
             Some(found) if found == identifier => Self::behind(file, 0),
-            _ => Err(ModelError::format(
-                "not a TensorFlow Lite file: its identifier is missing",
-            )),
+            _ => Err(ModelError::format("not a TensorFlow Lite file: its identifier is missing")),
         }
     }
 
@@ -33,12 +31,7 @@ impl<'a> Table<'a> {
         // A slice's length fits i64, so the difference cannot overflow.
         let vtable = usize::try_from(start as i64 - back).map_err(|_| outside(start))?;
         let vtable_len = usize::from(u16::from_le_bytes(array(file, vtable)?));
-        Ok(Self {
-            file,
-            start,
-            vtable,
-            vtable_len,
-        })
+        Ok(Self { file, start, vtable, vtable_len })
     }
 
     /// Where a field lies, or `None` if it has its default value.
@@ -53,9 +46,7 @@ impl<'a> Table<'a> {
 
     /// A field of `N` bytes.
     fn scalar<const N: usize>(&self, number: usize) -> Result<Option<[u8; N]>, ModelError> {
-        self.field(number)?
-            .map(|position| array(self.file, position))
-            .transpose()
+        self.field(number)?.map(|position| array(self.file, position)).transpose()
     }
 
     /// A one-byte field: also enumerations and booleans.
@@ -75,9 +66,7 @@ impl<'a> Table<'a> {
 
     /// A table, or a union's member whose type the caller knows.
     pub(super) fn table(&self, number: usize) -> Result<Option<Self>, ModelError> {
-        self.field(number)?
-            .map(|position| Self::behind(self.file, position))
-            .transpose()
+        self.field(number)?.map(|position| Self::behind(self.file, position)).transpose()
     }
 
     /// A vector of elements of `size` bytes, wholly inside the file. References have 4 bytes; so have 32-bit
@@ -90,14 +79,8 @@ impl<'a> Table<'a> {
         let len = u32::from_le_bytes(array(self.file, head)?) as usize;
         let start = head + 4;
         let end = len.checked_mul(size).and_then(|bytes| bytes.checked_add(start));
-        end.filter(|end| *end <= self.file.len())
-            .ok_or_else(|| outside(start))?;
-        Ok(Some(Vector {
-            file: self.file,
-            start,
-            len,
-            size,
-        }))
+        end.filter(|end| *end <= self.file.len()).ok_or_else(|| outside(start))?;
+        Ok(Some(Vector { file: self.file, start, len, size }))
     }
 }
 
@@ -135,10 +118,7 @@ impl<'a> Vector<'a> {
         if index < self.len {
             Ok(self.start + index * self.size)
         } else {
-            Err(ModelError::format(format!(
-                "no element {index} in a vector of {}",
-                self.len
-            )))
+            Err(ModelError::format(format!("no element {index} in a vector of {}", self.len)))
         }
     }
 }
@@ -157,7 +137,5 @@ fn array<const N: usize>(file: &[u8], position: usize) -> Result<[u8; N], ModelE
 }
 
 fn outside(position: usize) -> ModelError {
-    ModelError::format(format!(
-        "truncated or corrupt: byte {position} leads outside the file"
-    ))
+    ModelError::format(format!("truncated or corrupt: byte {position} leads outside the file"))
 }

@@ -33,9 +33,7 @@ pub(super) fn node(
         34 => (reader.pad(constants)?, 1),
         code => return Err(ModelError::format(format!("operator {code} is not known"))),
     };
-    let inputs = (0..operands)
-        .map(|index| reader.input(index))
-        .collect::<Result<_, _>>()?;
+    let inputs = (0..operands).map(|index| reader.input(index)).collect::<Result<_, _>>()?;
     Ok(Some(Node { op, inputs, output }))
 }
 
@@ -62,37 +60,24 @@ impl<'a> Reader<'a, '_> {
     fn max_pool(&self) -> Result<Op, ModelError> {
         let options = self.options()?;
         let kernel = [unsigned(options.i32(4, 0)?)?, unsigned(options.i32(3, 0)?)?];
-        only(
-            activation(options.i8(5, 0)?)? == Activation::None,
-            "pooling with an activation",
-        )?;
+        only(activation(options.i8(5, 0)?)? == Activation::None, "pooling with an activation")?;
         // Pooling has no dilation: fields that do not exist read as 1.
         Ok(Op::MaxPool2d(self.window(options, kernel, [6, 7])?))
     }
 
     fn concat(&self) -> Result<Op, ModelError> {
         let options = self.options()?;
-        only(
-            activation(options.i8(1, 0)?)? == Activation::None,
-            "concatenation with an activation",
-        )?;
+        only(activation(options.i8(1, 0)?)? == Activation::None, "concatenation with an activation")?;
         let axis = options.i32(0, 0)?;
         // A negative axis counts from the end.
         let rank = self.tensor(self.output()?).shape.len();
-        let axis = if axis < 0 {
-            axis.saturating_add(i32::try_from(rank).unwrap_or(i32::MAX))
-        } else {
-            axis
-        };
+        let axis = if axis < 0 { axis.saturating_add(i32::try_from(rank).unwrap_or(i32::MAX)) } else { axis };
         Ok(Op::Concat(unsigned(axis)?))
     }
 
     fn resize(&self, constants: &Constants<'_, '_>) -> Result<Op, ModelError> {
         let options = self.options()?;
-        only(
-            options.i8(2, 0)? == 0 && options.i8(3, 0)? == 1,
-            "resizing without half-pixel centres",
-        )?;
+        only(options.i8(2, 0)? == 0 && options.i8(3, 0)? == 1, "resizing without half-pixel centres")?;
         match constants.integers(self.input(1)?.0)?[..] {
             [height, width] => Ok(Op::ResizeBilinear([unsigned(height)?, unsigned(width)?])),
             _ => Err(ModelError::format("resizing needs a height and a width")),
@@ -120,16 +105,8 @@ impl<'a> Reader<'a, '_> {
         dilation: [usize; 2],
     ) -> Result<Window, ModelError> {
         let stride = [unsigned(options.i32(2, 0)?)?, unsigned(options.i32(1, 0)?)?];
-        let dilation = [
-            unsigned(options.i32(dilation[1], 1)?)?,
-            unsigned(options.i32(dilation[0], 1)?)?,
-        ];
-        let mut window = Window {
-            kernel,
-            stride,
-            dilation,
-            padding: Edges::default(),
-        };
+        let dilation = [unsigned(options.i32(dilation[1], 1)?)?, unsigned(options.i32(dilation[0], 1)?)?];
+        let mut window = Window { kernel, stride, dilation, padding: Edges::default() };
         match (options.i8(0, 0)?, self.tensor(self.input(0)?).shape.as_slice()) {
             (0, &[_, height, width, _]) => {
                 [window.padding.top, window.padding.bottom] = same(height, &window, 0)?;
@@ -137,9 +114,7 @@ impl<'a> Reader<'a, '_> {
                 Ok(window)
             }
             (1, _) => Ok(window),
-            (other, shape) => Err(ModelError::format(format!(
-                "padding {other} of {shape:?} is not known"
-            ))),
+            (other, shape) => Err(ModelError::format(format!("padding {other} of {shape:?} is not known"))),
         }
     }
 
@@ -147,16 +122,12 @@ impl<'a> Reader<'a, '_> {
     fn kernel(&self) -> Result<[usize; 2], ModelError> {
         match self.tensor(self.input(1)?).shape[..] {
             [_, height, width, _] => Ok([height, width]),
-            _ => Err(ModelError::format(
-                "weights of a convolution need four dimensions",
-            )),
+            _ => Err(ModelError::format("weights of a convolution need four dimensions")),
         }
     }
 
     fn options(&self) -> Result<Table<'a>, ModelError> {
-        self.operator
-            .options
-            .ok_or_else(|| ModelError::format("an operator lacks its options"))
+        self.operator.options.ok_or_else(|| ModelError::format("an operator lacks its options"))
     }
 
     fn input(&self, index: usize) -> Result<ValueId, ModelError> {
@@ -170,8 +141,7 @@ impl<'a> Reader<'a, '_> {
     fn id(&self, number: Option<&i32>) -> Result<ValueId, ModelError> {
         let id = number.and_then(|number| usize::try_from(*number).ok());
         let id = id.filter(|id| *id < self.tensors.len());
-        id.map(ValueId)
-            .ok_or_else(|| ModelError::format("an operator lacks an operand"))
+        id.map(ValueId).ok_or_else(|| ModelError::format("an operator lacks an operand"))
     }
 
     /// The tensor of an id that `id` has checked.
@@ -184,14 +154,9 @@ impl<'a> Reader<'a, '_> {
 /// the end.
 fn same(size: usize, window: &Window, axis: usize) -> Result<[usize; 2], ModelError> {
     let (kernel, stride, dilation) = (window.kernel[axis], window.stride[axis], window.dilation[axis]);
-    only(
-        kernel > 0 && stride > 0 && dilation > 0 && size > 0,
-        "an empty window",
-    )?;
+    only(kernel > 0 && stride > 0 && dilation > 0 && size > 0, "an empty window")?;
     let reach = (kernel - 1).saturating_mul(dilation).saturating_add(1);
-    let span = (size.div_ceil(stride) - 1)
-        .saturating_mul(stride)
-        .saturating_add(reach);
+    let span = (size.div_ceil(stride) - 1).saturating_mul(stride).saturating_add(reach);
     let zeros = span.saturating_sub(size);
     Ok([zeros / 2, zeros - zeros / 2])
 }
@@ -211,11 +176,7 @@ fn unsigned(number: i32) -> Result<usize, ModelError> {
 }
 
 fn only(known: bool, what: &str) -> Result<(), ModelError> {
-    if known {
-        Ok(())
-    } else {
-        Err(ModelError::format(format!("{what} is not known")))
-    }
+    if known { Ok(()) } else { Err(ModelError::format(format!("{what} is not known"))) }
 }
 
 #[cfg(test)]

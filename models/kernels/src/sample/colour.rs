@@ -37,11 +37,7 @@ impl Conversion {
         let level = (white - black) / 255.0;
         let (bits, shift) = match image.layout {
             Layout::Rgb24 => {
-                return Self {
-                    colours: Colours::Rgb,
-                    black,
-                    level,
-                };
+                return Self { colours: Colours::Rgb, black, level };
             }
             Layout::Gray8 => (8, 0),
             Layout::Planar { bits, .. } => (bits, 0),
@@ -49,24 +45,18 @@ impl Conversion {
             Layout::SemiPlanar { bits, .. } => (bits, if bits > 8 { 16 - bits } else { 0 }),
         };
         let yuv = Yuv::new(image.matrix, image.range, bits, shift);
-        Self {
-            colours: Colours::Yuv(yuv),
-            black,
-            level,
-        }
+        Self { colours: Colours::Yuv(yuv), black, level }
     }
 
     /// Converts `row` into `out`, three numbers a pixel; each colour is first multiplied by the pixel's `coverage`.
     pub(super) fn convert(&self, row: &[[f32; 3]], coverage: &[f32], out: &mut [f32]) {
         match self.colours {
             // Not `round`: halves go up in the reference, and nothing here is negative.
-            Colours::Rgb => self.each(row, coverage, out, |rgb, part| {
-                rgb.map(|value| whole(value * part + 0.5))
-            }),
+            Colours::Rgb => {
+                self.each(row, coverage, out, |rgb, part| rgb.map(|value| whole(value * part + 0.5)))
+            }
             Colours::Yuv(yuv) => {
-                self.each(row, coverage, out, |triple, part| {
-                    yuv.to_rgb(triple).map(|value| value * part)
-                });
+                self.each(row, coverage, out, |triple, part| yuv.to_rgb(triple).map(|value| value * part));
             }
         }
     }
@@ -105,10 +95,7 @@ impl Yuv {
         const LEVELS: f64 = 255.0;
         let unit = f64::from(1u32 << shift);
         // Both 2^(bits - 8) and 2^bits - 1 in units of the stored word.
-        let (step, all) = (
-            f64::from(1u32 << (bits - 8)) * unit,
-            (f64::from(1u32 << bits) - 1.0) * unit,
-        );
+        let (step, all) = (f64::from(1u32 << (bits - 8)) * unit, (f64::from(1u32 << bits) - 1.0) * unit);
         let (luma_black, luma_span, chroma_span) = match range {
             Range::Limited => (16.0 * step, 219.0 * step, 224.0 * step),
             Range::Full => (0.0, all, all),
@@ -128,11 +115,7 @@ impl Yuv {
     fn to_rgb(self, [y, u, v]: [f32; 3]) -> [f32; 3] {
         let y = (y - self.luma_black) * self.luma_scale;
         let (u, v) = (u - self.chroma_zero, v - self.chroma_zero);
-        let rgb = [
-            y + self.red_v * v,
-            y + self.green_u * u + self.green_v * v,
-            y + self.blue_u * u,
-        ];
+        let rgb = [y + self.red_v * v, y + self.green_u * u + self.green_v * v, y + self.blue_u * u];
         rgb.map(|value| value.clamp(0.0, 255.0))
     }
 }

@@ -45,10 +45,7 @@ impl Affine {
         let (half, step) = (f64::from(region.side) / 2.0, f64::from(region.side) / size as f64);
         let (centre_x, centre_y) = (f64::from(region.centre_x), f64::from(region.centre_y));
         Self {
-            origin: [
-                centre_x - half * cos + half * sin,
-                centre_y - half * sin - half * cos,
-            ],
+            origin: [centre_x - half * cos + half * sin, centre_y - half * sin - half * cos],
             column: [step * cos, step * sin],
             row: [-step * sin, step * cos],
         }
@@ -64,10 +61,7 @@ pub(super) struct Positions {
 
 impl Positions {
     pub(super) fn new(size: usize) -> Self {
-        Self {
-            x: vec![0; size],
-            y: vec![0; size],
-        }
+        Self { x: vec![0; size], y: vec![0; size] }
     }
 
     /// Moves to output row `j`.
@@ -113,14 +107,7 @@ mod tests {
 
     #[test]
     fn positions_are_rounded_to_thirty_seconds_with_ties_to_even() {
-        let cases = [
-            (0.0, 0),
-            (1.0, 32),
-            (-1.0, -32),
-            (0.5 / 32.0, 0),
-            (1.5 / 32.0, 2),
-            (-2.6 / 32.0, -3),
-        ];
+        let cases = [(0.0, 0), (1.0, 32), (-1.0, -32), (0.5 / 32.0, 0), (1.5 / 32.0, 2), (-2.6 / 32.0, -3)];
         for (position, expected) in cases {
             assert_eq!(fixed(position), expected, "{position}");
         }
@@ -130,10 +117,7 @@ mod tests {
 
     #[test]
     fn coverage_fades_over_one_pixel_beyond_the_border() {
-        let positions = Positions {
-            x: vec![-40, -32, -16, 0, 7 * 32, 7 * 32 + 8, 8 * 32],
-            y: vec![0; 7],
-        };
+        let positions = Positions { x: vec![-40, -32, -16, 0, 7 * 32, 7 * 32 + 8, 8 * 32], y: vec![0; 7] };
         let mut coverage = [9.0; 7];
         positions.coverage(8, 4, &mut coverage);
         assert_eq!(coverage, [0.0, 0.0, 0.5, 1.0, 1.0, 0.75, 0.0]);

@@ -115,11 +115,7 @@ impl<'a> Image<'a> {
         let before_last = plane.stride.checked_mul(rows - 1);
         let needed = before_last.and_then(|bytes| bytes.checked_add(row_bytes));
         if plane.stride < row_bytes || needed.is_none_or(|needed| plane.data.len() < needed) {
-            return Err(SampleError::ShortPlane {
-                index,
-                length: plane.data.len(),
-                stride: plane.stride,
-            });
+            return Err(SampleError::ShortPlane { index, length: plane.data.len(), stride: plane.stride });
         }
         Ok(plane)
     }
@@ -127,14 +123,7 @@ impl<'a> Image<'a> {
     /// Width and height, both 1 to 65535.
     pub(super) fn checked_size(&self) -> Result<(usize, usize), SampleError> {
         let (width, height) = (self.width, self.height);
-        let side = |length: u32| {
-            u16::try_from(length)
-                .ok()
-                .filter(|&length| length > 0)
-                .map(usize::from)
-        };
-        side(width)
-            .zip(side(height))
-            .ok_or(SampleError::Size { width, height })
+        let side = |length: u32| u16::try_from(length).ok().filter(|&length| length > 0).map(usize::from);
+        side(width).zip(side(height)).ok_or(SampleError::Size { width, height })
     }
 }

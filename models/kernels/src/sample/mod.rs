@@ -79,10 +79,7 @@ pub fn sample(
     region.check()?;
     let expected = size.checked_mul(size).and_then(|pixels| pixels.checked_mul(3));
     if size == 0 || size > usize::from(u16::MAX) || expected != Some(out.len()) {
-        return Err(SampleError::Output {
-            size,
-            length: out.len(),
-        });
+        return Err(SampleError::Output { size, length: out.len() });
     }
     if !(output_range.0.is_finite() && output_range.1.is_finite()) {
         return Err(SampleError::OutputRange);

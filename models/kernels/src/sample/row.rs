@@ -44,46 +44,21 @@ impl<'a> Sampler<'a> {
             // Rounded up, as decoders lay out chroma.
             let (width, height) = (width.div_ceil(1 << sub_x), height.div_ceil(1 << sub_y));
             let plane = image.plane(index, height, width * pixel_bytes)?;
-            Ok(Samples {
-                plane,
-                width,
-                height,
-                sub_x,
-                sub_y,
-            })
+            Ok(Samples { plane, width, height, sub_x, sub_y })
         };
         let full = (0, 0);
         match image.layout {
-            Layout::Rgb24 => Ok(Self {
-                luma: samples(0, full, 3)?,
-                chroma: Chroma::Rgb,
-                wide: false,
-            }),
-            Layout::Gray8 => Ok(Self {
-                luma: samples(0, full, 1)?,
-                chroma: Chroma::None,
-                wide: false,
-            }),
+            Layout::Rgb24 => Ok(Self { luma: samples(0, full, 3)?, chroma: Chroma::Rgb, wide: false }),
+            Layout::Gray8 => Ok(Self { luma: samples(0, full, 1)?, chroma: Chroma::None, wide: false }),
             Layout::Planar { sub_x, sub_y, bits } => {
                 let (bytes, sub) = (sample_bytes(sub_x, sub_y, bits)?, (sub_x, sub_y));
-                let chroma = Chroma::Planar {
-                    u: samples(1, sub, bytes)?,
-                    v: samples(2, sub, bytes)?,
-                };
-                Ok(Self {
-                    luma: samples(0, full, bytes)?,
-                    chroma,
-                    wide: bytes == 2,
-                })
+                let chroma = Chroma::Planar { u: samples(1, sub, bytes)?, v: samples(2, sub, bytes)? };
+                Ok(Self { luma: samples(0, full, bytes)?, chroma, wide: bytes == 2 })
             }
             Layout::SemiPlanar { sub_x, sub_y, bits } => {
                 let (bytes, sub) = (sample_bytes(sub_x, sub_y, bits)?, (sub_x, sub_y));
                 let chroma = Chroma::Interleaved(samples(1, sub, 2 * bytes)?);
-                Ok(Self {
-                    luma: samples(0, full, bytes)?,
-                    chroma,
-                    wide: bytes == 2,
-                })
+                Ok(Self { luma: samples(0, full, bytes)?, chroma, wide: bytes == 2 })
             }
         }
     }
@@ -154,10 +129,7 @@ impl Samples<'_> {
     ) {
         let (data, stride, pixel) = (self.plane.data, self.plane.stride, C * W::BYTES);
         let right = if PAIRED { pixel } else { 0 };
-        let (across, down) = (
-            Axis::new(self.width, self.sub_x),
-            Axis::new(self.height, self.sub_y),
-        );
+        let (across, down) = (Axis::new(self.width, self.sub_x), Axis::new(self.height, self.sub_y));
         let unit = across.unit() * down.unit();
         for ((&x, &y), out) in positions.x.iter().zip(&positions.y).zip(out) {
             let ((column, to_right), (row, to_lower)) = (across.locate(x), down.locate(y));
@@ -196,11 +168,7 @@ impl Axis {
     fn new(length: usize, sub: u8) -> Self {
         let bits = u32::from(FRACTION_BITS + sub);
         let first = ((1 << sub) - 1) << (FRACTION_BITS - 1);
-        Self {
-            first,
-            bits,
-            last: (length as i32 - 1) << bits,
-        }
+        Self { first, bits, last: (length as i32 - 1) << bits }
     }
 
     /// The sum of the two neighbours' weights.

@@ -17,87 +17,32 @@ fn sampled(image: &Image<'_>, region: &SampleRegion, size: usize, border: Border
 fn assert_close(out: &[f32], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(out.len(), expected.len());
     for (index, (&value, &wanted)) in out.iter().zip(expected).enumerate() {
-        assert!(
-            (f64::from(value) - wanted).abs() <= tolerance,
-            "{what}: {index} is {value}, not {wanted}"
-        );
+        assert!((f64::from(value) - wanted).abs() <= tolerance, "{what}: {index} is {value}, not {wanted}");
     }
 }
 
 const LAYOUTS: [Layout; 10] = [
-    Layout::Planar {
-        sub_x: 1,
-        sub_y: 1,
-        bits: 8,
-    },
-    Layout::Planar {
-        sub_x: 1,
-        sub_y: 0,
-        bits: 8,
-    },
-    Layout::Planar {
-        sub_x: 0,
-        sub_y: 0,
-        bits: 8,
-    },
-    Layout::Planar {
-        sub_x: 2,
-        sub_y: 2,
-        bits: 8,
-    },
-    Layout::Planar {
-        sub_x: 1,
-        sub_y: 1,
-        bits: 10,
-    },
-    Layout::Planar {
-        sub_x: 0,
-        sub_y: 0,
-        bits: 16,
-    },
-    Layout::SemiPlanar {
-        sub_x: 1,
-        sub_y: 1,
-        bits: 8,
-    },
-    Layout::SemiPlanar {
-        sub_x: 1,
-        sub_y: 1,
-        bits: 10,
-    },
+    Layout::Planar { sub_x: 1, sub_y: 1, bits: 8 },
+    Layout::Planar { sub_x: 1, sub_y: 0, bits: 8 },
+    Layout::Planar { sub_x: 0, sub_y: 0, bits: 8 },
+    Layout::Planar { sub_x: 2, sub_y: 2, bits: 8 },
+    Layout::Planar { sub_x: 1, sub_y: 1, bits: 10 },
+    Layout::Planar { sub_x: 0, sub_y: 0, bits: 16 },
+    Layout::SemiPlanar { sub_x: 1, sub_y: 1, bits: 8 },
+    Layout::SemiPlanar { sub_x: 1, sub_y: 1, bits: 10 },
     Layout::Rgb24,
     Layout::Gray8,
 ];
 
-const ROTATIONS: [Rotation; 4] = [
-    Rotation::None,
-    Rotation::Quarter,
-    Rotation::Half,
-    Rotation::ThreeQuarters,
-];
+const ROTATIONS: [Rotation; 4] = [Rotation::None, Rotation::Quarter, Rotation::Half, Rotation::ThreeQuarters];
 
 #[test]
 fn every_layout_rotation_and_border_agrees_with_the_naive_way() {
     // Inside, turned and reaching out at a corner, and much larger than the picture.
     let regions = [
-        SampleRegion {
-            centre_x: 20.3,
-            centre_y: 15.7,
-            side: 11.5,
-            angle: 0.0,
-        },
-        SampleRegion {
-            centre_x: 30.0,
-            centre_y: 5.0,
-            side: 33.0,
-            angle: 0.7,
-        },
-        SampleRegion {
-            centre_x: 18.5,
-            centre_y: 14.0,
-            side: 90.0,
-            angle: -2.5,
-        },
+        SampleRegion { centre_x: 20.3, centre_y: 15.7, side: 11.5, angle: 0.0 },
+        SampleRegion { centre_x: 30.0, centre_y: 5.0, side: 33.0, angle: 0.7 },
+        SampleRegion { centre_x: 18.5, centre_y: 14.0, side: 90.0, angle: -2.5 },
     ];
     for layout in LAYOUTS {
         // Odd sizes: the last chroma column and row stand for one luma column and row only.
@@ -125,36 +70,21 @@ fn every_layout_rotation_and_border_agrees_with_the_naive_way() {
 #[test]
 fn a_region_of_the_pictures_size_gives_its_pixels() {
     let picture = Picture::new(16, 16, Layout::Rgb24);
-    let region = SampleRegion {
-        centre_x: 8.0,
-        centre_y: 8.0,
-        side: 16.0,
-        angle: 0.0,
-    };
+    let region = SampleRegion { centre_x: 8.0, centre_y: 8.0, side: 16.0, angle: 0.0 };
     let (data, stride) = &picture.planes[0];
     let pixels: Vec<f64> = data
         .chunks(*stride)
         .flat_map(|row| row[..48].iter().map(|&value| f64::from(value) / 255.0))
         .collect();
     for border in [Border::Zero, Border::Replicate] {
-        assert_close(
-            &sampled(&picture.plain(), &region, 16, border),
-            &pixels,
-            1e-6,
-            "identity",
-        );
+        assert_close(&sampled(&picture.plain(), &region, 16, border), &pixels, 1e-6, "identity");
     }
 }
 
 #[test]
 fn a_displayed_quarter_turn_shows_the_bottom_left_corner_at_the_top_left() {
     let picture = Picture::new(8, 8, Layout::Gray8);
-    let region = SampleRegion {
-        centre_x: 4.0,
-        centre_y: 4.0,
-        side: 8.0,
-        angle: 0.0,
-    };
+    let region = SampleRegion { centre_x: 4.0, centre_y: 4.0, side: 8.0, angle: 0.0 };
     let image = picture.image(Range::Full, Matrix::Bt709, Rotation::Quarter);
     let out = sampled(&image, &region, 8, Border::Replicate);
     let stored = |x: usize, y: usize| f32::from(picture.planes[0].0[y * picture.planes[0].1 + x]) / 255.0;
@@ -165,94 +95,34 @@ fn a_displayed_quarter_turn_shows_the_bottom_left_corner_at_the_top_left() {
 
 #[test]
 fn known_triples_become_known_colours() {
-    let planar = |bits| Layout::Planar {
-        sub_x: 1,
-        sub_y: 1,
-        bits,
-    };
-    let semi = |bits| Layout::SemiPlanar {
-        sub_x: 1,
-        sub_y: 1,
-        bits,
-    };
+    let planar = |bits| Layout::Planar { sub_x: 1, sub_y: 1, bits };
+    let semi = |bits| Layout::SemiPlanar { sub_x: 1, sub_y: 1, bits };
     let (limited, full) = (Range::Limited, Range::Full);
     // Black, white, and pure red: Y = Kr, Cb = -Kr / (2 - 2 Kb), Cr = 1/2 as BT.709 and BT.601 quantise them.
     let cases = [
         (planar(8), limited, Matrix::Bt709, [16, 128, 128], [0.0, 0.0, 0.0]),
-        (
-            planar(8),
-            limited,
-            Matrix::Bt709,
-            [235, 128, 128],
-            [1.0, 1.0, 1.0],
-        ),
+        (planar(8), limited, Matrix::Bt709, [235, 128, 128], [1.0, 1.0, 1.0]),
         (planar(8), limited, Matrix::Bt709, [63, 102, 240], [1.0, 0.0, 0.0]),
         (planar(8), limited, Matrix::Bt601, [81, 90, 240], [1.0, 0.0, 0.0]),
         (semi(8), limited, Matrix::Bt601, [145, 54, 34], [0.0, 1.0, 0.0]),
         (semi(8), full, Matrix::Bt601, [29, 255, 107], [0.0, 0.0, 1.0]),
-        (
-            planar(10),
-            limited,
-            Matrix::Bt709,
-            [940, 512, 512],
-            [1.0, 1.0, 1.0],
-        ),
-        (
-            planar(10),
-            limited,
-            Matrix::Bt2020,
-            [294, 387, 960],
-            [1.0, 0.0, 0.0],
-        ),
-        (
-            semi(10),
-            limited,
-            Matrix::Bt709,
-            [940 << 6, 512 << 6, 512 << 6],
-            [1.0, 1.0, 1.0],
-        ),
-        (
-            semi(10),
-            full,
-            Matrix::Bt709,
-            [1023 << 6, 512 << 6, 512 << 6],
-            [1.0, 1.0, 1.0],
-        ),
+        (planar(10), limited, Matrix::Bt709, [940, 512, 512], [1.0, 1.0, 1.0]),
+        (planar(10), limited, Matrix::Bt2020, [294, 387, 960], [1.0, 0.0, 0.0]),
+        (semi(10), limited, Matrix::Bt709, [940 << 6, 512 << 6, 512 << 6], [1.0, 1.0, 1.0]),
+        (semi(10), full, Matrix::Bt709, [1023 << 6, 512 << 6, 512 << 6], [1.0, 1.0, 1.0]),
         (planar(8), full, Matrix::Bt709, [255, 128, 128], [1.0, 1.0, 1.0]),
-        (
-            Layout::Gray8,
-            limited,
-            Matrix::Bt709,
-            [235, 0, 0],
-            [1.0, 1.0, 1.0],
-        ),
+        (Layout::Gray8, limited, Matrix::Bt709, [235, 0, 0], [1.0, 1.0, 1.0]),
         (Layout::Gray8, full, Matrix::Bt709, [51, 0, 0], [0.2, 0.2, 0.2]),
-        (
-            Layout::Rgb24,
-            limited,
-            Matrix::Bt709,
-            [51, 102, 255],
-            [0.2, 0.4, 1.0],
-        ),
+        (Layout::Rgb24, limited, Matrix::Bt709, [51, 102, 255], [0.2, 0.4, 1.0]),
     ];
-    let region = SampleRegion {
-        centre_x: 7.0,
-        centre_y: 5.0,
-        side: 6.0,
-        angle: 0.3,
-    };
+    let region = SampleRegion { centre_x: 7.0, centre_y: 5.0, side: 6.0, angle: 0.3 };
     for (layout, range, matrix, triple, colour) in cases {
         let mut picture = Picture::new(14, 10, layout);
         picture.fill(triple);
         let image = picture.image(range, matrix, Rotation::None);
         let out = sampled(&image, &region, 5, Border::Replicate);
         // The triples are rounded to whole numbers: half a step of chroma is 0.4 %, and blue counts it nearly twice.
-        assert_close(
-            &out,
-            &colour.repeat(25),
-            0.008,
-            &format!("{layout:?} {range:?} {matrix:?} {triple:?}"),
-        );
+        assert_close(&out, &colour.repeat(25), 0.008, &format!("{layout:?} {range:?} {matrix:?} {triple:?}"));
     }
 }
 
@@ -260,12 +130,7 @@ fn known_triples_become_known_colours() {
 fn the_output_range_is_where_black_and_white_go() {
     let mut picture = Picture::new(8, 8, Layout::Rgb24);
     picture.fill([255, 255, 255]);
-    let region = SampleRegion {
-        centre_x: 4.0,
-        centre_y: -4.0,
-        side: 16.0,
-        angle: 0.0,
-    };
+    let region = SampleRegion { centre_x: 4.0, centre_y: -4.0, side: 16.0, angle: 0.0 };
     let mut out = vec![0.0; 16 * 16 * 3];
     sample(&picture.plain(), &region, 16, Border::Zero, (-1.0, 1.0), &mut out).unwrap();
     assert_eq!(out[0], -1.0, "above the picture");
@@ -274,22 +139,9 @@ fn the_output_range_is_where_black_and_white_go() {
 
 #[test]
 fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
-    let picture = Picture::new(
-        16,
-        12,
-        Layout::Planar {
-            sub_x: 1,
-            sub_y: 1,
-            bits: 8,
-        },
-    );
+    let picture = Picture::new(16, 12, Layout::Planar { sub_x: 1, sub_y: 1, bits: 8 });
     let good = picture.plain();
-    let region = SampleRegion {
-        centre_x: 8.0,
-        centre_y: 6.0,
-        side: 8.0,
-        angle: 0.0,
-    };
+    let region = SampleRegion { centre_x: 8.0, centre_y: 6.0, side: 8.0, angle: 0.0 };
     let refuse = |image: &Image<'_>, region: &SampleRegion, size: usize, length: usize| {
         let mut out = vec![7.0; length];
         let error = sample(image, region, size, Border::Zero, FULL, &mut out).unwrap_err();
@@ -301,76 +153,24 @@ fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
         change(&mut image);
         refuse(&image, &region, 4, 48)
     };
-    assert_eq!(
-        image(|image| image.width = 0),
-        SampleError::Size { width: 0, height: 12 }
-    );
-    assert_eq!(
-        image(|image| image.height = 70_000),
-        SampleError::Size {
-            width: 16,
-            height: 70_000
-        }
-    );
-    assert_eq!(
-        image(|image| image.planes[2] = None),
-        SampleError::MissingPlane { index: 2 }
-    );
-    assert!(matches!(
-        image(|image| image.height = 13),
-        SampleError::ShortPlane { index: 0 | 1, .. }
-    ));
-    assert!(matches!(
-        image(|image| image.width = 22),
-        SampleError::ShortPlane { .. }
-    ));
+    assert_eq!(image(|image| image.width = 0), SampleError::Size { width: 0, height: 12 });
+    assert_eq!(image(|image| image.height = 70_000), SampleError::Size { width: 16, height: 70_000 });
+    assert_eq!(image(|image| image.planes[2] = None), SampleError::MissingPlane { index: 2 });
+    assert!(matches!(image(|image| image.height = 13), SampleError::ShortPlane { index: 0 | 1, .. }));
+    assert!(matches!(image(|image| image.width = 22), SampleError::ShortPlane { .. }));
     let stride = |stride: usize| {
         let mut image = good;
         image.planes[0].as_mut().unwrap().stride = stride;
         refuse(&image, &region, 4, 48)
     };
-    assert!(matches!(
-        stride(15),
-        SampleError::ShortPlane {
-            index: 0,
-            stride: 15,
-            ..
-        }
-    ));
-    assert!(matches!(
-        stride(usize::MAX),
-        SampleError::ShortPlane { index: 0, .. }
-    ));
+    assert!(matches!(stride(15), SampleError::ShortPlane { index: 0, stride: 15, .. }));
+    assert!(matches!(stride(usize::MAX), SampleError::ShortPlane { index: 0, .. }));
     for (sub_x, bits) in [(3, 8), (1, 7), (1, 17), (255, 255)] {
-        let bad = Image {
-            layout: Layout::Planar {
-                sub_x,
-                sub_y: 0,
-                bits,
-            },
-            ..good
-        };
-        assert_eq!(
-            refuse(&bad, &region, 4, 48),
-            SampleError::Layout {
-                bits,
-                sub_x,
-                sub_y: 0
-            }
-        );
+        let bad = Image { layout: Layout::Planar { sub_x, sub_y: 0, bits }, ..good };
+        assert_eq!(refuse(&bad, &region, 4, 48), SampleError::Layout { bits, sub_x, sub_y: 0 });
     }
     let at = |centre_x: f32, side: f32, angle: f32| {
-        refuse(
-            &good,
-            &SampleRegion {
-                centre_x,
-                centre_y: 0.0,
-                side,
-                angle,
-            },
-            4,
-            48,
-        )
+        refuse(&good, &SampleRegion { centre_x, centre_y: 0.0, side, angle }, 4, 48)
     };
     for (centre_x, side, angle) in [
         (f32::NAN, 1.0, 0.0),
@@ -382,34 +182,19 @@ fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
     ] {
         assert_eq!(at(centre_x, side, angle), SampleError::Region);
     }
-    assert_eq!(
-        refuse(&good, &region, 4, 47),
-        SampleError::Output { size: 4, length: 47 }
-    );
-    assert_eq!(
-        refuse(&good, &region, 0, 0),
-        SampleError::Output { size: 0, length: 0 }
-    );
-    assert!(matches!(
-        refuse(&good, &region, usize::MAX, 3),
-        SampleError::Output { .. }
-    ));
+    assert_eq!(refuse(&good, &region, 4, 47), SampleError::Output { size: 4, length: 47 });
+    assert_eq!(refuse(&good, &region, 0, 0), SampleError::Output { size: 0, length: 0 });
+    assert!(matches!(refuse(&good, &region, usize::MAX, 3), SampleError::Output { .. }));
     let mut out = [7.0; 48];
     let range = (0.0, f32::INFINITY);
-    assert_eq!(
-        sample(&good, &region, 4, Border::Zero, range, &mut out),
-        Err(SampleError::OutputRange)
-    );
+    assert_eq!(sample(&good, &region, 4, Border::Zero, range, &mut out), Err(SampleError::OutputRange));
 }
 
 #[test]
 fn the_least_plane_that_holds_the_picture_is_enough() {
     // The last row needs no padding, and a picture of one pixel is a picture.
     let data = [200u8];
-    let plane = Plane {
-        data: &data,
-        stride: 64,
-    };
+    let plane = Plane { data: &data, stride: 64 };
     let image = Image {
         width: 1,
         height: 1,
@@ -419,12 +204,7 @@ fn the_least_plane_that_holds_the_picture_is_enough() {
         rotation: Rotation::Half,
         planes: [Some(plane), None, None],
     };
-    let region = SampleRegion {
-        centre_x: 0.0,
-        centre_y: 0.0,
-        side: 1e6,
-        angle: 3.0,
-    };
+    let region = SampleRegion { centre_x: 0.0, centre_y: 0.0, side: 1e6, angle: 3.0 };
     assert!(
         sampled(&image, &region, 3, Border::Replicate)
             .iter()

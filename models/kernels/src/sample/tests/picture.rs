@@ -38,26 +38,16 @@ impl Picture {
             let stride = columns * bytes + 5;
             let mut data = noise(stride * rows, index as u32 + 7);
             if bytes == 2 {
-                data.chunks_mut(stride)
-                    .for_each(|row| limit_words(&mut row[..columns * 2], layout));
+                data.chunks_mut(stride).for_each(|row| limit_words(&mut row[..columns * 2], layout));
             }
             (data, stride)
         });
-        Self {
-            width,
-            height,
-            layout,
-            planes: planes.collect(),
-        }
+        Self { width, height, layout, planes: planes.collect() }
     }
 
     pub(super) fn image(&self, range: Range, matrix: Matrix, rotation: Rotation) -> Image<'_> {
-        let plane = |index: usize| {
-            self.planes.get(index).map(|(data, stride)| Plane {
-                data,
-                stride: *stride,
-            })
-        };
+        let plane =
+            |index: usize| self.planes.get(index).map(|(data, stride)| Plane { data, stride: *stride });
         Image {
             width: self.width,
             height: self.height,
@@ -78,18 +68,8 @@ impl Picture {
         let bytes = word_bytes(self.layout);
         let put = |data: &mut Vec<u8>, values: &[u16]| {
             *data = match bytes {
-                1 => values
-                    .iter()
-                    .map(|&value| value as u8)
-                    .cycle()
-                    .take(data.len())
-                    .collect(),
-                _ => values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .cycle()
-                    .take(data.len())
-                    .collect(),
+                1 => values.iter().map(|&value| value as u8).cycle().take(data.len()).collect(),
+                _ => values.iter().flat_map(|value| value.to_le_bytes()).cycle().take(data.len()).collect(),
             }
         };
         for (index, (data, stride)) in self.planes.iter_mut().enumerate() {

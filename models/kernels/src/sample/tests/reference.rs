@@ -43,25 +43,16 @@ fn rgb(image: &Image<'_>, x: f64, y: f64) -> [f64; 3] {
     let luma = tap(image, 0, 0, size, x, y);
     let (sx, sy) = (i64::from(1u8 << sub_x), i64::from(1u8 << sub_y));
     let chroma_size = ((size.0 + sx - 1) / sx, (size.1 + sy - 1) / sy);
-    let (cx, cy) = (
-        (x - (sx as f64 - 1.0) / 2.0) / sx as f64,
-        (y - (sy as f64 - 1.0) / 2.0) / sy as f64,
-    );
+    let (cx, cy) = ((x - (sx as f64 - 1.0) / 2.0) / sx as f64, (y - (sy as f64 - 1.0) / 2.0) / sy as f64);
     let middle = f64::from(1u32 << (bits - 1));
     let chroma = |place: Option<(usize, usize)>| {
-        place.map_or(0.0, |(plane, channel)| {
-            tap(image, plane, channel, chroma_size, cx, cy) - middle
-        })
+        place.map_or(0.0, |(plane, channel)| tap(image, plane, channel, chroma_size, cx, cy) - middle)
     };
     let (u, v) = (chroma(second.map(|_| (1, 0))), chroma(second));
     let unit = f64::from(1u32 << (bits - 8));
     let all = f64::from((1u32 << bits) - 1);
     let (y, u, v) = match image.range {
-        Range::Limited => (
-            (luma - 16.0 * unit) / 219.0 / unit,
-            u / 224.0 / unit,
-            v / 224.0 / unit,
-        ),
+        Range::Limited => ((luma - 16.0 * unit) / 219.0 / unit, u / 224.0 / unit, v / 224.0 / unit),
         Range::Full => (luma / all, u / all, v / all),
     };
     let (kr, kb) = match image.matrix {
@@ -91,10 +82,7 @@ pub(super) fn sample(image: &Image<'_>, region: &SampleRegion, size: usize, bord
                 Rotation::Half => (last_x - x, last_y - y),
                 Rotation::ThreeQuarters => (last_x - y, x),
             };
-            let (x, y) = (
-                (x * 32.0).round_ties_even() / 32.0,
-                (y * 32.0).round_ties_even() / 32.0,
-            );
+            let (x, y) = ((x * 32.0).round_ties_even() / 32.0, (y * 32.0).round_ties_even() / 32.0);
             let inside = |position: f64, last: f64| {
                 let outside = (-position).max(position - last).max(0.0);
                 (1.0 - outside).max(0.0)
