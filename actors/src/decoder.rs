@@ -178,7 +178,9 @@ impl Decoder {
             open.capture.reset();
         }
         open.last_media_us = frame.media_us;
-        let since_first_us = frame.media_us.saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
+        let since_first_us = frame
+            .media_us
+            .saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
         let index = self.received;
         self.received += 1;
         let mut account = std::mem::take(&mut self.since);
@@ -201,7 +203,9 @@ impl Decoder {
     fn hand_over_in_time(&mut self, mut frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
         let wait_us = match (self.parts.pace, &self.open) {
             (Pace::Realtime, Some(open)) => {
-                let since_first_us = frame.media_us.saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
+                let since_first_us = frame
+                    .media_us
+                    .saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
                 let due = open.started_us.saturating_add_signed(since_first_us);
                 due.saturating_sub(self.parts.clock.monotonic_us())
             }

@@ -19,6 +19,7 @@ pub mod decoder;
 pub mod domain;
 pub mod guard;
 pub mod handoff;
+pub mod hub;
 pub mod inference;
 pub mod policy;
 pub mod ports;

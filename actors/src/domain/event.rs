@@ -12,7 +12,7 @@ use serde::ser::Serializer;
 use super::{FrameAccount, Pose, Size, Timebase};
 
 /// The identity of one analysis run of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SessionId(pub Arc<str>);
 
 /// Microseconds since the Unix epoch, written as RFC 3339 in UTC with six decimals.
@@ -44,7 +44,7 @@ pub struct Event<'a, P> {
 }
 
 /// The kinds of numbered events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
     /// The first event of a session.
@@ -55,6 +55,33 @@ pub enum EventKind {
     FrameAnalyzed,
     /// The last event of a session.
     SessionEnded,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [EventKind; 4] = [
+        EventKind::SessionStarted,
+        EventKind::StreamState,
+        EventKind::FrameAnalyzed,
+        EventKind::SessionEnded,
+    ];
+
+    /// The kind's name in events, rows and queries.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::SessionStarted => "sessionStarted",
+            EventKind::StreamState => "streamState",
+            EventKind::FrameAnalyzed => "frameAnalyzed",
+            EventKind::SessionEnded => "sessionEnded",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// An event as bytes, serialised once for everyone who wants it.
