@@ -9,8 +9,9 @@ use actix::{Actor, Context, Handler, Message, Recipient};
 use serde::Serialize;
 
 use crate::domain::{
-    EncodedEvent, EndReason, Event, EventKind, FrameAccount, FrameAnalyzed, Numbering, Provenance,
-    SessionEnded, SessionId, SessionStarted, SourceDescription, StreamState, StreamStateChanged, Timestamp,
+    EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAccount, FrameAnalyzed, Numbering,
+    Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription, StreamState, StreamStateChanged,
+    Timestamp,
 };
 use crate::guard::ExitGuard;
 use crate::ports::{Clock, EventSink};
@@ -79,6 +80,7 @@ pub struct SessionBroadcaster {
     last_seq: u64,
     started_us: u64,
     last_account: FrameAccount,
+    epoch: u32,
     latency: LatencyStats,
     running: bool,
     closed: bool,
@@ -104,6 +106,7 @@ impl SessionBroadcaster {
             last_seq: 0,
             started_us,
             last_account: FrameAccount::default(),
+            epoch: 0,
             latency: LatencyStats::default(),
             running: false,
             closed: false,
@@ -113,10 +116,7 @@ impl SessionBroadcaster {
 
     fn start(&mut self, source: SourceDescription) {
         self.started_us = self.parts.clock.monotonic_us();
-        let started = SessionStarted {
-            provenance: self.parts.provenance.clone(),
-            source,
-        };
+        let started = SessionStarted { provenance: self.parts.provenance.clone(), source };
         self.emit_now(EventKind::SessionStarted, started);
     }
 
@@ -128,20 +128,16 @@ impl SessionBroadcaster {
         result.latency.publish_us = self.parts.clock.monotonic_us().saturating_sub(ready_us);
         self.latency.record(&result.latency);
         self.last_account = result.account;
+        self.epoch = result.epoch;
         let timestamp = Timestamp(result.captured.unix_us);
         self.emit(EventKind::FrameAnalyzed, timestamp, result);
     }
 
     fn end(&mut self, reason: EndReason, account: FrameAccount) {
+        self.last_account = account;
         let (state, code) = final_state(&reason);
         self.change_state(state, code);
-        self.emit_now(
-            EventKind::SessionEnded,
-            SessionEnded {
-                end: reason.clone(),
-                frames: account,
-            },
-        );
+        self.emit_now(EventKind::SessionEnded, SessionEnded { end: reason.clone(), frames: account });
         let sink_error = self.parts.sink.finish().err();
         self.close(reason, account, sink_error);
     }
@@ -171,11 +167,7 @@ impl SessionBroadcaster {
         let prev_seq = self.last_seq;
         self.last_seq += 1;
         let seq = self.last_seq;
-        let numbering = Numbering {
-            seq,
-            prev_seq,
-            stream: &self.parts.stream,
-        };
+        let numbering = Numbering { seq, prev_seq, stream: &self.parts.stream };
         let event = Event {
             session_id: &self.parts.session,
             timestamp,
@@ -187,6 +179,12 @@ impl SessionBroadcaster {
             seq,
             kind,
             json: json.into(),
+            facts: EventFacts {
+                timestamp_us: timestamp.0,
+                recorded_at_us: self.parts.clock.unix_us(),
+                epoch: self.epoch,
+                account: self.last_account,
+            },
         }
     }
 
@@ -197,13 +195,8 @@ impl SessionBroadcaster {
         let duration_us = self.parts.clock.monotonic_us().saturating_sub(self.started_us);
         let latency = self.latency.summary();
         // Sent once; the supervisor's mailbox has room for each child's last word.
-        let _ = self.parts.closed.try_send(SessionClosed {
-            reason,
-            account,
-            latency,
-            duration_us,
-            sink_error,
-        });
+        let _ =
+            self.parts.closed.try_send(SessionClosed { reason, account, latency, duration_us, sink_error });
     }
 }
 

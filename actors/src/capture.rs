@@ -35,14 +35,8 @@ impl CaptureClock {
     pub fn of_file(created_unix_us: Option<i64>, now_unix_us: i64) -> Self {
         let sane = EARLIEST_SANE_UNIX_US..=now_unix_us + FUTURE_GRACE_US;
         match created_unix_us.filter(|created| sane.contains(created)) {
-            Some(base_unix_us) => Self::Based {
-                base_unix_us,
-                source: ClockSource::File,
-            },
-            None => Self::Based {
-                base_unix_us: now_unix_us,
-                source: ClockSource::Synthetic,
-            },
+            Some(base_unix_us) => Self::Based { base_unix_us, source: ClockSource::File },
+            None => Self::Based { base_unix_us: now_unix_us, source: ClockSource::Synthetic },
         }
     }
 
@@ -59,11 +53,7 @@ impl CaptureClock {
                 unix_us: base_unix_us.saturating_add(media_us),
                 source: *source,
                 // A synthetic base is exact by definition: it stands for nothing but itself.
-                uncertainty_ms: if *source == ClockSource::File {
-                    CREATION_UNCERTAINTY_MS
-                } else {
-                    0
-                },
+                uncertainty_ms: if *source == ClockSource::File { CREATION_UNCERTAINTY_MS } else { 0 },
             },
             Self::Arrival { spread_us } => {
                 let delay = arrived_unix_us.saturating_sub(media_us);

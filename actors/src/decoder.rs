@@ -169,18 +169,14 @@ impl Decoder {
 
     /// Numbers and times a frame.
     fn admit(&mut self, frame: SourceFrame) -> Box<VideoFrame> {
-        let open = self
-            .open
-            .as_mut()
-            .expect("a frame should come from an open source");
+        let open = self.open.as_mut().expect("a frame should come from an open source");
         if frame.media_us < open.last_media_us {
             open.epoch += 1;
             open.capture.reset();
         }
         open.last_media_us = frame.media_us;
-        let since_first_us = frame
-            .media_us
-            .saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
+        let since_first_us =
+            frame.media_us.saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
         let index = self.received;
         self.received += 1;
         let mut account = std::mem::take(&mut self.since);
@@ -203,9 +199,8 @@ impl Decoder {
     fn hand_over_in_time(&mut self, mut frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
         let wait_us = match (self.parts.pace, &self.open) {
             (Pace::Realtime, Some(open)) => {
-                let since_first_us = frame
-                    .media_us
-                    .saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
+                let since_first_us =
+                    frame.media_us.saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
                 let due = open.started_us.saturating_add_signed(since_first_us);
                 due.saturating_sub(self.parts.clock.monotonic_us())
             }
@@ -254,10 +249,7 @@ impl Decoder {
 
     fn finish(&mut self, reason: EndReason) {
         self.stopped = true;
-        self.parts.handoff.finish(HandoffEnd {
-            reason,
-            account: std::mem::take(&mut self.since),
-        });
+        self.parts.handoff.finish(HandoffEnd { reason, account: std::mem::take(&mut self.since) });
         self.call_consumer();
     }
 

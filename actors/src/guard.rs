@@ -51,26 +51,14 @@ impl ExitGuard {
     /// A guard for `child` of the family's `generation`.
     #[must_use]
     pub fn new(child: ChildKind, generation: u64, parent: Recipient<ChildExited>) -> Self {
-        Self {
-            child,
-            generation,
-            parent,
-        }
+        Self { child, generation, parent }
     }
 }
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        let how = if std::thread::panicking() {
-            ExitKind::Panicked
-        } else {
-            ExitKind::Stopped
-        };
+        let how = if std::thread::panicking() { ExitKind::Panicked } else { ExitKind::Stopped };
         // A parent that is gone itself needs no word; its mailbox has room for every child's exit.
-        let _ = self.parent.try_send(ChildExited {
-            child: self.child,
-            how,
-            generation: self.generation,
-        });
+        let _ = self.parent.try_send(ChildExited { child: self.child, how, generation: self.generation });
     }
 }

@@ -91,9 +91,7 @@ impl Handoff {
             Room::Wait(queue) => queue.push(frame).or_else(|frame| {
                 self.producer_waits.store(true, Ordering::SeqCst);
                 // The consumer may have made room between the refusal and the flag: try once more.
-                queue
-                    .push(frame)
-                    .inspect(|()| self.producer_waits.store(false, Ordering::SeqCst))
+                queue.push(frame).inspect(|()| self.producer_waits.store(false, Ordering::SeqCst))
             }),
         }
     }
@@ -123,10 +121,7 @@ impl Handoff {
             Room::Wait(queue) => queue.pop(),
         };
         match (frame, end) {
-            (Some(frame), _) => (
-                Handed::Frame(frame),
-                self.producer_waits.swap(false, Ordering::SeqCst),
-            ),
+            (Some(frame), _) => (Handed::Frame(frame), self.producer_waits.swap(false, Ordering::SeqCst)),
             (None, Some(end)) => (Handed::End(end.clone()), false),
             (None, None) => (Handed::Empty, false),
         }
@@ -151,17 +146,9 @@ mod tests {
         for index in 0..3 {
             assert!(handoff.offer(frame(index)).is_ok());
         }
-        let (Handed::Frame(last), false) = handoff.take() else {
-            panic!("the newest frame should be there")
-        };
+        let (Handed::Frame(last), false) = handoff.take() else { panic!("the newest frame should be there") };
         assert_eq!(last.index, 2);
-        assert_eq!(
-            (
-                last.account.received,
-                last.account.dropped_for(DropReason::Replaced)
-            ),
-            (3, 2)
-        );
+        assert_eq!((last.account.received, last.account.dropped_for(DropReason::Replaced)), (3, 2));
     }
 
     #[test]
@@ -170,9 +157,7 @@ mod tests {
         assert!(handoff.offer(frame(0)).is_ok() && handoff.offer(frame(1)).is_ok());
         let refused = handoff.offer(frame(2)).expect_err("a full queue should refuse");
         assert_eq!(refused.index, 2);
-        let (Handed::Frame(first), true) = handoff.take() else {
-            panic!("the producer should be called")
-        };
+        let (Handed::Frame(first), true) = handoff.take() else { panic!("the producer should be called") };
         assert_eq!(first.index, 0);
         assert!(handoff.offer(refused).is_ok());
     }
@@ -181,10 +166,7 @@ mod tests {
     fn the_end_comes_after_the_last_frame() {
         let handoff = Handoff::new(HandoffPolicy::Wait { depth: 2 });
         assert!(handoff.offer(frame(0)).is_ok());
-        handoff.finish(HandoffEnd {
-            reason: EndReason::EndOfSource,
-            account: FrameAccount::default(),
-        });
+        handoff.finish(HandoffEnd { reason: EndReason::EndOfSource, account: FrameAccount::default() });
         assert!(matches!(handoff.take().0, Handed::Frame(_)));
         assert!(matches!(handoff.take().0, Handed::End(_)));
     }

@@ -49,11 +49,7 @@ impl InferenceWorker {
     /// A worker with a fresh model value.
     #[must_use]
     pub fn new(model: Box<dyn PoseModel>, clock: Arc<dyn Clock>, guard: ExitGuard) -> Self {
-        Self {
-            model,
-            clock,
-            _guard: guard,
-        }
+        Self { model, clock, _guard: guard }
     }
 
     fn infer(&mut self, request: Infer) {

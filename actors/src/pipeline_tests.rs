@@ -33,11 +33,7 @@ struct Scene {
 impl Scene {
     fn of(script: Vec<SourceItem>) -> Self {
         Self {
-            factory: ScriptedFactory {
-                script,
-                live: false,
-                claimed_frames: None,
-            },
+            factory: ScriptedFactory { script, live: false, claimed_frames: None },
             model: (None, Misdeed::Panic),
             max_frames: None,
             every_nth: 1,
@@ -82,11 +78,7 @@ impl Scene {
                 version: "0".into(),
             },
             source: Box::new(self.factory),
-            handoff: if live {
-                HandoffPolicy::Latest
-            } else {
-                HandoffPolicy::Wait { depth: 2 }
-            },
+            handoff: if live { HandoffPolicy::Latest } else { HandoffPolicy::Wait { depth: 2 } },
             pace: self.pace,
             max_frames: self.max_frames,
             policy: FramePolicy::new(NonZeroU32::new(self.every_nth).unwrap(), None),
@@ -110,10 +102,7 @@ fn closed(outcome: StreamOutcome) -> SessionClosed {
 fn assert_gapless(events: &[Value]) {
     for (n, event) in events.iter().enumerate() {
         assert_eq!(
-            (
-                event["payload"]["seq"].as_u64(),
-                event["payload"]["prevSeq"].as_u64()
-            ),
+            (event["payload"]["seq"].as_u64(), event["payload"]["prevSeq"].as_u64()),
             (Some(n as u64 + 1), Some(n as u64))
         );
         assert_eq!(event.as_object().unwrap().len(), 4);
@@ -127,22 +116,12 @@ fn a_file_is_analysed_frame_by_frame_and_the_account_is_exact() {
     assert_eq!((closed.account.received, closed.account.analyzed), (500, 500));
     assert_eq!(closed.reason, EndReason::EndOfSource);
     assert_gapless(&events);
-    let kinds: Vec<_> = events
-        .iter()
-        .map(|event| event["event"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        (kinds[0], kinds[1], kinds[2]),
-        ("sessionStarted", "streamState", "frameAnalyzed")
-    );
+    let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], kinds[1], kinds[2]), ("sessionStarted", "streamState", "frameAnalyzed"));
     assert_eq!(kinds[kinds.len() - 1], "sessionEnded");
     for (n, event) in events[2..502].iter().enumerate() {
         assert_eq!(event["payload"]["frame"]["index"], n);
-        assert_eq!(
-            event["payload"]["frames"]["received"],
-            n + 1,
-            "the account should end at its frame"
-        );
+        assert_eq!(event["payload"]["frames"]["received"], n + 1, "the account should end at its frame");
     }
 }
 
@@ -160,46 +139,22 @@ fn losses_and_damage_are_counted_where_they_happen() {
     let (outcome, events) = Scene::of(script).play();
     let account = closed(outcome).account;
     assert!(account.is_balanced());
-    assert_eq!(
-        (
-            account.received,
-            account.analyzed,
-            account.dropped_for(DropReason::Corrupt)
-        ),
-        (10, 2, 8)
-    );
-    let last = events
-        .iter()
-        .rfind(|event| event["event"] == "frameAnalyzed")
-        .unwrap();
-    assert_eq!(
-        last["payload"]["frame"]["index"], 4,
-        "lost units keep their numbers"
-    );
+    assert_eq!((account.received, account.analyzed, account.dropped_for(DropReason::Corrupt)), (10, 2, 8));
+    let last = events.iter().rfind(|event| event["event"] == "frameAnalyzed").unwrap();
+    assert_eq!(last["payload"]["frame"]["index"], 4, "lost units keep their numbers");
     assert_eq!(last["payload"]["frames"]["dropped"]["corrupt"], 3);
 }
 
 #[test]
 fn a_frame_limit_ends_the_session_at_that_frame() {
-    let (outcome, _) = Scene {
-        max_frames: Some(7),
-        ..Scene::of(ScriptedSource::frames(100))
-    }
-    .play();
+    let (outcome, _) = Scene { max_frames: Some(7), ..Scene::of(ScriptedSource::frames(100)) }.play();
     let closed = closed(outcome);
-    assert_eq!(
-        (closed.reason, closed.account.received),
-        (EndReason::FrameLimit, 7)
-    );
+    assert_eq!((closed.reason, closed.account.received), (EndReason::FrameLimit, 7));
 }
 
 #[test]
 fn every_nth_skips_and_counts() {
-    let (outcome, _) = Scene {
-        every_nth: 4,
-        ..Scene::of(ScriptedSource::frames(100))
-    }
-    .play();
+    let (outcome, _) = Scene { every_nth: 4, ..Scene::of(ScriptedSource::frames(100)) }.play();
     let account = closed(outcome).account;
     assert_eq!((account.analyzed, account.skipped), (25, 75));
 }
@@ -209,9 +164,7 @@ fn a_file_that_announces_more_frames_than_it_has_is_reported() {
     let mut scene = Scene::of(ScriptedSource::frames(10));
     scene.factory.claimed_frames = Some(60);
     let closed = closed(scene.play().0);
-    let EndReason::SourceFailed(message) = &closed.reason else {
-        panic!("got {:?}", closed.reason)
-    };
+    let EndReason::SourceFailed(message) = &closed.reason else { panic!("got {:?}", closed.reason) };
     assert!(message.contains("60") && message.contains("10"), "{message}");
     assert_eq!(closed.account.analyzed, 10);
 }
@@ -244,23 +197,14 @@ fn stop_ends_in_time_with_a_balanced_account() {
 
 #[test]
 fn a_panicking_model_is_told_and_does_not_hang_the_stream() {
-    let scene = Scene {
-        model: (Some(3), Misdeed::Panic),
-        ..Scene::of(ScriptedSource::frames(100))
-    };
+    let scene = Scene { model: (Some(3), Misdeed::Panic), ..Scene::of(ScriptedSource::frames(100)) };
     let (outcome, _) = scene.play();
-    assert!(
-        matches!(outcome, StreamOutcome::Crashed(ChildKind::InferenceWorker)),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, StreamOutcome::Crashed(ChildKind::InferenceWorker)), "{outcome:?}");
 }
 
 #[test]
 fn a_refusing_model_ends_the_session_with_its_words() {
-    let scene = Scene {
-        model: (Some(3), Misdeed::Refuse),
-        ..Scene::of(ScriptedSource::frames(100))
-    };
+    let scene = Scene { model: (Some(3), Misdeed::Refuse), ..Scene::of(ScriptedSource::frames(100)) };
     let closed = closed(scene.play().0);
     assert!(matches!(&closed.reason, EndReason::PipelineFailed(message) if message.contains("refuses")));
     assert!(closed.account.is_balanced());

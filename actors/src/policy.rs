@@ -15,11 +15,7 @@ impl FramePolicy {
     #[must_use]
     pub fn new(every_nth: NonZeroU32, max_fps: Option<NonZeroU32>) -> Self {
         let interval_us = max_fps.map(|fps| 1_000_000 / i64::from(fps.get()));
-        Self {
-            every_nth,
-            interval_us,
-            next_due_us: None,
-        }
+        Self { every_nth, interval_us, next_due_us: None }
     }
 
     /// Whether the frame with this number and media time is analysed.
@@ -56,9 +52,7 @@ mod tests {
     }
 
     fn admitted(mut policy: FramePolicy, fps: i64, frames: i64) -> usize {
-        (0..frames)
-            .filter(|&n| policy.admits(n as u64, n * 1_000_000 / fps))
-            .count()
+        (0..frames).filter(|&n| policy.admits(n as u64, n * 1_000_000 / fps)).count()
     }
 
     #[test]
@@ -75,10 +69,7 @@ mod tests {
     fn max_fps_keeps_the_rate_also_when_rates_do_not_divide() {
         for max_fps in [1, 7, 25, 50, 59] {
             let got = admitted(policy(1, max_fps), 60, 600);
-            assert!(
-                (max_fps as usize * 10).abs_diff(got) <= 1,
-                "{max_fps} fps gave {got} in 10 s"
-            );
+            assert!((max_fps as usize * 10).abs_diff(got) <= 1, "{max_fps} fps gave {got} in 10 s");
         }
     }
 

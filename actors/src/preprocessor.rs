@@ -128,17 +128,8 @@ impl Preprocessor {
             return;
         }
         let begun_us = self.parts.clock.monotonic_us();
-        let step = self
-            .parts
-            .tracker
-            .begin(frame.picture.displayed_size(), frame.media_us);
-        self.in_flight = Some(InFlight {
-            frame,
-            ticket: 0,
-            begun_us,
-            asked_us: 0,
-            inference_us: 0,
-        });
+        let step = self.parts.tracker.begin(frame.picture.displayed_size(), frame.media_us);
+        self.in_flight = Some(InFlight { frame, ticket: 0, begun_us, asked_us: 0, inference_us: 0 });
         self.follow(step, ctx);
     }
 
@@ -154,11 +145,7 @@ impl Preprocessor {
             return;
         };
         let mut input = std::mem::take(&mut self.buffer);
-        if let Err(message) = self
-            .parts
-            .sampler
-            .sample(&*flight.frame.picture, request, &mut input)
-        {
+        if let Err(message) = self.parts.sampler.sample(&*flight.frame.picture, request, &mut input) {
             self.buffer = input;
             return self.fail(format!("preprocessing failed: {message}"), ctx);
         }
@@ -166,12 +153,7 @@ impl Preprocessor {
         flight.ticket = self.next_ticket;
         flight.asked_us = self.parts.clock.monotonic_us();
         let reply_to = ctx.address().recipient();
-        let infer = Infer {
-            ticket: flight.ticket,
-            network,
-            input,
-            reply_to,
-        };
+        let infer = Infer { ticket: flight.ticket, network, input, reply_to };
         if let Err(SendError::Full(_) | SendError::Closed(_)) = self.parts.worker.try_send(infer) {
             self.lose_in_flight();
         }
@@ -179,11 +161,7 @@ impl Preprocessor {
 
     fn inferred(&mut self, answer: Inferred, ctx: &mut Context<Self>) {
         self.buffer = answer.input;
-        let Some(flight) = self
-            .in_flight
-            .as_mut()
-            .filter(|flight| flight.ticket == answer.ticket)
-        else {
+        let Some(flight) = self.in_flight.as_mut().filter(|flight| flight.ticket == answer.ticket) else {
             return;
         };
         flight.inference_us += answer.done_at_us.saturating_sub(flight.asked_us);
@@ -202,11 +180,7 @@ impl Preprocessor {
         };
         self.account.analyzed += 1;
         let ready_us = self.parts.clock.monotonic_us();
-        let mark = self
-            .parts
-            .marks
-            .as_mut()
-            .and_then(|marks| marks.read(&*flight.frame.picture));
+        let mark = self.parts.marks.as_mut().and_then(|marks| marks.read(&*flight.frame.picture));
         let result = analyzed(&flight, poses, mark, ready_us, self.account);
         self.publish(PublishFrame { result, ready_us }, ctx);
     }
@@ -217,15 +191,10 @@ impl Preprocessor {
             Ok(()) | Err(SendError::Closed(_)) => {}
             Err(SendError::Full(message)) => {
                 self.state = Flow::Publishing;
-                let sent = self
-                    .parts
-                    .broadcaster
-                    .send(message)
-                    .into_actor(self)
-                    .map(|_, actor, ctx| {
-                        actor.state = Flow::Open;
-                        actor.pump(ctx);
-                    });
+                let sent = self.parts.broadcaster.send(message).into_actor(self).map(|_, actor, ctx| {
+                    actor.state = Flow::Open;
+                    actor.pump(ctx);
+                });
                 ctx.spawn(sent);
             }
         }
@@ -242,29 +211,15 @@ impl Preprocessor {
     fn fail(&mut self, message: String, ctx: &mut Context<Self>) {
         self.lose_in_flight();
         let reason = EndReason::PipelineFailed(message);
-        self.end(
-            HandoffEnd {
-                reason,
-                account: FrameAccount::default(),
-            },
-            ctx,
-        );
+        self.end(HandoffEnd { reason, account: FrameAccount::default() }, ctx);
     }
 
     fn end(&mut self, end: HandoffEnd, ctx: &mut Context<Self>) {
         self.state = Flow::Ended;
         self.account.add(&end.account);
-        let message = EndSession {
-            reason: end.reason,
-            account: self.account,
-        };
+        let message = EndSession { reason: end.reason, account: self.account };
         // `send` waits for room, so the end is never lost behind a full mailbox.
-        let sent = self
-            .parts
-            .broadcaster
-            .send(message)
-            .into_actor(self)
-            .map(|_, _, _| ());
+        let sent = self.parts.broadcaster.send(message).into_actor(self).map(|_, _, _| ());
         ctx.spawn(sent);
     }
 }

@@ -18,10 +18,7 @@ pub struct LatencyStats {
 impl Default for LatencyStats {
     fn default() -> Self {
         let histogram = || Histogram::new_with_max(HIGHEST_US, 3).expect("the bounds should be valid");
-        Self {
-            extraction: histogram(),
-            total: histogram(),
-        }
+        Self { extraction: histogram(), total: histogram() }
     }
 }
 
@@ -35,10 +32,7 @@ impl LatencyStats {
     /// The percentiles so far.
     #[must_use]
     pub fn summary(&self) -> LatencySummary {
-        LatencySummary {
-            extraction: percentiles(&self.extraction),
-            total: percentiles(&self.total),
-        }
+        LatencySummary { extraction: percentiles(&self.extraction), total: percentiles(&self.total) }
     }
 }
 

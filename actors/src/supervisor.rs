@@ -98,12 +98,7 @@ impl StreamSupervisor {
     /// A supervisor that builds its family when it is started and tells `outcome` once.
     #[must_use]
     pub fn new(factory: FamilyFactory, outcome: oneshot::Sender<StreamOutcome>) -> Self {
-        Self {
-            factory,
-            generation: 0,
-            family: None,
-            outcome: Some(outcome),
-        }
+        Self { factory, generation: 0, family: None, outcome: Some(outcome) }
     }
 
     fn build_family(&mut self, ctx: &mut Context<Self>) {
@@ -192,11 +187,7 @@ impl Family {
         // Mailboxes are empty and their actors were just started: both messages find room.
         let _ = preprocessor.try_send(AttachDecoder(decoder.clone().recipient()));
         let _ = decoder.try_send(StartDecoding);
-        Self {
-            cancel,
-            decoder,
-            arbiters,
-        }
+        Self { cancel, decoder, arbiters }
     }
 }
 

@@ -26,10 +26,7 @@ impl Picture for GreyPixel {
     }
 
     fn colour(&self) -> Colour {
-        Colour {
-            matrix: ColourMatrix::Bt709,
-            range: ColourRange::Full,
-        }
+        Colour { matrix: ColourMatrix::Bt709, range: ColourRange::Full }
     }
 
     fn rotation(&self) -> Rotation {
@@ -37,10 +34,7 @@ impl Picture for GreyPixel {
     }
 
     fn plane(&self, index: usize) -> Option<Plane<'_>> {
-        (index == 0).then_some(Plane {
-            data: &[128],
-            stride: 1,
-        })
+        (index == 0).then_some(Plane { data: &[128], stride: 1 })
     }
 }
 
@@ -51,24 +45,14 @@ pub(crate) fn frame(index: u64) -> Box<VideoFrame> {
         picture: Arc::new(GreyPixel),
         index,
         pts: media_us,
-        timebase: Timebase {
-            num: 1,
-            den: 1_000_000,
-        },
+        timebase: Timebase { num: 1, den: 1_000_000 },
         media_us,
         epoch: 1,
-        captured: CaptureTime {
-            unix_us: media_us,
-            source: ClockSource::Synthetic,
-            uncertainty_ms: 0,
-        },
+        captured: CaptureTime { unix_us: media_us, source: ClockSource::Synthetic, uncertainty_ms: 0 },
         corrupt: false,
         decode_us: 100,
         decoded_at_us: 0,
-        account: FrameAccount {
-            received: 1,
-            ..FrameAccount::default()
-        },
+        account: FrameAccount { received: 1, ..FrameAccount::default() },
     })
 }
 
@@ -80,9 +64,7 @@ pub(crate) struct ScriptedSource {
 impl ScriptedSource {
     /// `frames` intact frames.
     pub(crate) fn frames(frames: u64) -> Vec<SourceItem> {
-        (0..frames)
-            .map(|index| SourceItem::Frame(source_frame(index)))
-            .collect()
+        (0..frames).map(|index| SourceItem::Frame(source_frame(index))).collect()
     }
 }
 
@@ -125,9 +107,7 @@ impl SourceFactory for ScriptedFactory {
                 claimed_frames: self.claimed_frames,
             },
             created_unix_us: None,
-            frames: Box::new(ScriptedSource {
-                script: std::mem::take(&mut self.script).into(),
-            }),
+            frames: Box::new(ScriptedSource { script: std::mem::take(&mut self.script).into() }),
         })
     }
 }
@@ -198,10 +178,7 @@ pub(crate) struct MemorySink(pub(crate) Arc<Mutex<Vec<serde_json::Value>>>);
 
 impl EventSink for MemorySink {
     fn append(&mut self, event: &EncodedEvent) -> std::io::Result<()> {
-        self.0
-            .lock()
-            .unwrap()
-            .push(serde_json::from_slice(&event.json).unwrap());
+        self.0.lock().unwrap().push(serde_json::from_slice(&event.json).unwrap());
         Ok(())
     }
 

@@ -21,12 +21,8 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order in which events list them.
-    pub const ALL: [DropReason; 4] = [
-        DropReason::Replaced,
-        DropReason::Corrupt,
-        DropReason::WorkerRestart,
-        DropReason::Stopped,
-    ];
+    pub const ALL: [DropReason; 4] =
+        [DropReason::Replaced, DropReason::Corrupt, DropReason::WorkerRestart, DropReason::Stopped];
 
     /// The reason's name in events and metrics.
     #[must_use]
@@ -39,6 +35,9 @@ impl DropReason {
         }
     }
 }
+
+/// Plain numbers of an account.
+const COUNTERS: usize = 3 + DropReason::ALL.len();
 
 /// Counts of frames by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -79,6 +78,42 @@ impl FrameAccount {
     #[must_use]
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped.0[reason as usize]
+    }
+
+    /// Frames that were received and whose end is still open.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let ended = self.analyzed + self.skipped + self.dropped.total();
+        self.received.saturating_sub(ended)
+    }
+
+    /// Closes the account at `received` units: whatever has no end yet was dropped for `reason`.
+    pub fn balance(&mut self, received: u64, reason: DropReason) {
+        self.received = self.received.max(received);
+        let open = self.in_flight();
+        self.drop_received(open, reason);
+    }
+
+    /// The account as plain numbers for a journal: received, analysed, skipped, then drops in the order of
+    /// [`DropReason::ALL`], to which reasons are only ever added at the end.
+    #[must_use]
+    pub fn counters(&self) -> [u64; COUNTERS] {
+        let mut counters = [0; COUNTERS];
+        counters[..3].copy_from_slice(&[self.received, self.analyzed, self.skipped]);
+        counters[3..].copy_from_slice(&self.dropped.0);
+        counters
+    }
+
+    /// The account of these counters; those that are missing are zero, those that are unknown are left out.
+    #[must_use]
+    pub fn from_counters(counters: &[u64]) -> Self {
+        let at = |index: usize| counters.get(index).copied().unwrap_or(0);
+        Self {
+            received: at(0),
+            analyzed: at(1),
+            skipped: at(2),
+            dropped: Drops(std::array::from_fn(|reason| at(3 + reason))),
+        }
     }
 
     /// Whether each received frame is accounted for.
@@ -123,10 +158,7 @@ mod tests {
         account.lose(3, DropReason::Corrupt);
         assert!(account.is_balanced());
         account.received += 1;
-        assert!(
-            !account.is_balanced(),
-            "a frame in flight must unbalance the account"
-        );
+        assert!(!account.is_balanced(), "a frame in flight must unbalance the account");
         account.analyzed += 1;
         assert!(account.is_balanced());
     }
@@ -140,13 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn an_account_survives_as_plain_numbers_and_is_closed_by_balance() {
+        let mut account = FrameAccount { received: 5, analyzed: 2, skipped: 1, ..FrameAccount::default() };
+        account.balance(9, DropReason::WorkerRestart);
+        assert!(account.is_balanced());
+        assert_eq!((account.received, account.dropped_for(DropReason::WorkerRestart)), (9, 6));
+        assert_eq!(FrameAccount::from_counters(&account.counters()), account);
+    }
+
+    #[test]
     fn sums_keep_the_balance() {
-        let mut a = FrameAccount {
-            received: 2,
-            analyzed: 1,
-            skipped: 1,
-            ..FrameAccount::default()
-        };
+        let mut a = FrameAccount { received: 2, analyzed: 1, skipped: 1, ..FrameAccount::default() };
         let mut b = FrameAccount::default();
         b.lose(4, DropReason::WorkerRestart);
         a.add(&b);

@@ -55,15 +55,18 @@ pub enum EventKind {
     FrameAnalyzed,
     /// The last event of a session.
     SessionEnded,
+    /// Numbers that were told to nobody or lost with the machine's power. Its own number is the last of them.
+    Gap,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 4] = [
+    pub const ALL: [EventKind; 5] = [
         EventKind::SessionStarted,
         EventKind::StreamState,
         EventKind::FrameAnalyzed,
         EventKind::SessionEnded,
+        EventKind::Gap,
     ];
 
     /// The kind's name in events, rows and queries.
@@ -74,6 +77,7 @@ impl EventKind {
             EventKind::StreamState => "streamState",
             EventKind::FrameAnalyzed => "frameAnalyzed",
             EventKind::SessionEnded => "sessionEnded",
+            EventKind::Gap => "gap",
         }
     }
 
@@ -93,6 +97,33 @@ pub struct EncodedEvent {
     pub kind: EventKind,
     /// One line of JSON without the line end.
     pub json: Arc<[u8]>,
+    /// What a journal keeps beside the JSON.
+    pub facts: EventFacts,
+}
+
+impl EncodedEvent {
+    /// The JSON of the member `payload`, which is the last one.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        // The quotes of a member's name cannot be part of a string, where they would be escaped.
+        const MEMBER: &[u8] = b"\"payload\":";
+        let member = self.json.windows(MEMBER.len()).position(|window| window == MEMBER);
+        let start = member.map_or(0, |at| at + MEMBER.len());
+        &self.json[start..self.json.len().saturating_sub(1).max(start)]
+    }
+}
+
+/// What is needed to store an event as a row, and to go on numbering after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventFacts {
+    /// The event's timestamp in microseconds since the Unix epoch.
+    pub timestamp_us: i64,
+    /// When the event was made, by the host's clock, in microseconds since the Unix epoch.
+    pub recorded_at_us: i64,
+    /// The epoch in force.
+    pub epoch: u32,
+    /// The account up to and including this event.
+    pub account: FrameAccount,
 }
 
 /// The members that every payload begins with.

@@ -11,7 +11,7 @@ mod wire;
 
 pub use account::{DropReason, FrameAccount};
 pub use event::{
-    ClockSource, EncodedEvent, EndReason, Event, EventKind, FrameAnalyzed, Numbering, Provenance,
+    ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, Numbering, Provenance,
     SessionEnded, SessionId, SessionStarted, SourceDescription, StageLatency, StreamState,
     StreamStateChanged, Timestamp,
 };

@@ -34,10 +34,7 @@ pub trait Picture: Send + Sync {
         let Size { width, height } = self.stored_size();
         match self.rotation() {
             Rotation::Deg0 | Rotation::Deg180 => Size { width, height },
-            Rotation::Deg90 | Rotation::Deg270 => Size {
-                width: height,
-                height: width,
-            },
+            Rotation::Deg90 | Rotation::Deg270 => Size { width: height, height: width },
         }
     }
 }

@@ -78,10 +78,7 @@ struct ClockFields {
 
 impl From<CaptureTime> for ClockFields {
     fn from(time: CaptureTime) -> Self {
-        Self {
-            source: time.source,
-            uncertainty_ms: time.uncertainty_ms,
-        }
+        Self { source: time.source, uncertainty_ms: time.uncertainty_ms }
     }
 }
 
@@ -137,12 +134,7 @@ struct PoseFields {
 }
 
 fn keypoint(point: &Keypoint) -> [f64; 4] {
-    [
-        coordinate(point.x),
-        coordinate(point.y),
-        coordinate(point.z),
-        score(point.visibility),
-    ]
+    [coordinate(point.x), coordinate(point.y), coordinate(point.z), score(point.visibility)]
 }
 
 #[cfg(test)]

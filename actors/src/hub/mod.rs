@@ -24,10 +24,7 @@ pub use trail::Trail;
 use crate::domain::{EventKind, SessionId};
 
 /// Memory of a session: half a minute of 60 frames a second.
-const MEMORY: QueueBound = QueueBound {
-    events: 2_048,
-    bytes: 8 << 20,
-};
+const MEMORY: QueueBound = QueueBound { events: 2_048, bytes: 8 << 20 };
 /// Ended sessions that are remembered, so that an agent that was away when one ended finds its end quickly.
 const ENDED_SESSIONS: usize = 16;
 
@@ -55,11 +52,7 @@ impl Hub {
     /// A hub that remembers so much of each session.
     #[must_use]
     pub fn with_memory(memory: QueueBound) -> Arc<Self> {
-        Arc::new(Self {
-            memory,
-            subscribers: RwLock::default(),
-            sessions: Mutex::default(),
-        })
+        Arc::new(Self { memory, subscribers: RwLock::default(), sessions: Mutex::default() })
     }
 
     /// Begins a subscription to what is published from now on.
@@ -72,10 +65,7 @@ impl Hub {
         if self.sessions().closed {
             shared.end();
         }
-        Subscription {
-            shared,
-            hub: Arc::downgrade(self),
-        }
+        Subscription { shared, hub: Arc::downgrade(self) }
     }
 
     /// Remembers the event and offers it to every subscriber. Called in order of numbers within a session.
@@ -90,10 +80,7 @@ impl Hub {
     #[must_use]
     pub fn recent(&self, session: &SessionId, after: u64) -> Recent {
         let sessions = self.sessions();
-        sessions
-            .rings
-            .get(session)
-            .map_or(Recent::Unknown, |ring| ring.after(after))
+        sessions.rings.get(session).map_or(Recent::Unknown, |ring| ring.after(after))
     }
 
     /// The last number published in `session`, if the hub knows it.
@@ -111,10 +98,7 @@ impl Hub {
     /// How many subscriptions there are.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
-        self.subscribers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.subscribers.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Tells every subscriber, after what waits for it, that nothing follows.
@@ -145,9 +129,7 @@ impl Sessions {
         self.ended.push_back(event.session.clone());
         while self.ended.len() > ENDED_SESSIONS {
             let forgotten = self.ended.pop_front();
-            forgotten
-                .into_iter()
-                .for_each(|session| drop(self.rings.remove(&session)));
+            forgotten.into_iter().for_each(|session| drop(self.rings.remove(&session)));
         }
     }
 }

@@ -59,10 +59,7 @@ fn find_prev_seq(json: &[u8]) -> Range<usize> {
     let Some(start) = member.map(|at| at + PREV_SEQ.len()) else {
         return 0..0;
     };
-    let digits = json[start..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let digits = json[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     start..start + digits
 }
 
@@ -84,7 +81,8 @@ impl Filter {
         fn holds<T: PartialEq>(wanted: Option<&Vec<T>>, value: &T) -> bool {
             wanted.is_none_or(|wanted| wanted.contains(value))
         }
-        holds(self.kinds.as_ref(), &event.kind)
+        // A gap is about everything: no choice of kinds hides it.
+        (event.kind == EventKind::Gap || holds(self.kinds.as_ref(), &event.kind))
             && holds(self.streams.as_ref(), &event.stream)
             && holds(self.sessions.as_ref(), &event.session)
     }
@@ -93,12 +91,14 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::EventFacts;
 
     fn published(json: &str) -> Published {
         let event = EncodedEvent {
             seq: 12,
             kind: EventKind::FrameAnalyzed,
             json: json.as_bytes().into(),
+            facts: EventFacts::default(),
         };
         Published::new(SessionId("s".into()), "cam".into(), &event)
     }
@@ -118,10 +118,7 @@ mod tests {
 
     #[test]
     fn an_event_without_the_member_is_left_alone() {
-        assert!(matches!(
-            published("{}").json_with_prev_seq(3),
-            Cow::Borrowed(b"{}")
-        ));
+        assert!(matches!(published("{}").json_with_prev_seq(3), Cow::Borrowed(b"{}")));
     }
 
     #[test]

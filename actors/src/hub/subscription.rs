@@ -111,12 +111,7 @@ struct Queue {
 
 impl Shared {
     pub(super) fn new(filter: Filter, bound: QueueBound) -> Self {
-        Self {
-            filter,
-            bound,
-            queue: Mutex::default(),
-            arrived: Notify::new(),
-        }
+        Self { filter, bound, queue: Mutex::default(), arrived: Notify::new() }
     }
 
     /// Puts the event if the filter wants it. The lock is held for a few instructions on either side.
@@ -157,21 +152,13 @@ impl Queue {
 
     fn miss(&mut self, event: &Published) {
         self.dropped += 1;
-        let gap = self
-            .gaps
-            .entry(event.session.clone())
-            .or_insert((event.seq, event.seq));
+        let gap = self.gaps.entry(event.session.clone()).or_insert((event.seq, event.seq));
         gap.1 = event.seq;
     }
 
     fn pop(&mut self) -> Option<Delivery> {
         if let Some((session, (from, to))) = self.gaps.pop_first() {
-            return Some(Delivery::Gap {
-                session,
-                from,
-                to,
-                reason: GapReason::Slow,
-            });
+            return Some(Delivery::Gap { session, from, to, reason: GapReason::Slow });
         }
         if let Some(event) = self.events.pop_front() {
             self.bytes -= event.json.len();

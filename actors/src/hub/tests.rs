@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use super::{Delivery, Filter, Hub, Published, QueueBound, Recent, Subscription, Trail};
-use crate::domain::{EncodedEvent, EventKind, SessionId};
+use crate::domain::{EncodedEvent, EventFacts, EventKind, SessionId};
 
-const ROOMY: QueueBound = QueueBound {
-    events: 1_000,
-    bytes: 1 << 20,
-};
+const ROOMY: QueueBound = QueueBound { events: 1_000, bytes: 1 << 20 };
 
 fn session(name: &str) -> SessionId {
     SessionId(name.into())
@@ -16,17 +13,12 @@ fn session(name: &str) -> SessionId {
 
 fn event(name: &str, seq: u64, kind: EventKind) -> Arc<Published> {
     let json = format!(r#"{{"payload":{{"seq":{seq},"prevSeq":{}}}}}"#, seq - 1);
-    let encoded = EncodedEvent {
-        seq,
-        kind,
-        json: json.into_bytes().into(),
-    };
+    let encoded = EncodedEvent { seq, kind, json: json.into_bytes().into(), facts: EventFacts::default() };
     Arc::new(Published::new(session(name), "cam".into(), &encoded))
 }
 
 fn publish(hub: &Hub, name: &str, seqs: impl IntoIterator<Item = u64>) {
-    seqs.into_iter()
-        .for_each(|seq| hub.publish(&event(name, seq, EventKind::FrameAnalyzed)));
+    seqs.into_iter().for_each(|seq| hub.publish(&event(name, seq, EventKind::FrameAnalyzed)));
 }
 
 fn seqs(subscription: &Subscription) -> Vec<u64> {
@@ -41,13 +33,7 @@ fn seqs(subscription: &Subscription) -> Vec<u64> {
 #[test]
 fn a_slow_subscriber_gets_one_gap_a_session_and_the_live_edge_and_disturbs_nobody() {
     let hub = Hub::new();
-    let slow = hub.subscribe(
-        Filter::default(),
-        QueueBound {
-            events: 10,
-            bytes: 1 << 20,
-        },
-    );
+    let slow = hub.subscribe(Filter::default(), QueueBound { events: 10, bytes: 1 << 20 });
     let quick = hub.subscribe(Filter::default(), ROOMY);
     for seq in 1..=105 {
         publish(&hub, "a", [seq]);
@@ -57,9 +43,7 @@ fn a_slow_subscriber_gets_one_gap_a_session_and_the_live_edge_and_disturbs_nobod
     let gaps: Vec<_> = told
         .iter()
         .filter_map(|delivery| match delivery {
-            Delivery::Gap {
-                session, from, to, ..
-            } => Some((session.0.to_string(), *from, *to)),
+            Delivery::Gap { session, from, to, .. } => Some((session.0.to_string(), *from, *to)),
             _ => None,
         })
         .collect();
@@ -74,10 +58,7 @@ fn bytes_bound_the_queue_and_an_event_larger_than_it_is_a_gap() {
     let hub = Hub::new();
     let tiny = hub.subscribe(Filter::default(), QueueBound { events: 10, bytes: 4 });
     publish(&hub, "a", 1..=3);
-    assert!(matches!(
-        tiny.try_next(),
-        Some(Delivery::Gap { from: 1, to: 3, .. })
-    ));
+    assert!(matches!(tiny.try_next(), Some(Delivery::Gap { from: 1, to: 3, .. })));
     assert!(tiny.try_next().is_none());
 }
 
@@ -92,10 +73,7 @@ fn a_dropped_subscription_is_forgotten() {
 
 #[test]
 fn memory_answers_completely_or_says_where_it_begins() {
-    let hub = Hub::with_memory(QueueBound {
-        events: 10,
-        bytes: 1 << 20,
-    });
+    let hub = Hub::with_memory(QueueBound { events: 10, bytes: 1 << 20 });
     publish(&hub, "a", 1..=25);
     let complete = |after| match hub.recent(&session("a"), after) {
         Recent::Complete(events) => events.iter().map(|event| event.seq).collect::<Vec<_>>(),
@@ -103,10 +81,7 @@ fn memory_answers_completely_or_says_where_it_begins() {
     };
     assert_eq!(complete(15), (16..=25).collect::<Vec<_>>());
     assert!(complete(25).is_empty() && complete(u64::MAX).is_empty());
-    assert!(matches!(
-        hub.recent(&session("a"), 14),
-        Recent::From { oldest: 16 }
-    ));
+    assert!(matches!(hub.recent(&session("a"), 14), Recent::From { oldest: 16 }));
     assert!(matches!(hub.recent(&session("b"), 0), Recent::Unknown));
     assert_eq!(hub.last_seq(&session("a")), Some(25));
 }
@@ -115,10 +90,7 @@ fn memory_answers_completely_or_says_where_it_begins() {
 fn a_jump_in_numbering_is_not_bridged_by_memory() {
     let hub = Hub::new();
     publish(&hub, "a", [1, 2, 1_000, 1_001]);
-    assert!(matches!(
-        hub.recent(&session("a"), 2),
-        Recent::From { oldest: 1_000 }
-    ));
+    assert!(matches!(hub.recent(&session("a"), 2), Recent::From { oldest: 1_000 }));
 }
 
 #[test]
@@ -140,10 +112,7 @@ fn replay_and_live_meet_without_a_loss_or_a_repetition() {
         std::thread::spawn(move || publish(&hub, "a", 10_001..=20_000))
     };
     let filter = Filter::default();
-    let bound = QueueBound {
-        events: 20_000,
-        bytes: 1 << 24,
-    };
+    let bound = QueueBound { events: 20_000, bytes: 1 << 24 };
     let subscription = hub.subscribe(filter, bound);
     let after = hub.last_seq(&session("a")).unwrap().saturating_sub(100);
     let Recent::Complete(replay) = hub.recent(&session("a"), after) else {
@@ -168,17 +137,10 @@ fn replay_and_live_meet_without_a_loss_or_a_repetition() {
 #[test]
 fn prev_seq_follows_the_filter() {
     let hub = Hub::new();
-    let filter = Filter {
-        kinds: Some(vec![EventKind::StreamState]),
-        ..Filter::default()
-    };
+    let filter = Filter { kinds: Some(vec![EventKind::StreamState]), ..Filter::default() };
     let subscription = hub.subscribe(filter, ROOMY);
     for seq in 1..=9 {
-        let kind = if seq % 4 == 0 {
-            EventKind::StreamState
-        } else {
-            EventKind::FrameAnalyzed
-        };
+        let kind = if seq % 4 == 0 { EventKind::StreamState } else { EventKind::FrameAnalyzed };
         hub.publish(&event("a", seq, kind));
     }
     let mut trail = Trail::default();
