@@ -51,6 +51,42 @@ impl YuvImage {
         Ok(Self::copy(&Frame::new(converted, frame.time_base(), 0)?))
     }
 
+    /// The picture turned clockwise by 0, 90, 180 or 270 degrees, as [`Frame::rotation`] asks; other angles turn nothing.
+    pub fn turned(self, degrees: u16) -> Self {
+        let (width, height) = match degrees {
+            90 | 270 => (self.height, self.width),
+            180 => (self.width, self.height),
+            _ => return self,
+        };
+        let mut turned = Self::new(width, height);
+        let (y_stride, c_stride) = (turned.y_stride, turned.c_stride);
+        turn(&self.y, self.y_stride, &mut turned.y, (y_stride, height), degrees);
+        let chroma = Chroma::C420.size(width, height);
+        turn(&self.u, self.c_stride, &mut turned.u, (c_stride, chroma.1), degrees);
+        turn(&self.v, self.c_stride, &mut turned.v, (c_stride, chroma.1), degrees);
+        turned
+    }
+
+    /// The picture without the last row or column where its size is odd, for encoders want even sizes.
+    pub fn cropped_to_even(self) -> Self {
+        if self.width.is_multiple_of(2) && self.height.is_multiple_of(2) {
+            return self;
+        }
+        let mut even = Self::new(self.width & !1, self.height & !1);
+        let (y_stride, c_stride) = (even.y_stride, even.c_stride);
+        let planes = [
+            (&self.y, self.y_stride, &mut even.y, y_stride),
+            (&self.u, self.c_stride, &mut even.u, c_stride),
+            (&self.v, self.c_stride, &mut even.v, c_stride),
+        ];
+        for (from, from_stride, to, to_stride) in planes {
+            for (to, from) in to.chunks_exact_mut(to_stride.max(1)).zip(from.chunks(from_stride)) {
+                to.copy_from_slice(&from[..to_stride]);
+            }
+        }
+        even
+    }
+
     fn copy(frame: &Frame) -> Self {
         let mut image = Self::new(frame.width(), frame.height());
         let (y_stride, c_stride) = (image.y_stride, image.c_stride);
@@ -78,5 +114,49 @@ impl YuvImage {
             }
         }
         Ok(())
+    }
+}
+
+/// Turns a plane clockwise into one of `size` (row bytes, rows); `degrees` is 90, 180 or 270.
+fn turn(from: &[u8], from_stride: usize, to: &mut [u8], size: (usize, usize), degrees: u16) {
+    let (width, height) = size;
+    for y in 0..height {
+        for x in 0..width {
+            let (source_x, source_y) = match degrees {
+                90 => (y, width - 1 - x),
+                180 => (width - 1 - x, height - 1 - y),
+                _ => (height - 1 - y, x),
+            };
+            to[y * width + x] = from[source_y * from_stride + source_x];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(width: usize, height: usize) -> YuvImage {
+        let mut image = YuvImage::new(width, height);
+        image.y.iter_mut().zip(0..).for_each(|(y, n)| *y = n);
+        image
+    }
+
+    #[test]
+    fn four_quarter_turns_are_none_and_a_quarter_goes_clockwise() {
+        let image = counted(4, 2);
+        let quarter = image.clone().turned(90);
+        assert_eq!((quarter.width, quarter.height), (2, 4));
+        // The first column from below becomes the first row.
+        assert_eq!(quarter.y[..2], [4, 0]);
+        assert_eq!(quarter.turned(90).turned(90).turned(90), image);
+        assert_eq!(image.clone().turned(270), image.turned(180).turned(90));
+    }
+
+    #[test]
+    fn odd_sizes_lose_their_last_row_and_column() {
+        let even = counted(5, 3).cropped_to_even();
+        assert_eq!((even.width, even.height, even.u.len()), (4, 2, 2));
+        assert_eq!(even.y, [0, 1, 2, 3, 5, 6, 7, 8]);
     }
 }

@@ -122,7 +122,7 @@ fn time_us(index: i64, (num, den): (i32, i32)) -> i64 {
 }
 
 fn drawn(frame: &Frame, skeleton: Option<&Vec<Keypoint>>) -> Result<YuvImage, MediaError> {
-    let mut image = YuvImage::from_frame(frame)?;
+    let mut image = YuvImage::from_frame(frame)?.turned(frame.rotation()).cropped_to_even();
     if let Some(points) = skeleton {
         let mut planes = Planes {
             width: image.width,
