@@ -3,10 +3,11 @@
 //! The binary has one adapter for each in `src/adapters`. Errors carry a kind that decides what happens next
 //! and a message for people; credentials and pixels are in neither.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::domain::{EncodedEvent, Picture, Pose, Size, SourceDescription, Timebase};
+use crate::domain::{EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase};
 
 /// Time, as the pipeline needs it.
 pub trait Clock: Send + Sync {
@@ -210,10 +211,11 @@ pub trait MarkReader: Send {
 
 /// Where events go before anyone else is told of them.
 pub trait EventSink: Send {
-    /// Keeps `event`.
+    /// Keeps `event`, then tells whoever listens.
     ///
     /// # Errors
-    /// When it could not be kept; the session ends.
+    /// Of kind [`std::io::ErrorKind::StorageFull`] when there is no room now: the event is offered again, and the
+    /// session waits meanwhile. Of any other kind when it could not be kept; the session ends.
     fn append(&mut self, event: &EncodedEvent) -> std::io::Result<()>;
 
     /// Called once after the last event.
@@ -221,4 +223,50 @@ pub trait EventSink: Send {
     /// # Errors
     /// When what was appended may not have arrived.
     fn finish(&mut self) -> std::io::Result<()>;
+}
+
+/// The journal, as the writer of rows reads it.
+pub trait EventLog: Send {
+    /// The next events, at most `most`; none at the tail.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn read(&mut self, most: usize) -> std::io::Result<Vec<LoggedEvent>>;
+
+    /// Everything that was read is stored and need not be kept.
+    ///
+    /// # Errors
+    /// When that could not be noted; the same events may be read again after a restart.
+    fn commit(&mut self) -> std::io::Result<()>;
+}
+
+/// Opens a log at the first event that is not committed; called anew for each fresh writer.
+pub type EventLogFactory = Arc<dyn Fn() -> std::io::Result<Box<dyn EventLog>> + Send + Sync>;
+
+/// The result of one write of a store.
+pub type StoreFuture = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Where events become rows.
+pub trait EventStore: Send + Sync {
+    /// Writes a batch in one transaction. Events that are there already are left alone.
+    fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture;
+}
+
+/// Why a batch was not written. Nothing of it is stored, or it is stored and the word of that was lost.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    /// Decides what the writer does.
+    pub kind: StoreErrorKind,
+    /// For people.
+    pub message: String,
+}
+
+/// Kinds of failures of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// It is away or busy: the same batch later.
+    Away,
+    /// It refuses what an event says: the event will never be stored.
+    Refused,
 }

@@ -113,6 +113,38 @@ impl EncodedEvent {
     }
 }
 
+/// An event as a journal keeps it and a store takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Its session.
+    pub session: SessionId,
+    /// The stream's name.
+    pub stream: Arc<str>,
+    /// Its number in the session.
+    pub seq: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// Times, epoch and account.
+    pub facts: EventFacts,
+    /// The JSON of `payload`.
+    pub payload: Arc<[u8]>,
+}
+
+/// A session that was not ended when the process was: what its last event told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterruptedSession {
+    /// The session.
+    pub session: SessionId,
+    /// The stream's name.
+    pub stream: Arc<str>,
+    /// The last number in it.
+    pub last_seq: u64,
+    /// The epoch in force.
+    pub epoch: u32,
+    /// The account at the last event.
+    pub account: FrameAccount,
+}
+
 /// What is needed to store an event as a row, and to go on numbering after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventFacts {

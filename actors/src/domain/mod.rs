@@ -11,9 +11,9 @@ mod wire;
 
 pub use account::{DropReason, FrameAccount};
 pub use event::{
-    ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, Numbering, Provenance,
-    SessionEnded, SessionId, SessionStarted, SourceDescription, StageLatency, StreamState,
-    StreamStateChanged, Timestamp,
+    ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, InterruptedSession,
+    LoggedEvent, Numbering, Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription,
+    StageLatency, StreamState, StreamStateChanged, Timestamp,
 };
 pub use frame::{CaptureTime, Timebase, VideoFrame};
 pub use picture::{Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size};
