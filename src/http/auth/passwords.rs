@@ -1,0 +1,121 @@
+//! Passwords by bcrypt, off the event loop and a few at a time.
+//!
+//! bcrypt reads 72 bytes. A longer password is refused with a clear error where one is set, never cut off; so no
+//! account can have one, and a login with one is a wrong password like any other. Hashing the password first
+//! would lift the limit, but a hash made so means nothing to other programs that know bcrypt.
+
+use std::time::Duration;
+
+use actix_web::web;
+use tokio::sync::Semaphore;
+
+/// What bcrypt reads; the C string's final zero is not counted.
+const LONGEST: usize = 72;
+/// Cost of new hashes: about 0.2 s on a core of 2020, OWASP's least is 10.
+const COST: u32 = 12;
+/// Logins that compute at once. Video needs the cores more.
+const AT_ONCE: usize = 2;
+/// How long a login waits for its turn before it is told to come again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a password was not hashed or checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PasswordError {
+    /// It cannot be used.
+    #[error("a password may have at most {LONGEST} bytes (most letters take one, others two to four)")]
+    TooLong,
+    /// Too many logins wait.
+    #[error("too many logins at once")]
+    Busy,
+    /// The library failed, for example for want of random numbers.
+    #[error("hashing failed")]
+    Failed,
+}
+
+/// Makes and checks hashes.
+pub(crate) struct Passwords {
+    turns: Semaphore,
+    cost: u32,
+    /// Checked in place of an account that does not exist, so that both take the same time.
+    nobody: String,
+}
+
+impl Passwords {
+    /// With the usual cost.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub(crate) fn new() -> Result<Self, PasswordError> {
+        Self::with_cost(COST)
+    }
+
+    /// With a cost of 4 (for tests) to 31.
+    ///
+    /// # Errors
+    /// When there are no random numbers, or the cost is out of range.
+    pub(crate) fn with_cost(cost: u32) -> Result<Self, PasswordError> {
+        let nobody = hash("nobody has this password", cost)?;
+        Ok(Self { turns: Semaphore::new(AT_ONCE), cost, nobody })
+    }
+
+    /// The hash of a new password. Blocks for a good part of a second.
+    ///
+    /// # Errors
+    /// When the password is too long.
+    pub(crate) fn hash_blocking(&self, password: &str) -> Result<String, PasswordError> {
+        hash(password, self.cost)
+    }
+
+    /// Whether `password` belongs to `hash`. Without a hash the answer is no, after the same time.
+    ///
+    /// # Errors
+    /// When too many others wait.
+    pub(in crate::http) async fn matches(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<bool, PasswordError> {
+        let turn = actix_web::rt::time::timeout(PATIENCE, self.turns.acquire());
+        let _turn = turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
+        let exists = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let checked = web::block(move || check(&password, &hash)).await;
+        Ok(checked.map_err(|_| PasswordError::Failed)? && exists)
+    }
+}
+
+fn hash(password: &str, cost: u32) -> Result<String, PasswordError> {
+    if password.len() > LONGEST {
+        return Err(PasswordError::TooLong);
+    }
+    bcrypt::hash(password, cost).map_err(|_| PasswordError::Failed)
+}
+
+/// The work is done for a password that is too long too, so that its length does not show in the time.
+fn check(password: &str, hash: &str) -> bool {
+    // A hash that is not bcrypt's belongs to no password.
+    bcrypt::verify(password, hash).unwrap_or(false) && password.len() <= LONGEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_long_passwords_are_refused_when_set_and_never_match() {
+        let passwords = Passwords::with_cost(4).unwrap();
+        let (longest, longer) = ("x".repeat(LONGEST), "x".repeat(LONGEST + 1));
+        assert_eq!(passwords.hash_blocking(&longer), Err(PasswordError::TooLong));
+        let hash = passwords.hash_blocking(&longest).unwrap();
+        assert!(check(&longest, &hash));
+        assert!(!check(&longer, &hash), "a longer password should not match by being cut off");
+        assert!(!check("x", "not a hash"));
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_user_matches_no_password() {
+        let passwords = Passwords::with_cost(4).unwrap();
+        let checked = passwords.matches("nobody has this password".to_owned(), None).await;
+        assert_eq!(checked, Ok(false));
+    }
+}

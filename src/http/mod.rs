@@ -1,0 +1,24 @@
+//! The server's face: logging in, reading state, and events over WebSocket.
+//!
+//! Everything it needs from the rest of the server comes through [`ports`] and the hub; there is no SQL and no
+//! configuration file here. The wire types lie beside their routes. `ws::session` is the only file that knows
+//! `actix-web-actors`, which is deprecated upstream and may have to be replaced.
+
+mod app;
+mod auth;
+mod metrics;
+mod middleware;
+pub(crate) mod ports;
+mod problem;
+mod router;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+mod ws;
+
+pub(crate) use app::{App, Parts};
+pub(crate) use auth::{PasswordError, Passwords, Role, TokenKeys, TokenSettings};
+pub(crate) use metrics::Metrics;
+pub(crate) use server::{BindError, Server, ServerSettings, Stopper};
+pub(crate) use ws::WsSettings;

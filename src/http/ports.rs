@@ -1,0 +1,229 @@
+//! What the server asks of the rest of the program: each a trait for test injection.
+//!
+//! Queries are bounded in time here, by the caller; an implementation needs no time-out of its own. What an
+//! [`Unavailable`] says is for the log and never reaches a client.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use kinora_actors::domain::{EventKind, FrameAccount, SessionId, StreamState, Timestamp};
+use kinora_actors::hub::Published;
+use kinora_actors::stats::LatencySummary;
+use serde::Serialize;
+
+/// The future answer of a query.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// A component could not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// The events that are in the database. Rows of a session are written in the order of their numbers.
+pub(crate) trait EventHistory: Send + Sync {
+    /// The next events of a session, in order, at most `limit`. Fewer mean that no more are stored now.
+    ///
+    /// Their JSON is compact (no space after a colon), as [`Published`] expects of the member that it rewrites.
+    fn events_after(&self, page: HistoryPage) -> Answer<'_, Vec<Published>>;
+
+    /// The first and last number stored of a session; `None` when there is none.
+    fn extent<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Extent>>;
+}
+
+/// Which events to read.
+#[derive(Clone, Debug)]
+pub(crate) struct HistoryPage {
+    /// Of which session.
+    pub(crate) session: SessionId,
+    /// Only greater numbers.
+    pub(crate) after: u64,
+    /// At most so many.
+    pub(crate) limit: usize,
+    /// Only these kinds; `None` means all.
+    pub(crate) kinds: Option<Vec<EventKind>>,
+}
+
+/// The numbers stored of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// The first.
+    pub(crate) oldest: u64,
+    /// The last.
+    pub(crate) last: u64,
+}
+
+/// The people and programs that may log in.
+pub(crate) trait Accounts: Send + Sync {
+    /// The account with this user name or mail address.
+    fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>>;
+
+    /// Whether the account may still do what its token says. Asked at each ping of a connection.
+    fn standing(&self, user: UserId) -> Answer<'_, Standing>;
+}
+
+/// The number of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct UserId(pub(crate) i64);
+
+/// An account, as a login needs it.
+#[derive(Clone)]
+pub(crate) struct Account {
+    /// Its number.
+    pub(crate) id: UserId,
+    /// Its name.
+    pub(crate) username: String,
+    /// The bcrypt hash of its password.
+    pub(crate) password_hash: String,
+    /// The names of its roles.
+    pub(crate) roles: Vec<String>,
+    /// Whether it may not log in.
+    pub(crate) disabled: bool,
+}
+
+/// Whether an account is still good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is.
+    Good,
+    /// It is gone, disabled, or lost the right to watch.
+    Revoked,
+}
+
+/// What runs and what ran.
+pub(crate) trait StreamsView: Send + Sync {
+    /// All configured streams, from memory.
+    fn streams(&self) -> Vec<StreamStatus>;
+
+    /// The latest sessions, running ones first, as many as one answer should hold.
+    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>>;
+
+    /// One session, however old, while something of it is known.
+    fn session<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<SessionStatus>>;
+}
+
+/// A stream as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StreamStatus {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its address without credentials.
+    pub(crate) address: String,
+    /// Its state.
+    pub(crate) state: StreamState,
+    /// Why, as a stable code.
+    pub(crate) reason: String,
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// When it is tried again, if that is planned.
+    pub(crate) next_try_at: Option<Timestamp>,
+    /// The session that runs.
+    pub(crate) session_id: Option<SessionId>,
+    /// The account of the session that runs.
+    pub(crate) frames: Option<LiveAccount>,
+    /// Its latency percentiles.
+    pub(crate) latency_ms: Option<LatencySummary>,
+}
+
+/// An account that is still moving.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LiveAccount {
+    /// What became of the frames.
+    #[serde(flatten)]
+    pub(crate) account: FrameAccount,
+    /// Received and not yet accounted for.
+    pub(crate) in_flight: u64,
+}
+
+/// A session as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionStatus {
+    /// Its identity.
+    pub(crate) id: SessionId,
+    /// The stream's name.
+    pub(crate) stream: String,
+    /// When it began.
+    pub(crate) started_at: Timestamp,
+    /// When it ended; absent while it runs.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Why it ended, as a stable code.
+    pub(crate) end_reason: Option<String>,
+    /// The number of its last event.
+    pub(crate) last_seq: u64,
+    /// Its account.
+    pub(crate) frames: Option<LiveAccount>,
+    /// Its latency percentiles.
+    pub(crate) latency_ms: Option<LatencySummary>,
+}
+
+/// A component whose health is told.
+pub(crate) trait HealthCheck: Send + Sync {
+    /// Its name, for example `database`.
+    fn name(&self) -> &'static str;
+
+    /// Whether the server is not ready without it.
+    fn needed_for_ready(&self) -> bool;
+
+    /// Looks at it.
+    fn check(&self) -> Answer<'_, ()>;
+}
+
+/// Hears what happens here, for the log.
+pub(crate) trait Observer: Send + Sync {
+    /// Something happened. Must not wait.
+    fn notice(&self, event: HttpEvent<'_>);
+}
+
+/// What happens here that a log should tell. Holds no secret.
+#[derive(Clone, Debug)]
+pub(crate) enum HttpEvent<'a> {
+    /// A request was answered.
+    RequestAnswered {
+        /// Its identity, as in the answer's header.
+        request_id: &'a str,
+        /// The method.
+        method: &'a str,
+        /// The route's pattern, or `unmatched`.
+        endpoint: &'a str,
+        /// The status.
+        status: u16,
+        /// How long it took, in microseconds.
+        elapsed_us: u64,
+    },
+    /// A component that a request needed could not answer.
+    ComponentUnavailable {
+        /// Which.
+        component: &'static str,
+        /// What it said.
+        error: &'a str,
+    },
+    /// A subscriber's connection is over.
+    SubscriberLeft {
+        /// Whose connection.
+        user: UserId,
+        /// Why, as a stable code.
+        reason: &'static str,
+        /// Events that it was sent.
+        events: u64,
+        /// Whether its socket had to be shut down because no close frame could be sent.
+        cut: bool,
+    },
+}
+
+/// The ports, as the server holds them.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    /// Events in the database.
+    pub(crate) history: Arc<dyn EventHistory>,
+    /// Accounts.
+    pub(crate) accounts: Arc<dyn Accounts>,
+    /// Streams and sessions.
+    pub(crate) streams: Arc<dyn StreamsView>,
+    /// Components with health.
+    pub(crate) checks: Vec<Arc<dyn HealthCheck>>,
+    /// The log.
+    pub(crate) observer: Arc<dyn Observer>,
+}

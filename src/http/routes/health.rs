@@ -1,0 +1,109 @@
+//! How the server is: for people (`/health`), for service managers (`/live`, `/ready`), for Prometheus.
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::rt::time::timeout;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::http::app::App;
+use crate::http::auth::{Caller, Role};
+use crate::http::ports::{HealthCheck, HttpEvent};
+use crate::http::problem::ApiError;
+
+/// Requirement E9.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The address is public: however often it is asked, components are asked once in this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What was found last. Whoever asks while a look is being taken waits for its result.
+#[derive(Default)]
+pub(in crate::http) struct HealthCache(Mutex<Option<(Instant, Vec<Component>)>>);
+
+/// A component as a keeper sees it.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Component {
+    name: &'static str,
+    state: &'static str,
+    response_time_ms: f64,
+    #[serde(skip)]
+    needed: bool,
+}
+
+/// The answer; components only for those who may see them.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<Vec<Component>>,
+}
+
+/// `GET /health`. Always 200: a degraded server still serves, and `/ready` is what a balancer asks.
+pub(in crate::http) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
+    let components = look(&app).await;
+    let well = components.iter().all(Component::is_up);
+    let keeper = Caller::of(&request).is_ok_and(|caller| caller.require(Role::KEEPERS).is_ok());
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Health {
+        status: if well { "healthy" } else { "degraded" },
+        components: keeper.then_some(components),
+    })
+}
+
+/// `GET /live`: the process answers.
+pub(in crate::http) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
+}
+
+/// `GET /ready`: everything that is needed to serve is there.
+pub(in crate::http) async fn ready(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let needed = look(&app).await.iter().all(|component| component.is_up() || !component.needed);
+    if app.is_ready() && needed {
+        return Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})));
+    }
+    Err(ApiError::unavailable())
+}
+
+/// `GET /metrics`
+pub(in crate::http) async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let text = app.metrics.text().map_err(|error| {
+        let error = error.to_string();
+        app.ports.observer.notice(HttpEvent::ComponentUnavailable { component: "metrics", error: &error });
+        ApiError::unavailable()
+    })?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body(text))
+}
+
+impl Component {
+    fn is_up(&self) -> bool {
+        self.state == "up"
+    }
+}
+
+async fn look(app: &App) -> Vec<Component> {
+    let mut last = app.health.0.lock().await;
+    if let Some((at, components)) = &*last
+        && at.elapsed() < FRESH
+    {
+        return components.clone();
+    }
+    let components = join_all(app.ports.checks.iter().map(|check| check_one(check.as_ref()))).await;
+    *last = Some((Instant::now(), components.clone()));
+    components
+}
+
+async fn check_one(check: &dyn HealthCheck) -> Component {
+    let started = Instant::now();
+    let state = match timeout(CHECK_TIMEOUT, check.check()).await {
+        Ok(Ok(())) => "up",
+        Ok(Err(_)) => "down",
+        Err(_) => "timeout",
+    };
+    let response_time_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    Component { name: check.name(), state, response_time_ms, needed: check.needed_for_ready() }
+}

@@ -1,0 +1,66 @@
+//! What runs and what ran, to read.
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Json};
+use kinora_actors::domain::SessionId;
+use serde::Serialize;
+
+use crate::http::app::App;
+use crate::http::auth::{Caller, Role};
+use crate::http::ports::{SessionStatus, StreamStatus};
+use crate::http::problem::ApiError;
+
+/// All streams.
+#[derive(Serialize)]
+pub(in crate::http) struct StreamList {
+    streams: Vec<StreamStatus>,
+}
+
+/// The latest sessions.
+#[derive(Serialize)]
+pub(in crate::http) struct SessionList {
+    sessions: Vec<SessionStatus>,
+}
+
+/// `GET /api/v1/streams`
+pub(in crate::http) async fn streams(
+    app: web::Data<App>,
+    caller: Caller,
+) -> Result<Json<StreamList>, ApiError> {
+    caller.require(Role::WATCHERS)?;
+    Ok(Json(StreamList { streams: app.ports.streams.streams() }))
+}
+
+/// `GET /api/v1/streams/{name}`
+pub(in crate::http) async fn stream(
+    app: web::Data<App>,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<Json<StreamStatus>, ApiError> {
+    caller.require(Role::WATCHERS)?;
+    let found = app.ports.streams.streams().into_iter().find(|stream| stream.name == *name);
+    found.map(Json).ok_or(ApiError::not_found("stream_not_found", "There is no stream of this name."))
+}
+
+/// `GET /api/v1/sessions`
+pub(in crate::http) async fn sessions(
+    app: web::Data<App>,
+    caller: Caller,
+) -> Result<Json<SessionList>, ApiError> {
+    caller.require(Role::WATCHERS)?;
+    let sessions = app.ask("sessions", app.ports.streams.sessions()).await?;
+    Ok(Json(SessionList { sessions }))
+}
+
+/// `GET /api/v1/sessions/{id}`
+pub(in crate::http) async fn session(
+    app: web::Data<App>,
+    caller: Caller,
+    id: web::Path<String>,
+) -> Result<Json<SessionStatus>, ApiError> {
+    caller.require(Role::WATCHERS)?;
+    let id = SessionId(Arc::from(id.as_str()));
+    let found = app.ask("sessions", app.ports.streams.session(&id)).await?;
+    found.map(Json).ok_or(ApiError::not_found("session_not_found", "There is no session of this id."))
+}

@@ -1,0 +1,270 @@
+//! The rest of Kinora, played: accounts, streams, a database, a log, and a server with short deadlines.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::web;
+use kinora_actors::domain::{EncodedEvent, EventFacts, EventKind, SessionId, StreamState, Timestamp};
+use kinora_actors::hub::{Hub, Published, QueueBound};
+use kinora_actors::ports::Clock;
+use prometheus::Registry;
+
+use crate::http::ports::*;
+use crate::http::*;
+
+pub(super) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub(super) const PASSWORD: &str = "correct horse battery staple";
+
+/// Everything that a test turns.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) rows: Mutex<Vec<(SessionId, u64, EventKind, Vec<u8>)>>,
+    pub(super) database_away: AtomicBool,
+    pub(super) revoked: AtomicBool,
+    pub(super) sessions: Mutex<HashMap<String, (u64, bool)>>,
+    pub(super) left: Mutex<Vec<(&'static str, bool)>>,
+}
+
+fn answer<'a, T: Send + 'a>(value: Result<T, Unavailable>) -> Answer<'a, T> {
+    Box::pin(async move { value })
+}
+
+impl World {
+    fn up<T>(&self, value: T) -> Result<T, Unavailable> {
+        if self.database_away.load(Ordering::SeqCst) {
+            return Err(Unavailable("relation \"secret\" does not exist at /var/lib".to_owned()));
+        }
+        Ok(value)
+    }
+
+    /// Stores events as the database would.
+    pub(super) fn store(&self, name: &str, seqs: impl IntoIterator<Item = u64>) {
+        let mut rows = self.rows.lock().unwrap();
+        for seq in seqs {
+            let event = encoded(name, seq, kind_of(seq), 0);
+            rows.push((session(name), seq, kind_of(seq), event.json.to_vec()));
+        }
+    }
+}
+
+impl EventHistory for World {
+    fn events_after(&self, page: HistoryPage) -> Answer<'_, Vec<Published>> {
+        let rows = self.rows.lock().unwrap();
+        let wanted = |kind: &EventKind| page.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
+        let found = rows
+            .iter()
+            .filter(|(id, seq, kind, _)| *id == page.session && *seq > page.after && wanted(kind))
+            .take(page.limit)
+            .map(|(id, seq, kind, json)| {
+                let facts = EventFacts::default();
+                let event = EncodedEvent { seq: *seq, kind: *kind, json: json.as_slice().into(), facts };
+                Published::new(id.clone(), "cam".into(), &event)
+            });
+        answer(self.up(found.collect()))
+    }
+
+    fn extent<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Extent>> {
+        let rows = self.rows.lock().unwrap();
+        let mut seqs = rows.iter().filter(|row| row.0 == *session).map(|row| row.1);
+        let oldest = seqs.next();
+        let last = seqs.last().or(oldest);
+        answer(self.up(oldest.zip(last).map(|(oldest, last)| Extent { oldest, last })))
+    }
+}
+
+impl Accounts for World {
+    fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>> {
+        let known = matches!(login, "alice" | "bob" | "gone" | "nobody-role");
+        let roles = match login {
+            "alice" => vec!["admin".to_owned()],
+            "nobody-role" => vec![],
+            _ => vec!["agent".to_owned()],
+        };
+        answer(self.up(known.then(|| account(login, roles))))
+    }
+
+    fn standing(&self, _: UserId) -> Answer<'_, Standing> {
+        let revoked = self.revoked.load(Ordering::SeqCst);
+        answer(Ok(if revoked { Standing::Revoked } else { Standing::Good }))
+    }
+}
+
+/// An account with the one password.
+pub(super) fn account(name: &str, roles: Vec<String>) -> Account {
+    let hash = Passwords::with_cost(4).unwrap().hash_blocking(PASSWORD).unwrap();
+    let id = UserId(i64::from(name.as_bytes()[0]));
+    Account { id, username: name.to_owned(), password_hash: hash, roles, disabled: name == "gone" }
+}
+
+impl StreamsView for World {
+    fn streams(&self) -> Vec<StreamStatus> {
+        vec![StreamStatus {
+            name: "cam".to_owned(),
+            address: "rtsp://camera/stream".to_owned(),
+            state: StreamState::Running,
+            reason: "first_frame".to_owned(),
+            since: Timestamp(0),
+            next_try_at: None,
+            session_id: Some(session("s")),
+            frames: None,
+            latency_ms: None,
+        }]
+    }
+
+    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>> {
+        let sessions = self.sessions.lock().unwrap();
+        let mut list: Vec<_> = sessions.iter().map(|(name, facts)| status(name, *facts)).collect();
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+        answer(self.up(list))
+    }
+
+    fn session<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<SessionStatus>> {
+        let facts = self.sessions.lock().unwrap().get(&*id.0).copied();
+        answer(self.up(facts.map(|facts| status(&id.0, facts))))
+    }
+}
+
+fn status(name: &str, (last_seq, over): (u64, bool)) -> SessionStatus {
+    SessionStatus {
+        id: session(name),
+        stream: "cam".to_owned(),
+        started_at: Timestamp(0),
+        ended_at: over.then_some(Timestamp(1)),
+        end_reason: None,
+        last_seq,
+        frames: None,
+        latency_ms: None,
+    }
+}
+
+impl HealthCheck for World {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    fn needed_for_ready(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        answer(self.up(()))
+    }
+}
+
+impl Observer for World {
+    fn notice(&self, event: HttpEvent<'_>) {
+        if let HttpEvent::SubscriberLeft { reason, cut, .. } = event {
+            self.left.lock().unwrap().push((reason, cut));
+        }
+    }
+}
+
+struct HostClock;
+
+impl Clock for HostClock {
+    fn monotonic_us(&self) -> u64 {
+        0
+    }
+
+    fn unix_us(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        i64::try_from(now.unwrap().as_micros()).unwrap()
+    }
+}
+
+pub(super) fn session(name: &str) -> SessionId {
+    SessionId(name.into())
+}
+
+/// Every fifth event of a test session is a change of state.
+pub(super) fn kind_of(seq: u64) -> EventKind {
+    if seq.is_multiple_of(5) { EventKind::StreamState } else { EventKind::FrameAnalyzed }
+}
+
+/// An event, as large as wanted.
+pub(super) fn encoded(name: &str, seq: u64, kind: EventKind, padding: usize) -> EncodedEvent {
+    let json = format!(
+        r#"{{"sessionId":"{name}","timestamp":"2026-11-22T05:11:05.123456Z","event":"{}","payload":{{"seq":{seq},"prevSeq":{},"stream":"cam","padding":"{}"}}}}"#,
+        kind.name(),
+        seq - 1,
+        "x".repeat(padding)
+    );
+    EncodedEvent { seq, kind, json: json.into_bytes().into(), facts: EventFacts::default() }
+}
+
+pub(super) fn publish(hub: &Hub, name: &str, seqs: impl IntoIterator<Item = u64>) {
+    seqs.into_iter().for_each(|seq| publish_one(hub, name, seq, kind_of(seq), 0));
+}
+
+pub(super) fn publish_one(hub: &Hub, name: &str, seq: u64, kind: EventKind, padding: usize) {
+    let event = encoded(name, seq, kind, padding);
+    hub.publish(&Arc::new(Published::new(session(name), "cam".into(), &event)));
+}
+
+/// A running server.
+pub(super) struct Fixture {
+    pub(super) world: Arc<World>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) app: web::Data<App>,
+    pub(super) address: std::net::SocketAddr,
+    pub(super) stopper: Stopper,
+}
+
+/// Short deadlines.
+pub(super) fn quick() -> WsSettings {
+    WsSettings {
+        ping_every: Duration::from_secs(20),
+        close_grace: Duration::from_millis(200),
+        history_patience: Duration::from_millis(300),
+        history_retry: Duration::from_millis(5),
+        history_page: 7,
+        ..WsSettings::default()
+    }
+}
+
+impl Fixture {
+    pub(super) fn start() -> Self {
+        Self::with(quick(), Duration::from_secs(900), Hub::new())
+    }
+
+    /// A hub that remembers ten events.
+    pub(super) fn forgetful() -> Self {
+        let memory = QueueBound { events: 10, bytes: 1 << 20 };
+        Self::with(quick(), Duration::from_secs(900), Hub::with_memory(memory))
+    }
+
+    pub(super) fn with(ws: WsSettings, lifetime: Duration, hub: Arc<Hub>) -> Self {
+        let world = Arc::new(World::default());
+        let ports = Ports {
+            history: world.clone(),
+            accounts: world.clone(),
+            streams: world.clone(),
+            checks: vec![world.clone()],
+            observer: world.clone(),
+        };
+        let settings = TokenSettings { lifetime, ..TokenSettings::default() };
+        let app = web::Data::new(App::new(Parts {
+            ports,
+            hub: Arc::clone(&hub),
+            clock: Arc::new(HostClock),
+            tokens: TokenKeys::new(KEY, settings).unwrap(),
+            passwords: Passwords::with_cost(4).unwrap(),
+            metrics: Metrics::new(Registry::new()).unwrap(),
+            ws,
+            query_timeout: Duration::from_secs(2),
+        }));
+        app.set_ready(true);
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(&ServerSettings::on(listen, 1), app.clone()).unwrap();
+        let (address, stopper) = (server.address(), server.stopper());
+        actix_web::rt::spawn(server.run());
+        Self { world, hub, app, address, stopper }
+    }
+
+    pub(super) fn token(&self, name: &str) -> String {
+        let roles = if name == "alice" { "admin" } else { "agent" };
+        self.app.tokens.issue(&account(name, vec![roles.to_owned()])).unwrap()
+    }
+}

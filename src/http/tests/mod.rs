@@ -1,0 +1,9 @@
+//! The server on a real socket with a real client; the rest of Kinora is played by `fakes`.
+
+mod access;
+mod client;
+mod deadlines;
+mod fakes;
+mod live;
+mod pages;
+mod replay;

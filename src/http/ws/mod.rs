@@ -1,0 +1,79 @@
+//! `GET /ws/analysis`: who may subscribe to what is decided here, before the upgrade, with an HTTP status each.
+//!
+//! ```text
+//!           ┌────────────── keeper (a task outside the actor) ──────────────┐
+//!   hub ──> │ feed: replay, then live ──Frames──> session (the actor) ──────────> socket
+//!           │ watchdog: pings, expiry, shutdown ──Ping, Close──> session    │       ^
+//!           └──────────────────────── shuts down, when nothing else helps ──────────┘
+//! ```
+//!
+//! The actor freezes when its client stops reading, so it decides nothing: what waits for it has a deadline
+//! outside.
+
+mod end;
+mod feed;
+mod keeper;
+mod query;
+mod replay;
+mod seats;
+mod session;
+mod settings;
+mod socket;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+
+pub(super) use seats::Seats;
+pub(crate) use settings::WsSettings;
+pub(super) use socket::remember_socket;
+
+use self::feed::Feed;
+use self::keeper::Keeper;
+use self::query::Wanted;
+use self::seats::Seat;
+use self::socket::SpareSocket;
+use super::app::App;
+use super::auth::{Caller, Role};
+use super::problem::ApiError;
+
+/// The subprotocol: text frames of JSON.
+const SUBPROTOCOL: &str = "json";
+
+/// `GET /ws/analysis`
+pub(super) async fn subscribe(
+    app: web::Data<App>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
+    require_subprotocol(&request)?;
+    let caller = Caller::of(&request)?;
+    caller.require(Role::WATCHERS)?;
+    let mut wanted = Wanted::parse(request.query_string())?;
+    wanted.must_exist(&app).await?;
+    let seat = take_seat(&app, &caller)?;
+    // Subscribed before the upgrade: what is published once the client knows that it is connected is delivered.
+    let feed = Feed::new(app.clone().into_inner(), &wanted);
+    let (peer, pulse, response) = session::start(&request, payload, app.ws.mailbox)?;
+    let socket = request.conn_data::<SpareSocket>().cloned();
+    let keeper = Keeper { app: app.into_inner(), caller, peer, pulse, socket, _seat: seat };
+    actix_web::rt::spawn(keeper.run(feed));
+    Ok(response)
+}
+
+fn require_subprotocol(request: &HttpRequest) -> Result<(), ApiError> {
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let mut names = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    if names.any(|name| name.trim() == SUBPROTOCOL) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request("subprotocol_required", "Offer the WebSocket subprotocol \"json\"."))
+}
+
+fn take_seat(app: &App, caller: &Caller) -> Result<Seat, ApiError> {
+    app.seats.take(caller.user).ok_or(ApiError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_connections",
+        "Close a connection before you open another.",
+    ))
+}
