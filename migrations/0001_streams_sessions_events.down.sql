@@ -1,0 +1,3 @@
+drop table analysis_results;
+drop table sessions;
+drop table streams;

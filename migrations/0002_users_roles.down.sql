@@ -1,0 +1,3 @@
+drop table user_roles;
+drop table roles;
+drop table users;

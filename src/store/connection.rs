@@ -1,0 +1,119 @@
+//! Connections: the runtime that drives them, the pool, and what each connection is told first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime as PoolRuntime,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{Config, NoTls};
+
+use super::error::StoreError;
+use super::settings::StoreSettings;
+
+/// Threads that drive connections: one is enough for the bytes, two keep a long decode from delaying others.
+const THREADS: usize = 2;
+/// How often idle connections beyond the pool's size are closed.
+const TEND_EVERY: Duration = Duration::from_secs(10);
+/// Database and role of the private cluster.
+const EMBEDDED_NAME: &str = "kinora";
+
+/// The store's own runtime.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] if the system gives no threads.
+pub(super) fn runtime() -> Result<Runtime, StoreError> {
+    Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("kinora-store")
+        .enable_all()
+        .build()
+        .map_err(|error| StoreError::Unavailable(format!("cannot start the store's threads: {error}")))
+}
+
+/// Reads a connection string.
+///
+/// # Errors
+/// [`StoreError::Settings`], which does not repeat the string: it may hold a password.
+pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
+    url.parse().map_err(|_| {
+        StoreError::Settings(
+            "url is neither `embedded` nor a connection string such as postgres://user:password@host/database".into(),
+        )
+    })
+}
+
+/// Connects to the private cluster behind `socket` and makes Kinora's database if it is not there.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] if the cluster does not answer.
+pub(super) async fn prepare_embedded(socket: &Path, settings: &StoreSettings) -> Result<Config, StoreError> {
+    let mut config = Config::new();
+    config.host_path(socket).user(EMBEDDED_NAME).dbname("postgres").connect_timeout(settings.connect_timeout);
+    let (client, connection) = config.connect(NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let found = client.query_opt("select 1 from pg_database where datname = $1", &[&EMBEDDED_NAME]).await?;
+    if found.is_none() {
+        client.batch_execute(&format!("create database {EMBEDDED_NAME}")).await?;
+    }
+    drop(client);
+    // Its result is the connection's end, which was just asked for.
+    let _ = driver.await;
+    config.dbname(EMBEDDED_NAME);
+    Ok(config)
+}
+
+/// The pool; no connection is opened yet.
+///
+/// # Errors
+/// [`StoreError::Settings`] for sizes that no pool has.
+pub(super) fn pool(mut config: Config, settings: &StoreSettings) -> Result<Pool, StoreError> {
+    tell_first(&mut config, settings);
+    let manager =
+        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Verified });
+    let recycle_after = settings.recycle_after;
+    let too_old = Hook::sync_fn(move |_, metrics| {
+        if metrics.age() < recycle_after {
+            Ok(())
+        } else {
+            Err(HookError::message("old enough to be replaced"))
+        }
+    });
+    Pool::builder(manager)
+        .runtime(PoolRuntime::Tokio1)
+        .max_size((settings.pool_size + settings.max_overflow).max(1))
+        .wait_timeout(Some(settings.connect_timeout))
+        .create_timeout(Some(settings.connect_timeout))
+        .recycle_timeout(Some(settings.connect_timeout))
+        .pre_recycle(too_old)
+        .build()
+        .map_err(|error| StoreError::Settings(error.to_string()))
+}
+
+/// Closes idle connections beyond `keep`, oldest first, for as long as the store lives.
+pub(super) async fn tend(pool: Pool, keep: usize) {
+    let mut ticks = tokio::time::interval(TEND_EVERY);
+    while !pool.is_closed() {
+        ticks.tick().await;
+        let mut surplus = pool.status().size.saturating_sub(keep);
+        pool.retain(|_, _| {
+            let close = surplus > 0;
+            surplus -= usize::from(close);
+            !close
+        });
+    }
+}
+
+/// Options that PostgreSQL is told with the connection: they cost no round trip and cannot be forgotten.
+fn tell_first(config: &mut Config, settings: &StoreSettings) {
+    let limit = settings.statement_timeout.as_millis();
+    let given = config.get_options().unwrap_or_default();
+    config.options(format!("{given} -c statement_timeout={limit} -c timezone=UTC"));
+    config.connect_timeout(settings.connect_timeout);
+    // A peer that vanished without a word is noticed while its connection waits for an answer.
+    config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(Duration::from_secs(30));
+    if config.get_application_name().is_none() {
+        config.application_name("kinora");
+    }
+}

@@ -1,0 +1,173 @@
+//! Events as rows: written in batches, once, and read back in order.
+//!
+//! The same batch may be written again, after a lost answer or a restart: a row is known by its session, number
+//! and recording time. `jsonb` keeps numbers to the digit but orders keys anew, so a payload comes back as an
+//! equal JSON value and not as the same text.
+
+use std::time::SystemTime;
+
+use tokio_postgres::Row;
+
+use super::error::StoreError;
+use super::time::{from_us, to_us};
+use super::{Object, Store};
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    /// Session, at most 64 characters.
+    pub(crate) session_id: String,
+    /// Number in the session.
+    pub(crate) seq: i64,
+    /// The event's own time, in microseconds since 1970.
+    pub(crate) timestamp_us: i64,
+    /// When it was made, set once; decides the partition.
+    pub(crate) recorded_at_us: i64,
+    /// Kind, at most 32 characters.
+    pub(crate) event: String,
+    /// JSON text.
+    pub(crate) payload: String,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inserted {
+    /// Rows that are new.
+    pub(crate) inserted: u64,
+    /// Rows that PostgreSQL will never take; the others of their batch are in.
+    pub(crate) refused: Vec<RefusedRow>,
+}
+
+/// A row that PostgreSQL will never take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedRow {
+    /// Its session.
+    pub(crate) session_id: String,
+    /// Its number.
+    pub(crate) seq: i64,
+    /// PostgreSQL's reason.
+    pub(crate) why: String,
+}
+
+const INSERT: &str = r#"
+    insert into analysis_results (session_id, seq, "timestamp", recorded_at, event, payload)
+    select session_id, seq, at, recorded_at, event, payload::jsonb
+    from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
+        as batch (session_id, seq, at, recorded_at, event, payload)
+    on conflict do nothing"#;
+
+const AFTER: &str = r#"
+    select session_id, seq, "timestamp", recorded_at, event, payload::text
+    from analysis_results
+    where session_id = $1 and seq > $2 and (cardinality($3::text[]) = 0 or event = any ($3))
+    order by seq
+    limit $4"#;
+
+impl Store {
+    /// Writes a batch in one round trip; rows that are there already are left as they are.
+    ///
+    /// A row that PostgreSQL cannot take (a NUL in its text, a name too long) does not hold up the others: such
+    /// a batch is written row by row, and the row is returned as refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: write the same batch again. [`StoreError::NotMigrated`].
+    pub(crate) async fn insert_events(&self, rows: &[EventRow]) -> Result<Inserted, StoreError> {
+        let rows = rows.to_vec();
+        self.run(move |client| async move {
+            match insert(&client, &rows).await {
+                Ok(inserted) => Ok(Inserted { inserted, refused: Vec::new() }),
+                Err(error) if is_about_a_row(&error) => insert_singly(&client, rows).await,
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Up to `limit` events of `session` with numbers above `after_seq`, in order; of `kinds` if there are any.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::NotMigrated`].
+    pub(crate) async fn events_after(
+        &self,
+        session: &str,
+        after_seq: i64,
+        limit: u32,
+        kinds: &[String],
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let (session, kinds) = (session.to_owned(), kinds.to_vec());
+        self.run(move |client| async move {
+            let statement = client.prepare_cached(AFTER).await?;
+            let rows = client.query(&statement, &[&session, &after_seq, &kinds, &i64::from(limit)]).await?;
+            rows.iter().map(event).collect()
+        })
+        .await
+    }
+
+    /// The highest number of `session` that is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::NotMigrated`].
+    pub(crate) async fn last_seq(&self, session: &str) -> Result<Option<i64>, StoreError> {
+        self.one_seq("select max(seq) from analysis_results where session_id = $1", session).await
+    }
+
+    /// The lowest number of `session` that is kept: what is below it was never stored or fell to retention.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::NotMigrated`].
+    pub(crate) async fn oldest_seq(&self, session: &str) -> Result<Option<i64>, StoreError> {
+        self.one_seq("select min(seq) from analysis_results where session_id = $1", session).await
+    }
+
+    async fn one_seq(&self, query: &'static str, session: &str) -> Result<Option<i64>, StoreError> {
+        let session = session.to_owned();
+        self.run(move |client| async move {
+            let statement = client.prepare_cached(query).await?;
+            Ok(client.query_one(&statement, &[&session]).await?.try_get(0)?)
+        })
+        .await
+    }
+}
+
+async fn insert(client: &Object, rows: &[EventRow]) -> Result<u64, StoreError> {
+    let sessions: Vec<&str> = rows.iter().map(|row| row.session_id.as_str()).collect();
+    let seqs: Vec<i64> = rows.iter().map(|row| row.seq).collect();
+    let times: Vec<SystemTime> = rows.iter().map(|row| from_us(row.timestamp_us)).collect();
+    let recorded: Vec<SystemTime> = rows.iter().map(|row| from_us(row.recorded_at_us)).collect();
+    let events: Vec<&str> = rows.iter().map(|row| row.event.as_str()).collect();
+    let payloads: Vec<&str> = rows.iter().map(|row| row.payload.as_str()).collect();
+    let statement = client.prepare_cached(INSERT).await?;
+    Ok(client.execute(&statement, &[&sessions, &seqs, &times, &recorded, &events, &payloads]).await?)
+}
+
+async fn insert_singly(client: &Object, rows: Vec<EventRow>) -> Result<Inserted, StoreError> {
+    let mut outcome = Inserted::default();
+    for row in rows {
+        match insert(client, std::slice::from_ref(&row)).await {
+            Ok(inserted) => outcome.inserted += inserted,
+            Err(error) if is_about_a_row(&error) => {
+                let EventRow { session_id, seq, .. } = row;
+                outcome.refused.push(RefusedRow { session_id, seq, why: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(outcome)
+}
+
+/// SQLSTATE class 22 is about data, 23 about constraints, 54 about limits: other rows may be fine.
+fn is_about_a_row(error: &StoreError) -> bool {
+    let StoreError::Query { code, .. } = error else { return false };
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+}
+
+fn event(row: &Row) -> Result<EventRow, StoreError> {
+    Ok(EventRow {
+        session_id: row.try_get(0)?,
+        seq: row.try_get(1)?,
+        timestamp_us: to_us(row.try_get(2)?),
+        recorded_at_us: to_us(row.try_get(3)?),
+        event: row.try_get(4)?,
+        payload: row.try_get(5)?,
+    })
+}

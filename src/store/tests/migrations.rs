@@ -1,0 +1,90 @@
+//! The schema goes up, down and up again, and strangers are refused.
+
+use super::super::testing::{empty_store, store, text};
+use super::super::*;
+
+/// Everything about the schema that a migration can leave behind, as text.
+fn schema(store: &Store) -> String {
+    let columns =
+        "select string_agg(concat_ws(' ', table_name, column_name, data_type, character_maximum_length,
+            column_default, is_nullable), e'\n' order by table_name, ordinal_position)
+        from information_schema.columns where table_schema = 'public' and table_name <> 'schema_history'";
+    let indexes = "select string_agg(indexdef, e'\n' order by indexname) from pg_indexes
+        where schemaname = 'public' and tablename <> 'schema_history'";
+    format!("{}\n{}", text(store, columns), text(store, indexes))
+}
+
+#[test]
+fn up_down_and_up_again_gives_the_same_schema() {
+    let store = empty_store();
+    let empty = schema(&store);
+    let applied = store.wait(store.migrate_up(None)).unwrap();
+    assert_eq!(applied.iter().map(|record| record.version).collect::<Vec<_>>(), [1, 2]);
+    let full = schema(&store);
+    assert_ne!(full, empty);
+    assert!(store.wait(store.migrate_up(None)).unwrap().is_empty(), "nothing is left to do");
+
+    assert_eq!(store.wait(store.migrate_down()).unwrap().map(|record| record.version), Some(2));
+    assert_eq!(store.wait(store.migrate_down()).unwrap().map(|record| record.version), Some(1));
+    assert_eq!(store.wait(store.migrate_down()).unwrap(), None);
+    assert_eq!(schema(&store), empty);
+
+    store.wait(store.migrate_up(Some(1))).unwrap();
+    store.wait(store.migrate_up(None)).unwrap();
+    assert_eq!(schema(&store), full);
+}
+
+#[test]
+fn the_history_shows_both_directions_and_what_is_pending() {
+    let store = store();
+    store.wait(store.migrate_down()).unwrap();
+    let state = store.wait(store.migration_status()).unwrap();
+    let history: Vec<_> = state.history.iter().map(|record| (record.version, record.up)).collect();
+    assert_eq!(history, [(1, true), (2, true), (2, false)]);
+    assert_eq!(state.version(), 1);
+    assert_eq!(state.pending, [(2, "users_roles".to_owned())]);
+    let refused = store.wait(store.check_schema()).unwrap_err();
+    assert!(matches!(refused, StoreError::NotMigrated { database: 1, binary: 2 }), "{refused}");
+    let refused = store.wait(store.migrate_up(Some(9))).unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
+}
+
+#[test]
+fn an_edited_migration_is_noticed() {
+    let store = store();
+    store.wait(store.check_schema()).unwrap();
+    text(&store, "update schema_history set checksum = repeat('0', 64) where version = 1");
+    for refused in [store.wait(store.check_schema()), store.wait(store.migrate_up(None)).map(drop)] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StoreError::Drift { version: 1, .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_name() {
+    let store = store();
+    text(
+        &store,
+        "insert into schema_history (version, name, checksum, direction) values (7, 'later', '', 'up')",
+    );
+    for refused in [store.wait(store.check_schema()), store.wait(store.migrate_down()).map(drop)] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StoreError::NewerSchema { database: 7, binary: 2 }), "{refused}");
+        assert!(refused.to_string().contains("newer"), "{refused}");
+    }
+}
+
+#[test]
+fn a_database_without_tables_says_what_to_do() {
+    let store = empty_store();
+    let refused = store.wait(store.list_streams()).unwrap_err();
+    assert!(refused.to_string().contains("kinora migrate up"), "{refused}");
+}
+
+#[test]
+fn two_programs_that_migrate_at_once_take_turns() {
+    let store = empty_store();
+    let (one, two) = (store.clone(), store.clone());
+    let (one, two) = store.wait(async { tokio::join!(one.migrate_up(None), two.migrate_up(None)) });
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
+}

@@ -1,0 +1,128 @@
+//! Sessions, streams and users.
+
+use super::super::testing::{at, store, text};
+use super::super::*;
+
+fn session(id: &str, started_at_us: i64) -> SessionRow {
+    SessionRow {
+        id: id.into(),
+        stream: "front-door".into(),
+        started_at_us,
+        end: None,
+        provenance: r#"{"model": "pose"}"#.into(),
+        account: r#"{"received": 1}"#.into(),
+        last_seq: 1,
+        epoch: 1,
+    }
+}
+
+fn user(name: &str, email: &str, roles: &[&str]) -> NewUser {
+    NewUser {
+        username: name.into(),
+        email: Some(email.into()),
+        password_hash: "$2b$12$secret".into(),
+        roles: roles.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_session_grows_and_is_closed_once() {
+    let store = store();
+    let mut row = session("a", at(1, 0, 0));
+    store.wait(store.upsert_session(&row)).unwrap();
+    (row.last_seq, row.epoch, row.account) = (9, 2, r#"{"received": 9}"#.into());
+    store.wait(store.upsert_session(&row)).unwrap();
+    // A late writer takes nothing back.
+    store.wait(store.upsert_session(&SessionRow { last_seq: 5, ..row.clone() })).unwrap();
+    assert_eq!(store.wait(store.find_session("a")).unwrap(), Some(row.clone()));
+
+    let end = |reason: &str| SessionEnd { at_us: at(1, 1, 0), reason: reason.into() };
+    store.wait(store.close_session("a", &end("stopped"), &row.account, 12)).unwrap();
+    store.wait(store.close_session("a", &end("again"), &row.account, 12)).unwrap();
+    let expected = SessionRow { end: Some(end("stopped")), last_seq: 12, ..row };
+    assert_eq!(store.wait(store.list_sessions(Some("front-door"), 10)).unwrap(), [expected]);
+    let refused = store.wait(store.close_session("b", &end("x"), "{}", 1)).unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
+}
+
+#[test]
+fn a_restart_closes_what_was_open_at_its_last_event() {
+    let store = store();
+    let end = SessionEnd { at_us: at(2, 0, 0), reason: "restart".into() };
+    let closed =
+        SessionRow { end: Some(SessionEnd { at_us: 5, reason: "done".into() }), ..session("old", 1) };
+    store.wait(store.upsert_session(&closed)).unwrap();
+    store.wait(store.upsert_session(&session("open", 2))).unwrap();
+    let event = EventRow {
+        session_id: "open".into(),
+        seq: 77,
+        timestamp_us: 2,
+        recorded_at_us: 2,
+        event: "frameAnalyzed".into(),
+        payload: "{}".into(),
+    };
+    store.wait(store.insert_events(&[event])).unwrap();
+    assert_eq!(store.wait(store.close_open_sessions(&end)).unwrap(), ["open"]);
+    let rows = store.wait(store.list_sessions(None, 10)).unwrap();
+    assert_eq!(rows, [SessionRow { end: Some(end), last_seq: 77, ..session("open", 2) }, closed]);
+}
+
+#[test]
+fn streams_follow_the_file_and_operators_keep_theirs() {
+    let store = store();
+    let stream = |name: &str, address: &str| ConfigStream {
+        name: name.into(),
+        address: address.into(),
+        settings: r#"{"max_fps": 30}"#.into(),
+        enabled: true,
+    };
+    text(&store, "insert into streams (name, address) values ('mine', 'file:a'), ('shared', 'file:b')");
+    let file = [stream("door", "rtsp://a"), stream("shared", "rtsp://b")];
+    let synced = store.wait(store.sync_config_streams(&file)).unwrap();
+    assert_eq!((synced.added, synced.changed), (vec!["door".to_owned()], vec!["shared".to_owned()]));
+    assert_eq!(store.wait(store.sync_config_streams(&file)).unwrap(), StreamsSynced::default());
+
+    let synced = store.wait(store.sync_config_streams(&[stream("shared", "rtsp://c")])).unwrap();
+    assert_eq!((synced.changed, synced.removed), (vec!["shared".to_owned()], vec!["door".to_owned()]));
+    let rows = store.wait(store.list_streams()).unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.name.as_str(), row.address.as_str(), row.managed_by_config)).collect();
+    assert_eq!(told, [("mine", "file:a", false), ("shared", "rtsp://c", true)]);
+}
+
+#[test]
+fn users_have_roles_and_unique_names() {
+    let store = store();
+    store.wait(store.create_user(user("ada", "ada@example.org", &["viewer", "admin"]))).unwrap();
+    for (twin, expected) in
+        [(user("ada", "x@example.org", &[]), "username"), (user("eve", "ada@example.org", &[]), "email")]
+    {
+        match store.wait(store.create_user(twin)).unwrap_err() {
+            StoreError::Conflict { field } => assert_eq!(field, expected),
+            other => panic!("{other}"),
+        }
+    }
+    let refused = store.wait(store.create_user(user("eve", "eve@example.org", &["king"]))).unwrap_err();
+    assert_eq!(refused.to_string(), "role king does not exist");
+    assert_eq!(store.wait(store.find_user("eve")).unwrap(), None, "nothing is left of a refused account");
+    let ada = store.wait(store.find_user("ada")).unwrap().unwrap();
+    assert_eq!(ada.roles, ["admin", "viewer"]);
+    assert!(!format!("{ada:?}").contains("secret"));
+}
+
+#[test]
+fn a_disabled_administrator_does_not_count() {
+    let store = store();
+    store.wait(store.create_user(user("ada", "ada@example.org", &["admin"]))).unwrap();
+    store.wait(store.create_user(NewUser { email: None, ..user("bob", "", &["agent"]) })).unwrap();
+    assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
+    store.wait(store.set_user_disabled("ada", true)).unwrap();
+    assert_eq!(store.wait(store.count_admins()).unwrap(), 0);
+    store.wait(store.set_password_hash("ada", "$2b$12$other")).unwrap();
+    let users = store.wait(store.list_users()).unwrap();
+    assert_eq!(users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
+    assert!(users[0].disabled_at_us.is_some() && users[0].password_hash.ends_with("other"));
+    assert!(users[0].password_changed_at_us > users[0].created_at_us);
+    let refused = store.wait(store.set_password_hash("nobody", "x")).unwrap_err();
+    assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
+}
