@@ -61,13 +61,12 @@ impl Folders {
     pub(super) fn lock(&self) -> Result<Option<File>, StoreError> {
         let path = self.base.join("lock");
         let mut options = File::options();
-        let file = options.create(true).append(true).mode(0o600).open(&path);
-        match file.map_err(|error| StoreError::directory(&path, error))? {
-            file => match file.try_lock() {
-                Ok(()) => Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => Ok(None),
-                Err(TryLockError::Error(error)) => Err(StoreError::directory(&path, error)),
-            },
+        let opened = options.create(true).append(true).mode(0o600).open(&path);
+        let file = opened.map_err(|error| StoreError::directory(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(StoreError::directory(&path, error)),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 const IMMEDIATE_STOP: Duration = Duration::from_secs(2);
 /// File in which the postmaster says how it is.
 const PID_FILE: &str = "postmaster.pid";
+/// The same beside the socket.
+const SOCKET_LOCK: &str = ".s.PGSQL.5432.lock";
 
 /// Told with each start, so that a cluster never runs with the settings of an older Kinora.
 const SETTINGS: [&str; 13] = [
@@ -87,12 +89,20 @@ pub(super) fn find(folders: &Folders) -> Option<Postmaster> {
     if runs_cluster(file.pid, &folders.data()) {
         return Some(Postmaster::Adopted(file.pid, folders.data()));
     }
-    if Path::new(&format!("/proc/{}", file.pid)).exists() {
-        // The id is somebody else's now (usual after a container's restart) and PostgreSQL would refuse to start.
-        // We hold the lock on the folder; PostgreSQL also checks the shared memory by the folder itself.
-        let _ = std::fs::remove_file(folders.data().join(PID_FILE));
-    }
+    forget_stale(file.pid, folders);
     None
+}
+
+/// Removes what a dead postmaster left if it would keep PostgreSQL from starting.
+///
+/// Its id may be somebody else's now, which is usual after a container's restart, and PostgreSQL would take that
+/// process for the postmaster. We hold the lock on the folder and have just looked; what matters most, that
+/// nobody is still in the shared memory, PostgreSQL also finds out from the folder itself.
+fn forget_stale(pid: u32, folders: &Folders) {
+    if Path::new(&format!("/proc/{pid}")).exists() {
+        let _ = std::fs::remove_file(folders.data().join(PID_FILE));
+        let _ = std::fs::remove_file(folders.socket().join(SOCKET_LOCK));
+    }
 }
 
 /// Starts a postmaster.
@@ -111,11 +121,19 @@ pub(super) fn spawn(folders: &Folders, programs: &Programs) -> io::Result<Postma
     command.spawn().map(Postmaster::Child)
 }
 
-/// What PostgreSQL said last while it started.
+/// What PostgreSQL said last before a start failed: at first it writes to our file, later to its own log.
 pub(super) fn last_words(folders: &Folders) -> String {
-    let text = std::fs::read_to_string(words_file(folders)).unwrap_or_default();
-    let line = text.lines().rev().find(|line| line.contains("FATAL:") || line.contains("could not"));
-    line.or_else(|| text.lines().next_back()).unwrap_or("PostgreSQL said nothing").to_owned()
+    let own = std::fs::read_to_string(words_file(folders)).unwrap_or_default();
+    let fatal = |text: &str| text.lines().rev().find(|line| line.contains("FATAL:")).map(str::to_owned);
+    let found = fatal(&own).or_else(|| fatal(&newest_log(folders).unwrap_or_default()));
+    found.or_else(|| own.lines().next_back().map(str::to_owned)).unwrap_or("PostgreSQL said nothing".into())
+}
+
+fn newest_log(folders: &Folders) -> Option<String> {
+    let files = std::fs::read_dir(folders.log()).ok()?.flatten().map(|entry| entry.path());
+    let logs = files.filter(|path| *path != words_file(folders));
+    let newest = logs.max_by_key(|path| path.metadata().and_then(|found| found.modified()).ok())?;
+    Some(String::from_utf8_lossy(&std::fs::read(newest).ok()?).into_owned())
 }
 
 impl Postmaster {
