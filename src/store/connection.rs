@@ -39,7 +39,7 @@ pub(super) fn runtime() -> Result<Runtime, StoreError> {
 pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
     url.parse().map_err(|_| {
         StoreError::Settings(
-            "url is neither `embedded` nor a connection string such as postgres://user:password@host/database".into(),
+            "url is neither `embedded` nor a string such as postgres://user:password@host/database".into(),
         )
     })
 }
@@ -96,13 +96,18 @@ pub(super) async fn tend(pool: Pool, keep: usize) {
     let mut ticks = tokio::time::interval(TEND_EVERY);
     while !pool.is_closed() {
         ticks.tick().await;
-        let mut surplus = pool.status().size.saturating_sub(keep);
-        pool.retain(|_, _| {
-            let close = surplus > 0;
-            surplus -= usize::from(close);
-            !close
-        });
+        close_surplus(&pool, keep);
     }
+}
+
+/// Closes idle connections until `keep` are left, or none is idle.
+pub(super) fn close_surplus(pool: &Pool, keep: usize) {
+    let mut surplus = pool.status().size.saturating_sub(keep);
+    pool.retain(|_, _| {
+        let close = surplus > 0;
+        surplus -= usize::from(close);
+        !close
+    });
 }
 
 /// Options that PostgreSQL is told with the connection: they cost no round trip and cannot be forgotten.

@@ -1,7 +1,7 @@
 //! What goes wrong in the store, by what can be done about it.
 //!
-//! Messages name the operation's object and PostgreSQL's own words, never a password, a payload or the text of
-//! a statement.
+//! Messages name the operation's object and PostgreSQL's own words, never a password, a payload or the text
+//! of a statement.
 
 use std::path::PathBuf;
 

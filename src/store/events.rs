@@ -1,8 +1,8 @@
 //! Events as rows: written in batches, once, and read back in order.
 //!
-//! The same batch may be written again, after a lost answer or a restart: a row is known by its session, number
-//! and recording time. `jsonb` keeps numbers to the digit but orders keys anew, so a payload comes back as an
-//! equal JSON value and not as the same text.
+//! The same batch may be written again, after a lost answer or a restart: a row is known by its session,
+//! number and recording time. `jsonb` keeps numbers to the digit but orders keys anew, so a payload comes
+//! back as an equal JSON value and not as the same text.
 
 use std::time::SystemTime;
 
@@ -66,8 +66,8 @@ const AFTER: &str = r#"
 impl Store {
     /// Writes a batch in one round trip; rows that are there already are left as they are.
     ///
-    /// A row that PostgreSQL cannot take (a NUL in its text, a name too long) does not hold up the others: such
-    /// a batch is written row by row, and the row is returned as refused.
+    /// A row that PostgreSQL cannot take (a NUL in its text, a name too long) does not hold up the others:
+    /// such a batch is written row by row, and the row is returned as refused.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write the same batch again. [`StoreError::NotMigrated`].
@@ -83,7 +83,8 @@ impl Store {
         .await
     }
 
-    /// Up to `limit` events of `session` with numbers above `after_seq`, in order; of `kinds` if there are any.
+    /// Up to `limit` events of `session` with numbers above `after_seq`, in order; of `kinds` if there are
+    /// any.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::NotMigrated`].

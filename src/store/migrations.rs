@@ -1,8 +1,9 @@
 //! Migrations: numbered steps of the schema, up and down, with their history in the database.
 //!
-//! Each step is one transaction that first takes a lock and then reads where the schema stands, so two programs
-//! that migrate at once take turns and a step that fails leaves nothing behind. The history keeps both
-//! directions; a migration is applied if its last row says `up`. Checksums tell when an applied file was edited.
+//! Each step is one transaction that first takes a lock and then reads where the schema stands, so two
+//! programs that migrate at once take turns and a step that fails leaves nothing behind. The history keeps
+//! both directions; a migration is applied if its last row says `up`. Checksums tell when an applied file was
+//! edited.
 
 use std::time::Duration;
 
@@ -118,8 +119,8 @@ impl Store {
     /// Applies all pending migrations, or those up to number `to`; returns what was applied.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`], [`StoreError::Drift`], [`StoreError::NotFound`] for a number that there is
-    /// not, [`StoreError::Query`] for a step that failed; steps before it stay.
+    /// [`StoreError::NewerSchema`], [`StoreError::Drift`], [`StoreError::NotFound`] for a number that there
+    /// is not, [`StoreError::Query`] for a step that failed; steps before it stay.
     pub(crate) async fn migrate_up(&self, to: Option<i32>) -> Result<Vec<MigrationRecord>, StoreError> {
         let to = to.unwrap_or_else(newest);
         if find(to).is_none() {

@@ -1,9 +1,10 @@
 //! Everything that Kinora keeps in PostgreSQL, and all of its SQL.
 //!
-//! [`Store`] owns a small runtime on which every connection is opened and driven: a pool drives a connection on
-//! the runtime that first asked for it, and no Arbiter's end may kill one. Its methods may be awaited from any
-//! runtime; [`Store::wait`] is for callers without one. Callers bring plain types; times are microseconds since
-//! 1970 in UTC, JSON is text. With `url = "embedded"` the store also owns a private cluster ([`embedded`]).
+//! [`Store`] owns a small runtime on which every connection is opened and driven: a pool drives a connection
+//! on the runtime that first asked for it, and no Arbiter's end may kill one. Its methods may be awaited from
+//! any runtime; [`Store::wait`] is for callers without one. Callers bring plain types; times are microseconds
+//! since 1970 in UTC, JSON is text. With `url = "embedded"` the store also owns a private cluster
+//! ([`embedded`]).
 
 mod connection;
 mod embedded;

@@ -1,10 +1,10 @@
 //! Partitions of the events: made ahead of time, dropped when they are too old or too much.
 //!
 //! A partition is a day of `recorded_at` in UTC. Dropping one is instant, where deleting its rows is not. Two
-//! things are less simple. Rows whose day had no partition are in the default partition, and PostgreSQL refuses
-//! a partition for rows that the default one holds: they are moved in the same transaction. And a day can be
-//! larger than all that may be kept (200 rows/s are 36 GB), so the current partition is split when it has
-//! outgrown its share: what was written so far becomes a partition that can be dropped before midnight.
+//! things are less simple. Rows whose day had no partition are in the default partition, and PostgreSQL
+//! refuses a partition for rows that the default one holds: they are moved in the same transaction. And a day
+//! can be larger than all that may be kept (200 rows/s are 36 GB), so the current partition is split when it
+//! has outgrown its share: what was written so far becomes a partition that can be dropped before midnight.
 
 use std::time::Duration;
 
@@ -84,7 +84,8 @@ impl Store {
     /// partition, and moves those rows; returns the names of new ones.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also when the table stayed busy for too long; [`StoreError::NotMigrated`].
+    /// [`StoreError::Unavailable`], also when the table stayed busy for too long;
+    /// [`StoreError::NotMigrated`].
     pub(crate) async fn ensure_partitions(
         &self,
         now_us: i64,
@@ -176,7 +177,8 @@ async fn make_day(transaction: &Transaction<'_>, day: &str) -> Result<String, St
     let statements = format!(
         "create table {name} (like analysis_results including all);
          with moved as (
-             delete from analysis_results_default where recorded_at >= {low} and recorded_at < {high} returning *
+             delete from analysis_results_default where recorded_at >= {low} and recorded_at < {high}
+             returning *
          ) insert into {name} select * from moved;
          alter table analysis_results attach partition {name} for values from ({low}) to ({high})"
     );
@@ -222,7 +224,8 @@ async fn split(
     }
     let transaction = locked(client).await?;
     let [low, cut, high] = [low_us, cut_us, high_us].map(from_us);
-    let query = "select to_char($2::timestamptz, 'YYYYMMDD_HH24MISS'), $1::timestamptz::text, $2::timestamptz::text, $3::timestamptz::text";
+    let query = "select to_char($2::timestamptz, 'YYYYMMDD_HH24MISS'),
+        $1::timestamptz::text, $2::timestamptz::text, $3::timestamptz::text";
     let row = transaction.query_one(query, &[&low, &cut, &high]).await?;
     let [stamp, low, cut, high]: [String; 4] =
         [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?];

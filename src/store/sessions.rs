@@ -104,8 +104,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (id, end, account) = (id.to_owned(), end.clone(), account.to_owned());
         self.run(move |client| async move {
-            let query = "update sessions set ended_at = coalesce(ended_at, $2), end_reason = coalesce(end_reason, $3),
-                account = $4::text::jsonb, last_seq = greatest(last_seq, $5) where id = $1";
+            let query = "update sessions set ended_at = coalesce(ended_at, $2),
+                end_reason = coalesce(end_reason, $3), account = $4::text::jsonb, last_seq = greatest(last_seq, $5)
+                where id = $1";
             let at = from_us(end.at_us);
             match client.execute(query, &[&id, &at, &end.reason, &account, &last_seq]).await? {
                 0 => Err(StoreError::NotFound { what: format!("session {id}") }),

@@ -1,7 +1,7 @@
 //! One private cluster for all tests of a process, and a fresh database in it for each test.
 //!
-//! The cluster lives as long as the process: nobody drops a static, so a shell waits for the end of its standard
-//! input, which comes with the end of this process however it ends, and stops the cluster then.
+//! The cluster lives as long as the process: nobody drops a static, so a shell waits for the end of its
+//! standard input, which comes with the end of this process however it ends, and stops the cluster then.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,7 +69,7 @@ pub(super) fn now_us() -> i64 {
 }
 
 /// The connection string of a new database.
-fn fresh_database() -> String {
+pub(super) fn fresh_database() -> String {
     let cluster = CLUSTER.get_or_init(start_cluster);
     let url = |database: &str| format!("host={} user=kinora dbname={database}", cluster.socket.display());
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +88,10 @@ fn start_cluster() -> Cluster {
 
 /// Stops process `pid` and removes `folder` when this process is gone.
 fn end_with_this_process(pid: u32, folder: &Path) -> Child {
-    let script = "trap '' INT TERM; read -r _; kill -INT $0; for _ in $(seq 80); do kill -0 $0 2>/dev/null || break; sleep 0.1; done; rm -rf \"$1\"";
+    // A stopped postmaster removes its file; its process may stay a zombie where nobody waits for orphans.
+    let script = r#"trap '' INT TERM; read -r _; kill -QUIT "$0"
+        for _ in $(seq 80); do [ -e "$1/pg/data/postmaster.pid" ] || break; sleep 0.1; done
+        rm -rf "$1""#;
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(script).arg(pid.to_string()).arg(folder);
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

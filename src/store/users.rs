@@ -55,8 +55,8 @@ impl Store {
     /// Makes an account; returns its number.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] naming `username` or `email`, [`StoreError::NotFound`] for a role that there is
-    /// not, [`StoreError::Unavailable`].
+    /// [`StoreError::Conflict`] naming `username` or `email`, [`StoreError::NotFound`] for a role that there
+    /// is not, [`StoreError::Unavailable`].
     pub(crate) async fn create_user(&self, user: NewUser) -> Result<i32, StoreError> {
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;

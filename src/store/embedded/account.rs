@@ -1,7 +1,7 @@
 //! The system account that the cluster runs as.
 //!
-//! PostgreSQL refuses to run as root, so root's cluster runs as `postgres`; anybody else's runs as themselves.
-//! Reading `/proc` and `/etc/passwd` instead of calling C keeps this crate free of unsafe code.
+//! PostgreSQL refuses to run as root, so root's cluster runs as `postgres`; anybody else's runs as
+//! themselves. Reading `/proc` and `/etc/passwd` instead of calling C keeps this crate free of unsafe code.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -37,7 +37,7 @@ impl Account {
         let passwd = std::fs::read_to_string("/etc/passwd").map_err(io)?;
         let (uid, gid) = find(&passwd, SERVICE_ACCOUNT).ok_or_else(|| {
             StoreError::Settings(format!(
-                "url = \"embedded\" as root needs the system user `{SERVICE_ACCOUNT}`, which PostgreSQL's package makes"
+                "url = \"embedded\" as root needs the system user `{SERVICE_ACCOUNT}` of PostgreSQL's package"
             ))
         })?;
         Ok(Self { uid, gid, switch: true })

@@ -37,8 +37,8 @@ impl Folders {
     /// Makes what is not there.
     ///
     /// # Errors
-    /// [`StoreError::DataDirectory`] if a folder cannot be made, is somebody else's, or cannot be entered by the
-    /// cluster's account.
+    /// [`StoreError::DataDirectory`] if a folder cannot be made, is somebody else's, or cannot be entered by
+    /// the cluster's account.
     pub(super) fn prepare(directory: &Path) -> Result<Self, StoreError> {
         let account = Account::of_cluster()?;
         let fail = |error: io::Error| StoreError::directory(directory, error);

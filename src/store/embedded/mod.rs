@@ -52,8 +52,8 @@ pub(super) struct EmbeddedCluster {
 /// Starts or adopts the cluster, or joins that of another process; returns the folder of its socket.
 ///
 /// # Errors
-/// [`StoreError::ProgramsMissing`], [`StoreError::DataDirectory`] (in use, not writable, of another version, not
-/// starting), [`StoreError::Unavailable`] if the other process's cluster does not get ready.
+/// [`StoreError::ProgramsMissing`], [`StoreError::DataDirectory`] (in use, not writable, of another version,
+/// not starting), [`StoreError::Unavailable`] if the other process's cluster does not get ready.
 pub(super) fn start_or_join(
     settings: EmbeddedSettings,
 ) -> Result<(PathBuf, Option<EmbeddedCluster>), StoreError> {

@@ -95,9 +95,9 @@ pub(super) fn find(folders: &Folders) -> Option<Postmaster> {
 
 /// Removes what a dead postmaster left if it would keep PostgreSQL from starting.
 ///
-/// Its id may be somebody else's now, which is usual after a container's restart, and PostgreSQL would take that
-/// process for the postmaster. We hold the lock on the folder and have just looked; what matters most, that
-/// nobody is still in the shared memory, PostgreSQL also finds out from the folder itself.
+/// Its id may be somebody else's now, which is usual after a container's restart, and PostgreSQL would take
+/// that process for the postmaster. We hold the lock on the folder and have just looked; what matters most,
+/// that nobody is still in the shared memory, PostgreSQL also finds out from the folder itself.
 fn forget_stale(pid: u32, folders: &Folders) {
     if Path::new(&format!("/proc/{pid}")).exists() {
         let _ = std::fs::remove_file(folders.data().join(PID_FILE));

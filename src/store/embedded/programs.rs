@@ -1,7 +1,7 @@
 //! Finds PostgreSQL's programs on this machine.
 //!
-//! Packages install several versions beside each other and keep them out of `PATH`. A cluster can only be run by
-//! the version that made it; a new one is made by the newest.
+//! Packages install several versions beside each other and keep them out of `PATH`. A cluster can only be run
+//! by the version that made it; a new one is made by the newest.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -13,7 +13,8 @@ use super::programs::Programs;
 
 /// How long a death stays unnoticed.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
-/// A start is tried again for so long: after a `kill -9` the old processes need a moment to leave their memory.
+/// A start is tried again for so long: after a `kill -9` the old processes need a moment to leave their
+/// memory.
 const KEEP_TRYING: Duration = Duration::from_secs(10);
 /// Pause between two tries of a start.
 const TRY_EVERY: Duration = Duration::from_millis(300);
@@ -142,7 +143,8 @@ impl Supervisor {
     fn restart(&self) -> Option<Postmaster> {
         self.shared.pid.store(0, Ordering::Release);
         self.shared.restarts.fetch_add(1, Ordering::AcqRel);
-        // Its owner sees a cluster without a process id, and each call of the store says what it cannot reach.
+        // Its owner sees a cluster without a process id, and each call of the store says what it cannot
+        // reach.
         self.bring_up().ok()
     }
 

@@ -66,7 +66,8 @@ fn events_come_back_in_order_and_whole_after_a_number() {
 #[test]
 fn a_payload_comes_back_as_an_equal_json_value() {
     let store = store();
-    let payload = r#"{"z":0.1000,"a":[100,1.0,90277.333],"big":9007199254740993,"huge":123456789012345678901234567890,
+    let payload = r#"{"z":0.1000,"a":[100,1.0,90277.333],"big":9007199254740993,
+        "huge":123456789012345678901234567890,
         "text":"\u00e9\"\\\n\ud83d\ude00","none":null,"deep":{"b":[[],{}],"a":true}}"#;
     store.wait(store.insert_events(&[row("s", 1, payload)])).unwrap();
     let read = store.wait(store.events_after("s", 0, 1, &[])).unwrap().remove(0).payload;

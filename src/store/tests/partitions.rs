@@ -29,7 +29,8 @@ fn partition_of(store: &Store, session: &str) -> String {
     text(
         store,
         &format!(
-            "select string_agg(distinct tableoid::regclass::text, ',') from analysis_results where session_id = '{session}'"
+            "select string_agg(distinct tableoid::regclass::text, ',') from analysis_results
+                where session_id = '{session}'"
         ),
     )
 }

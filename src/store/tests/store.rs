@@ -81,3 +81,20 @@ fn a_statement_that_takes_too_long_is_ended() {
     let error = store.wait(sleep).unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
+
+#[test]
+fn an_old_connection_is_replaced_and_a_rush_leaves_no_surplus() {
+    let url = super::super::testing::fresh_database();
+    let settings = StoreSettings {
+        pool_size: 1,
+        max_overflow: 2,
+        recycle_after: Duration::ZERO,
+        ..StoreSettings::new(StoreTarget::Url(url))
+    };
+    let store = Store::connect_blocking(settings).unwrap();
+    assert_ne!(text(&store, "select pg_backend_pid()"), text(&store, "select pg_backend_pid()"));
+    store.wait(async { tokio::join!(store.ping(), store.ping(), store.ping(), store.ping()) }).3.unwrap();
+    assert_eq!(store.pool_status().max_size, 3);
+    connection::close_surplus(&store.0.pool, 1);
+    assert_eq!(store.pool_status().size, 1);
+}
