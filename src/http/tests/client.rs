@@ -121,13 +121,13 @@ pub(super) async fn numbers(socket: &mut Socket, count: usize) -> Vec<(u64, u64)
     list
 }
 
-/// The close code, after whatever comes before it.
+/// The close code, after whatever comes before it. Reads on to the end of the socket, which sends the answer.
 pub(super) async fn close_code(socket: &mut Socket) -> Option<u16> {
-    loop {
-        match within(socket.next()).await {
-            Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return None,
+    let mut code = None;
+    while let Some(Ok(message)) = within(socket.next()).await {
+        if let Message::Close(frame) = message {
+            code = frame.map(|frame| frame.code.into());
         }
     }
+    code
 }

@@ -93,7 +93,9 @@ impl Feed {
         loop {
             let mut batch = Batch::default();
             self.take(subscription.next().await, &mut batch);
-            while let (false, Some(delivery)) = (batch.is_full(), subscription.try_next()) {
+            // What is taken from the queue has to be sent: look only while there is room.
+            while !batch.is_full() {
+                let Some(delivery) = subscription.try_next() else { break };
                 self.take(delivery, &mut batch);
             }
             self.give(peer, batch).await?;
