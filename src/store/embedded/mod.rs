@@ -29,12 +29,14 @@ use programs::Programs;
 use supervisor::{Shared, Supervisor};
 
 /// The private cluster as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EmbeddedStatus {
     /// Process id of the postmaster; `None` while it is down.
     pub(crate) pid: Option<u32>,
-    /// How often it died and was started again.
+    /// How often it was found dead and a new start was tried.
     pub(crate) restarts: u64,
+    /// Why the last try to start it again failed; `None` once one succeeded.
+    pub(crate) failure: Option<String>,
     /// Whether it was running before this process.
     pub(crate) adopted: bool,
 }
@@ -73,7 +75,12 @@ pub(super) fn start_or_join(
 impl EmbeddedCluster {
     /// How it is.
     pub(super) fn status(&self) -> EmbeddedStatus {
-        EmbeddedStatus { pid: self.shared.pid(), restarts: self.shared.restarts(), adopted: self.adopted }
+        EmbeddedStatus {
+            pid: self.shared.pid(),
+            restarts: self.shared.restarts(),
+            failure: self.shared.failure(),
+            adopted: self.adopted,
+        }
     }
 
     fn start(settings: EmbeddedSettings, folders: Folders, lock: File) -> Result<Self, StoreError> {

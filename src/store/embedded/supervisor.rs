@@ -1,8 +1,8 @@
 //! Keeps the postmaster running: brings it up, watches it, and starts a fresh one when it dies.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::error::StoreError;
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     restarts: AtomicU64,
     /// 0 while there is none.
     pid: AtomicU32,
+    failure: Mutex<Option<String>>,
 }
 
 /// Everything that a start needs.
@@ -69,6 +70,15 @@ impl Shared {
         self.restarts.load(Ordering::Acquire)
     }
 
+    /// Why the last try to start it again failed.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -97,6 +107,8 @@ impl Supervisor {
     /// [`StoreError::DataDirectory`] with PostgreSQL's last words.
     pub(super) fn bring_up(&self) -> Result<Postmaster, StoreError> {
         let begun = Instant::now();
+        // The last try has half of the time for itself.
+        let patience = KEEP_TRYING.min(self.settings.start_timeout / 2);
         let fail = |why: String| StoreError::directory(self.folders.base(), why);
         loop {
             let mut postmaster = match postmaster::find(&self.folders) {
@@ -109,7 +121,7 @@ impl Supervisor {
                     self.shared.pid.store(postmaster.pid(), Ordering::Release);
                     return Ok(postmaster);
                 }
-                Progress::Ended if begun.elapsed() < KEEP_TRYING && !self.shared.is_stopping() => {
+                Progress::Ended if begun.elapsed() < patience && !self.shared.is_stopping() => {
                     std::thread::sleep(TRY_EVERY);
                 }
                 Progress::Ended => return Err(fail(postmaster::last_words(&self.folders))),
@@ -139,13 +151,13 @@ impl Supervisor {
         self.shared.pid.store(0, Ordering::Release);
     }
 
-    /// Counts and replaces a postmaster that died; `None` if that failed for now.
+    /// Replaces a postmaster that died; `None`, with the reason for the owner to read, if that failed for now.
     fn restart(&self) -> Option<Postmaster> {
         self.shared.pid.store(0, Ordering::Release);
         self.shared.restarts.fetch_add(1, Ordering::AcqRel);
-        // Its owner sees a cluster without a process id, and each call of the store says what it cannot
-        // reach.
-        self.bring_up().ok()
+        let brought_up = self.bring_up();
+        self.shared.note(brought_up.as_ref().err().map(ToString::to_string));
+        brought_up.ok()
     }
 
     fn wait_until_ready(&self, postmaster: &mut Postmaster, deadline: Instant) -> Progress {

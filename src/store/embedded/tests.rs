@@ -115,7 +115,7 @@ fn the_next_owner_adopts_what_a_killed_one_left_and_watches_over_it() {
     assert!(postmaster::runs_cluster(pid, &place.folders().data()), "PostgreSQL outlives its owner");
 
     let second = place.start();
-    assert_eq!(second.status(), EmbeddedStatus { pid: Some(pid), restarts: 0, adopted: true });
+    assert_eq!((second.status().pid, second.status().adopted), (Some(pid), true));
     place.signal(pid, "KILL");
     eventually("an adopted one is restarted too", || second.status().restarts == 1);
     eventually("it comes up", || second.status().pid.is_some_and(|new| new != pid));
@@ -186,4 +186,17 @@ fn a_link_in_place_of_a_folder_is_refused() {
     let error = Folders::prepare(&folder.path().join("pg")).err().unwrap();
     assert!(error.to_string().contains("not a folder"), "{error}");
     assert!(Path::new("/tmp").metadata().unwrap().permissions().mode() & 0o777 == 0o777, "it was left alone");
+}
+
+#[test]
+fn a_start_that_fails_tells_in_postgresqls_words() {
+    let place = Place::new();
+    drop(place.start());
+    let data = place.folders().data();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let settings = EmbeddedSettings { start_timeout: Duration::from_secs(3), ..place.settings() };
+    let error = start_or_join(settings).err().unwrap();
+    assert!(error.to_string().contains("invalid permissions"), "{error}");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+    drop(place.start());
 }
