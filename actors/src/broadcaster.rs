@@ -2,20 +2,30 @@
 //!
 //! What it appends to its sink is what everyone will be told: numbers rise by one from 1, the first event is
 //! `sessionStarted` and the last is `sessionEnded`. It runs on an Arbiter of its own, since appending may block.
+//! A sink without room makes it wait, and with it the stream: live frames are then replaced and counted where
+//! frames meet, and files wait. Numbers and account outlive it in the session's ledger.
 
+use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use serde::Serialize;
 
 use crate::domain::{
-    EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAccount, FrameAnalyzed, Numbering,
-    Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription, StreamState, StreamStateChanged,
-    Timestamp,
+    EncodedEvent, EndReason, EventFacts, EventKind, FrameAccount, FrameAnalyzed, Numbering, Provenance,
+    SessionEnded, SessionId, SessionStarted, SourceDescription, SourceFields, StreamState,
+    StreamStateChanged, Timestamp,
 };
+use crate::encode::encode_event;
 use crate::guard::ExitGuard;
+use crate::ledger::SessionLedger;
 use crate::ports::{Clock, EventSink};
-use crate::stats::{LatencyStats, LatencySummary};
+use crate::stats::LatencySummary;
+
+/// Time between tries of a sink without room.
+const ROOM_RETRY: Duration = Duration::from_millis(50);
 
 /// The source is open: the session begins.
 #[derive(Message)]
@@ -31,6 +41,21 @@ pub struct PublishFrame {
     /// When the keypoints were ready, in monotonic microseconds.
     pub ready_us: u64,
 }
+
+/// The stream is in another state.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AnnounceState {
+    /// The state.
+    pub change: StreamStateChanged,
+    /// When it began.
+    pub at: Timestamp,
+}
+
+/// Frames arrive, for the first time or again. Told after the event.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FramesFlow;
 
 /// Nothing follows in this session.
 #[derive(Message)]
@@ -66,10 +91,16 @@ pub struct BroadcasterParts {
     pub stream: Arc<str>,
     /// Told in the first event.
     pub provenance: Provenance,
+    /// What is told of a source that could not be opened yet.
+    pub named: SourceFields,
     /// Keeps events.
     pub sink: Box<dyn EventSink>,
+    /// What outlives this value.
+    pub ledger: Arc<SessionLedger>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Who is told that frames arrive.
+    pub flowing: Recipient<FramesFlow>,
     /// Who is told of the end.
     pub closed: Recipient<SessionClosed>,
 }
@@ -81,52 +112,70 @@ pub struct SessionBroadcaster {
     started_us: u64,
     last_account: FrameAccount,
     epoch: u32,
-    latency: LatencyStats,
-    running: bool,
+    /// The state told last.
+    state: Option<StreamState>,
+    /// States before the session's first event, which tells what was opened.
+    early: Vec<AnnounceState>,
+    /// Numbered events that found no room in the sink.
+    pending: VecDeque<EncodedEvent>,
+    ending: Option<EndReason>,
     closed: bool,
     _guard: ExitGuard,
 }
 
-/// An event's payload: the numbering, then the body's members.
-#[derive(Serialize)]
-struct Payload<'a, B> {
-    #[serde(flatten)]
-    numbering: Numbering<'a>,
-    #[serde(flatten)]
-    body: B,
-}
-
 impl SessionBroadcaster {
-    /// A broadcaster of a session that has not begun.
+    /// A broadcaster that goes on where the ledger stands: before the first event, or after the last one.
     #[must_use]
     pub fn new(parts: BroadcasterParts, guard: ExitGuard) -> Self {
-        let started_us = parts.clock.monotonic_us();
         Self {
+            last_seq: parts.ledger.last_seq(),
+            started_us: parts.clock.monotonic_us(),
+            last_account: parts.ledger.published_account(),
+            epoch: parts.ledger.epoch(),
             parts,
-            last_seq: 0,
-            started_us,
-            last_account: FrameAccount::default(),
-            epoch: 0,
-            latency: LatencyStats::default(),
-            running: false,
+            state: None,
+            early: Vec::new(),
+            pending: VecDeque::new(),
+            ending: None,
             closed: false,
             _guard: guard,
         }
     }
 
-    fn start(&mut self, source: SourceDescription) {
+    /// The session's first event; a source that is opened again needs none.
+    fn start(&mut self, source: SourceFields) {
+        if self.last_seq > 0 {
+            return;
+        }
         self.started_us = self.parts.clock.monotonic_us();
         let started = SessionStarted { provenance: self.parts.provenance.clone(), source };
         self.emit_now(EventKind::SessionStarted, started);
+        for announcement in std::mem::take(&mut self.early) {
+            self.announce(announcement);
+        }
+    }
+
+    fn announce(&mut self, announcement: AnnounceState) {
+        if self.last_seq == 0 {
+            let is_first = announcement.change.state == StreamState::Connecting;
+            if is_first {
+                return self.early.push(announcement);
+            }
+            self.start(self.parts.named.clone());
+        }
+        let AnnounceState { change, at } = announcement;
+        self.state = Some(change.state);
+        self.emit(EventKind::StreamState, at, change);
     }
 
     fn publish(&mut self, PublishFrame { mut result, ready_us }: PublishFrame) {
-        if !self.running {
-            self.running = true;
+        if self.state != Some(StreamState::Running) {
             self.change_state(StreamState::Running, "first_frame");
+            // The supervisor's mailbox has room for a change of state; should it not, its next look finds frames.
+            let _ = self.parts.flowing.try_send(FramesFlow);
         }
         result.latency.publish_us = self.parts.clock.monotonic_us().saturating_sub(ready_us);
-        self.latency.record(&result.latency);
+        self.parts.ledger.record(&result.latency);
         self.last_account = result.account;
         self.epoch = result.epoch;
         let timestamp = Timestamp(result.captured.unix_us);
@@ -134,16 +183,22 @@ impl SessionBroadcaster {
     }
 
     fn end(&mut self, reason: EndReason, account: FrameAccount) {
+        self.start(self.parts.named.clone());
         self.last_account = account;
         let (state, code) = final_state(&reason);
-        self.change_state(state, code);
-        self.emit_now(EventKind::SessionEnded, SessionEnded { end: reason.clone(), frames: account });
-        let sink_error = self.parts.sink.finish().err();
-        self.close(reason, account, sink_error);
+        if !matches!(self.state, Some(StreamState::Stopped | StreamState::Failed | StreamState::Unsupported))
+        {
+            self.change_state(state, code);
+        }
+        self.ending = Some(reason.clone());
+        let ended = SessionEnded { end: reason, frames: account };
+        self.emit_now(EventKind::SessionEnded, ended);
     }
 
     fn change_state(&mut self, state: StreamState, reason: &'static str) {
-        self.emit_now(EventKind::StreamState, StreamStateChanged { state, reason });
+        self.state = Some(state);
+        let change = StreamStateChanged { state, reason, next_try_at: None };
+        self.emit_now(EventKind::StreamState, change);
     }
 
     fn emit_now<B: Serialize>(&mut self, kind: EventKind, body: B) {
@@ -157,35 +212,65 @@ impl SessionBroadcaster {
             return;
         }
         let event = self.encode(kind, timestamp, body);
-        if let Err(error) = self.parts.sink.append(&event) {
-            let reason = EndReason::PipelineFailed(format!("an event could not be written: {error}"));
-            self.close(reason, self.last_account, Some(error));
+        self.pending.push_back(event);
+        self.flush();
+    }
+
+    /// Keeps what is numbered, as far as the sink has room.
+    fn flush(&mut self) {
+        while let Some(event) = self.pending.front() {
+            match self.parts.sink.append(event) {
+                Ok(()) => {
+                    self.parts.ledger.publish(event.seq, event.facts.account);
+                    let kept = self.pending.pop_front();
+                    if kept.is_some_and(|event| event.kind == EventKind::SessionEnded) {
+                        self.finish();
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::StorageFull && self.parts.sink.may_get_room() => {
+                    return;
+                }
+                Err(error) => return self.fail(error),
+            }
         }
+    }
+
+    /// Handles no message before everything numbered is kept.
+    fn wait_for_room(&mut self, ctx: &mut Context<Self>) {
+        if self.pending.is_empty() || self.closed {
+            return;
+        }
+        let retried = actix::clock::sleep(ROOM_RETRY).into_actor(self).map(|(), actor, ctx| {
+            actor.flush();
+            actor.wait_for_room(ctx);
+        });
+        ctx.wait(retried);
+    }
+
+    fn finish(&mut self) {
+        let sink_error = self.parts.sink.finish().err();
+        if let Some(reason) = self.ending.take() {
+            self.close(reason, self.last_account, sink_error);
+        }
+    }
+
+    fn fail(&mut self, error: std::io::Error) {
+        self.pending.clear();
+        let reason = EndReason::PipelineFailed(format!("an event could not be written: {error}"));
+        self.close(reason, self.last_account, Some(error));
     }
 
     fn encode<B: Serialize>(&mut self, kind: EventKind, timestamp: Timestamp, body: B) -> EncodedEvent {
         let prev_seq = self.last_seq;
         self.last_seq += 1;
-        let seq = self.last_seq;
-        let numbering = Numbering { seq, prev_seq, stream: &self.parts.stream };
-        let event = Event {
-            session_id: &self.parts.session,
-            timestamp,
-            event: kind,
-            payload: Payload { numbering, body },
+        let facts = EventFacts {
+            timestamp_us: timestamp.0,
+            recorded_at_us: self.parts.clock.unix_us(),
+            epoch: self.epoch,
+            account: self.last_account,
         };
-        let json = serde_json::to_vec(&event).expect("an event should have only string keys and sane times");
-        EncodedEvent {
-            seq,
-            kind,
-            json: json.into(),
-            facts: EventFacts {
-                timestamp_us: timestamp.0,
-                recorded_at_us: self.parts.clock.unix_us(),
-                epoch: self.epoch,
-                account: self.last_account,
-            },
-        }
+        let numbering = Numbering { seq: self.last_seq, prev_seq, stream: &self.parts.stream };
+        encode_event(&self.parts.session, numbering, kind, facts, body)
     }
 
     fn close(&mut self, reason: EndReason, account: FrameAccount, sink_error: Option<std::io::Error>) {
@@ -193,7 +278,7 @@ impl SessionBroadcaster {
             return;
         }
         let duration_us = self.parts.clock.monotonic_us().saturating_sub(self.started_us);
-        let latency = self.latency.summary();
+        let latency = self.parts.ledger.latency();
         // Sent once; the supervisor's mailbox has room for each child's last word.
         let _ =
             self.parts.closed.try_send(SessionClosed { reason, account, latency, duration_us, sink_error });
@@ -208,6 +293,7 @@ fn final_state(reason: &EndReason) -> (StreamState, &'static str) {
         EndReason::Stopped => (StreamState::Stopped, "stopped"),
         EndReason::SourceFailed(_) => (StreamState::Failed, "source_failed"),
         EndReason::PipelineFailed(_) => (StreamState::Failed, "pipeline_failed"),
+        EndReason::Restart => (StreamState::Stopped, "restart"),
     }
 }
 
@@ -218,23 +304,35 @@ impl Actor for SessionBroadcaster {
 impl Handler<StartSession> for SessionBroadcaster {
     type Result = ();
 
-    fn handle(&mut self, StartSession(source): StartSession, _: &mut Self::Context) {
-        self.start(source);
+    fn handle(&mut self, StartSession(source): StartSession, ctx: &mut Self::Context) {
+        self.start(SourceFields::Opened(source));
+        self.wait_for_room(ctx);
+    }
+}
+
+impl Handler<AnnounceState> for SessionBroadcaster {
+    type Result = ();
+
+    fn handle(&mut self, announcement: AnnounceState, ctx: &mut Self::Context) {
+        self.announce(announcement);
+        self.wait_for_room(ctx);
     }
 }
 
 impl Handler<PublishFrame> for SessionBroadcaster {
     type Result = ();
 
-    fn handle(&mut self, message: PublishFrame, _: &mut Self::Context) {
+    fn handle(&mut self, message: PublishFrame, ctx: &mut Self::Context) {
         self.publish(message);
+        self.wait_for_room(ctx);
     }
 }
 
 impl Handler<EndSession> for SessionBroadcaster {
     type Result = ();
 
-    fn handle(&mut self, EndSession { reason, account }: EndSession, _: &mut Self::Context) {
+    fn handle(&mut self, EndSession { reason, account }: EndSession, ctx: &mut Self::Context) {
         self.end(reason, account);
+        self.wait_for_room(ctx);
     }
 }

@@ -14,7 +14,11 @@ use crate::capture::CaptureClock;
 use crate::domain::{DropReason, EndReason, FrameAccount, VideoFrame};
 use crate::guard::ExitGuard;
 use crate::handoff::{Handoff, HandoffEnd};
-use crate::ports::{CancelToken, Clock, FrameSource, SourceError, SourceFactory, SourceFrame, SourceItem};
+use crate::ledger::{ConnectionTicket, SessionLedger};
+use crate::ports::{
+    CancelToken, Clock, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
+    SourceItem,
+};
 use crate::preprocessor::{FrameReady, Preprocessor};
 
 /// How fast a file is read.
@@ -29,7 +33,12 @@ pub enum Pace {
 /// The source could not be opened.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SourceFailed(pub SourceError);
+pub struct SourceFailed {
+    /// Why.
+    pub error: SourceError,
+    /// Which build of the family tried.
+    pub generation: u64,
+}
 
 /// Open the source and begin. Sent once, when everyone else of the family knows whom to talk to.
 #[derive(Message)]
@@ -66,8 +75,16 @@ pub struct DecoderParts {
     pub failed: Recipient<SourceFailed>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where received units are counted.
+    pub ledger: Arc<SessionLedger>,
+    /// With which they are.
+    pub ticket: ConnectionTicket,
+    /// Which build of the family this is.
+    pub generation: u64,
     /// Speed of files.
     pub pace: Pace,
+    /// A file begins again at its end.
+    pub looped: bool,
     /// Frames after which the stream ends, lost ones included.
     pub max_frames: Option<u64>,
 }
@@ -90,11 +107,25 @@ struct Open {
     frames: Box<dyn FrameSource>,
     capture: CaptureClock,
     epoch: u32,
-    /// Media time of the session's first frame; capture times and pace count from it.
+    /// Media time of the source's first frame; capture times and pace count from it.
     first_media_us: Option<i64>,
     last_media_us: i64,
+    /// Time from one frame to the next, as seen last.
+    step_us: i64,
+    /// Media time of earlier rounds of a loop.
+    rounds_us: i64,
     started_us: u64,
     claimed_frames: Option<u64>,
+    /// Units received before this round.
+    received_before: u64,
+}
+
+impl Open {
+    /// Media time since the first frame of the first round.
+    fn since_first_us(&self, media_us: i64) -> i64 {
+        let in_round = media_us.saturating_sub(self.first_media_us.unwrap_or(media_us));
+        self.rounds_us.saturating_add(in_round)
+    }
 }
 
 impl Decoder {
@@ -102,12 +133,12 @@ impl Decoder {
     #[must_use]
     pub fn new(parts: DecoderParts, guard: ExitGuard) -> Self {
         Self {
-            parts,
             open: None,
-            received: 0,
+            received: parts.ledger.received(),
             since: FrameAccount::default(),
             waiting: None,
             stopped: false,
+            parts,
             _guard: guard,
         }
     }
@@ -115,31 +146,55 @@ impl Decoder {
     fn open(&mut self, ctx: &mut Context<Self>) {
         match self.parts.factory.open(&self.parts.cancel) {
             Ok(source) => {
-                let now = self.parts.clock.unix_us();
-                let capture = if source.description.live {
-                    CaptureClock::of_arrival()
-                } else {
-                    CaptureClock::of_file(source.created_unix_us, now)
-                };
-                self.open = Some(Open {
-                    frames: source.frames,
-                    capture,
-                    epoch: 1,
-                    first_media_us: None,
-                    last_media_us: i64::MIN,
-                    started_us: self.parts.clock.monotonic_us(),
-                    claimed_frames: source.description.claimed_frames,
-                });
-                // The broadcaster's mailbox is empty, and this is the first message in it: frames can only
-                // be published after it.
-                let _ = self.parts.broadcaster.try_send(StartSession(source.description));
+                let description = source.description.clone();
+                self.open = Some(self.first_round(source));
+                // Frames can only be published after this message; a mailbox without room for it has had one.
+                let _ = self.parts.broadcaster.try_send(StartSession(description));
                 ctx.notify(DecodeNext);
             }
             Err(error) => {
+                let generation = self.parts.generation;
                 // The supervisor's mailbox has room for each child's last word.
-                let _ = self.parts.failed.try_send(SourceFailed(error));
+                let _ = self.parts.failed.try_send(SourceFailed { error, generation });
             }
         }
+    }
+
+    fn first_round(&self, source: OpenSource) -> Open {
+        let now = self.parts.clock.unix_us();
+        let capture = if source.description.live {
+            CaptureClock::of_arrival()
+        } else {
+            CaptureClock::of_file(source.created_unix_us, now)
+        };
+        Open {
+            frames: source.frames,
+            capture,
+            epoch: self.parts.ledger.next_epoch(),
+            first_media_us: None,
+            last_media_us: i64::MIN,
+            step_us: 0,
+            rounds_us: 0,
+            started_us: self.parts.clock.monotonic_us(),
+            claimed_frames: source.description.claimed_frames,
+            received_before: self.received,
+        }
+    }
+
+    /// Opens a looped file again: a new epoch, whose capture times and pace go on where the last round ended.
+    fn next_round(&mut self, ctx: &mut Context<Self>) {
+        let source = match self.parts.factory.open(&self.parts.cancel) {
+            Ok(source) => source,
+            Err(error) => return self.finish_failed(error),
+        };
+        let received = self.received;
+        let Some(open) = self.open.as_mut() else { return };
+        open.rounds_us = open.since_first_us(open.last_media_us).saturating_add(open.step_us);
+        open.frames = source.frames;
+        open.epoch = self.parts.ledger.next_epoch();
+        (open.first_media_us, open.last_media_us) = (None, i64::MIN);
+        open.received_before = received;
+        ctx.notify(DecodeNext);
     }
 
     fn decode_next(&mut self, ctx: &mut Context<Self>) {
@@ -156,29 +211,36 @@ impl Decoder {
                 self.hand_over_in_time(frame, ctx);
             }
             SourceItem::Lost(count) => {
-                self.received += count;
+                self.receive(count);
                 self.since.lose(count, DropReason::Corrupt);
                 ctx.notify(DecodeNext);
             }
-            SourceItem::End(error) => {
-                let reason = self.end_reason(error);
-                self.finish(reason);
-            }
+            SourceItem::End(error) => self.source_ended(error, ctx),
         }
+    }
+
+    fn receive(&mut self, units: u64) {
+        self.received += units;
+        let now_us = self.parts.clock.monotonic_us();
+        self.parts.ledger.receive(self.parts.ticket, units, now_us);
     }
 
     /// Numbers and times a frame.
     fn admit(&mut self, frame: SourceFrame) -> Box<VideoFrame> {
         let open = self.open.as_mut().expect("a frame should come from an open source");
         if frame.media_us < open.last_media_us {
-            open.epoch += 1;
+            open.epoch = self.parts.ledger.next_epoch();
             open.capture.reset();
         }
+        if open.first_media_us.is_some() {
+            open.step_us = frame.media_us.saturating_sub(open.last_media_us).max(0);
+        }
         open.last_media_us = frame.media_us;
-        let since_first_us =
-            frame.media_us.saturating_sub(*open.first_media_us.get_or_insert(frame.media_us));
+        open.first_media_us.get_or_insert(frame.media_us);
+        let captured = open.capture.capture(open.since_first_us(frame.media_us), self.parts.clock.unix_us());
+        let epoch = open.epoch;
         let index = self.received;
-        self.received += 1;
+        self.receive(1);
         let mut account = std::mem::take(&mut self.since);
         account.received += 1;
         Box::new(VideoFrame {
@@ -187,8 +249,8 @@ impl Decoder {
             pts: frame.pts,
             timebase: frame.timebase,
             media_us: frame.media_us,
-            epoch: open.epoch,
-            captured: open.capture.capture(since_first_us, self.parts.clock.unix_us()),
+            epoch,
+            captured,
             corrupt: frame.corrupt,
             decode_us: frame.decode_us,
             decoded_at_us: self.parts.clock.monotonic_us(),
@@ -199,9 +261,7 @@ impl Decoder {
     fn hand_over_in_time(&mut self, mut frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
         let wait_us = match (self.parts.pace, &self.open) {
             (Pace::Realtime, Some(open)) => {
-                let since_first_us =
-                    frame.media_us.saturating_sub(open.first_media_us.unwrap_or(frame.media_us));
-                let due = open.started_us.saturating_add_signed(since_first_us);
+                let due = open.started_us.saturating_add_signed(open.since_first_us(frame.media_us));
                 due.saturating_sub(self.parts.clock.monotonic_us())
             }
             _ => 0,
@@ -231,25 +291,38 @@ impl Decoder {
         }
     }
 
-    fn end_reason(&self, error: Option<SourceError>) -> EndReason {
+    fn source_ended(&mut self, error: Option<SourceError>, ctx: &mut Context<Self>) {
         if self.parts.cancel.is_cancelled() {
-            return EndReason::Stopped;
+            return self.finish(EndReason::Stopped);
         }
-        if let Some(error) = error {
-            return EndReason::SourceFailed(error.message);
-        }
-        match self.open.as_ref().and_then(|open| open.claimed_frames) {
-            Some(claimed) if self.received < claimed => EndReason::SourceFailed(format!(
-                "the file ends early: it announces {claimed} frames and {} are there",
-                self.received
-            )),
-            _ => EndReason::EndOfSource,
+        let Some(open) = &self.open else { return };
+        let received = self.received - open.received_before;
+        let missing = open.claimed_frames.filter(|&claimed| received < claimed);
+        match (error, missing) {
+            (Some(error), _) => self.finish_failed(error),
+            (None, Some(claimed)) => self.finish_failed(SourceError {
+                kind: SourceErrorKind::Damaged,
+                message: format!(
+                    "the file ends early: it announces {claimed} frames and {received} are there"
+                ),
+            }),
+            // A file without a frame would loop without a pause.
+            (None, None) if self.parts.looped && received > 0 => self.next_round(ctx),
+            (None, None) => self.finish(EndReason::EndOfSource),
         }
     }
 
+    fn finish_failed(&mut self, error: SourceError) {
+        self.conclude(EndReason::SourceFailed(error.message), Some(error.kind));
+    }
+
     fn finish(&mut self, reason: EndReason) {
+        self.conclude(reason, None);
+    }
+
+    fn conclude(&mut self, reason: EndReason, failure: Option<SourceErrorKind>) {
         self.stopped = true;
-        self.parts.handoff.finish(HandoffEnd { reason, account: std::mem::take(&mut self.since) });
+        self.parts.handoff.finish(HandoffEnd { reason, failure, account: std::mem::take(&mut self.since) });
         self.call_consumer();
     }
 

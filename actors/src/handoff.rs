@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 use crate::domain::{DropReason, EndReason, FrameAccount, VideoFrame};
+use crate::ports::SourceErrorKind;
 use crate::slot::LatestSlot;
 
 /// What happens when frames come faster than they are analysed.
@@ -30,6 +31,8 @@ pub enum HandoffPolicy {
 pub struct HandoffEnd {
     /// Why.
     pub reason: EndReason,
+    /// What kind of failure it was, when the source failed.
+    pub failure: Option<SourceErrorKind>,
     /// Losses after the last frame.
     pub account: FrameAccount,
 }
@@ -166,7 +169,11 @@ mod tests {
     fn the_end_comes_after_the_last_frame() {
         let handoff = Handoff::new(HandoffPolicy::Wait { depth: 2 });
         assert!(handoff.offer(frame(0)).is_ok());
-        handoff.finish(HandoffEnd { reason: EndReason::EndOfSource, account: FrameAccount::default() });
+        handoff.finish(HandoffEnd {
+            reason: EndReason::EndOfSource,
+            failure: None,
+            account: FrameAccount::default(),
+        });
         assert!(matches!(handoff.take().0, Handed::Frame(_)));
         assert!(matches!(handoff.take().0, Handed::End(_)));
     }

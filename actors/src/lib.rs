@@ -13,22 +13,38 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod broadcaster;
 pub mod capture;
+pub mod db_writer;
+pub mod db_writer_keeper;
 pub mod decoder;
 pub mod domain;
+mod encode;
+pub mod family;
 pub mod guard;
 pub mod handoff;
 pub mod hub;
 pub mod inference;
+pub mod lanes;
+pub mod ledger;
+pub mod lifecycle;
+mod once;
 pub mod policy;
 pub mod ports;
 pub mod preprocessor;
+pub mod registry;
+pub mod restart;
 pub mod slot;
 pub mod stats;
+pub mod status;
 pub mod supervisor;
 
 #[cfg(test)]
+mod db_writer_tests;
+#[cfg(test)]
 mod pipeline_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod testing;

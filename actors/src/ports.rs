@@ -214,8 +214,9 @@ pub trait EventSink: Send {
     /// Keeps `event`, then tells whoever listens.
     ///
     /// # Errors
-    /// Of kind [`std::io::ErrorKind::StorageFull`] when there is no room now: the event is offered again, and the
-    /// session waits meanwhile. Of any other kind when it could not be kept; the session ends.
+    /// Of kind [`std::io::ErrorKind::StorageFull`] when there is no room: if the sink [may get
+    /// some](EventSink::may_get_room), the event is offered again, and the session waits meanwhile. Otherwise it
+    /// could not be kept, and the session ends.
     fn append(&mut self, event: &EncodedEvent) -> std::io::Result<()>;
 
     /// Called once after the last event.
@@ -223,6 +224,11 @@ pub trait EventSink: Send {
     /// # Errors
     /// When what was appended may not have arrived.
     fn finish(&mut self) -> std::io::Result<()>;
+
+    /// Whether waiting helps when there is no room: somebody else empties what is full.
+    fn may_get_room(&self) -> bool {
+        false
+    }
 }
 
 /// The journal, as the writer of rows reads it.

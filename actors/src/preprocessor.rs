@@ -5,18 +5,28 @@
 //! and the running frame account. It never blocks: it waits for `FrameReady` or `Inferred`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::SendError;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 
-use crate::broadcaster::{EndSession, PublishFrame, SessionBroadcaster};
+use crate::broadcaster::{PublishFrame, SessionBroadcaster};
 use crate::decoder::RoomMade;
 use crate::domain::{DropReason, EndReason, FrameAccount, FrameAnalyzed, Pose, StageLatency, VideoFrame};
 use crate::guard::ExitGuard;
 use crate::handoff::{Handed, Handoff, HandoffEnd};
-use crate::inference::{Infer, InferenceWorker, Inferred};
+use crate::inference::{Infer, InferenceError, InferenceWorker, Inferred};
+use crate::lanes::LaneSeat;
+use crate::ledger::{ConnectionTicket, SessionLedger};
 use crate::policy::FramePolicy;
-use crate::ports::{Clock, MarkReader, NetworkId, SampleRequest, Sampler, Tracker, TrackerStep};
+use crate::ports::{
+    Clock, MarkReader, NetworkId, SampleRequest, Sampler, SourceErrorKind, Tracker, TrackerStep,
+};
+
+/// Time between looks at a shared lane whose worker may have been abandoned.
+const LANE_LOOK: Duration = Duration::from_millis(250);
+/// Workers that one frame may take down before it is dropped.
+const WORKERS_A_FRAME: u32 = 2;
 
 /// The hand-off holds something.
 #[derive(Message)]
@@ -27,6 +37,26 @@ pub struct FrameReady;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AttachDecoder(pub Recipient<RoomMade>);
+
+/// Every frame of the connection was led to its end, and its events are on their way.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ConnectionEnded {
+    /// Why.
+    pub reason: EndReason,
+    /// What kind of failure it was, when the source failed.
+    pub failure: Option<SourceErrorKind>,
+    /// Which build of the family it was.
+    pub generation: u64,
+}
+
+/// Who runs a stream's networks.
+pub enum Lane {
+    /// A worker of the stream's own, which fails together with it.
+    Own(Addr<InferenceWorker>),
+    /// A worker that outlives the stream and that others use too.
+    Shared(Arc<LaneSeat>),
+}
 
 /// What a preprocessor is built from.
 pub struct PreprocessorParts {
@@ -41,9 +71,17 @@ pub struct PreprocessorParts {
     /// Which frames are analysed.
     pub policy: FramePolicy,
     /// The lane that the stream is pinned to.
-    pub worker: Addr<InferenceWorker>,
+    pub lane: Lane,
     /// Who publishes.
     pub broadcaster: Addr<SessionBroadcaster>,
+    /// Who is told when nothing follows.
+    pub ended: Recipient<ConnectionEnded>,
+    /// Where the account is kept.
+    pub ledger: Arc<SessionLedger>,
+    /// With which it may be written.
+    pub ticket: ConnectionTicket,
+    /// Which build of the family this is.
+    pub generation: u64,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -74,6 +112,12 @@ enum Flow {
 struct InFlight {
     frame: Box<VideoFrame>,
     ticket: u64,
+    /// What was asked last, to be asked again of a fresh worker.
+    question: Option<(NetworkId, SampleRequest)>,
+    /// Which build of a shared worker was asked.
+    worker: u64,
+    /// Workers that were lost while they worked on this frame.
+    workers_lost: u32,
     begun_us: u64,
     asked_us: u64,
     inference_us: u64,
@@ -84,9 +128,9 @@ impl Preprocessor {
     #[must_use]
     pub fn new(parts: PreprocessorParts, guard: ExitGuard) -> Self {
         Self {
+            account: parts.ledger.settled_account(),
             parts,
             decoder: None,
-            account: FrameAccount::default(),
             epoch: 0,
             in_flight: None,
             buffer: Vec::new(),
@@ -105,7 +149,10 @@ impl Preprocessor {
                 let _ = decoder.try_send(RoomMade);
             }
             match handed {
-                Handed::Frame(frame) => self.begin(frame, ctx),
+                Handed::Frame(frame) => {
+                    self.begin(frame, ctx);
+                    self.settle();
+                }
                 Handed::End(end) => self.end(end, ctx),
                 Handed::Empty => return,
             }
@@ -129,7 +176,16 @@ impl Preprocessor {
         }
         let begun_us = self.parts.clock.monotonic_us();
         let step = self.parts.tracker.begin(frame.picture.displayed_size(), frame.media_us);
-        self.in_flight = Some(InFlight { frame, ticket: 0, begun_us, asked_us: 0, inference_us: 0 });
+        self.in_flight = Some(InFlight {
+            frame,
+            ticket: 0,
+            question: None,
+            worker: 0,
+            workers_lost: 0,
+            begun_us,
+            asked_us: 0,
+            inference_us: 0,
+        });
         self.follow(step, ctx);
     }
 
@@ -152,11 +208,52 @@ impl Preprocessor {
         self.next_ticket += 1;
         flight.ticket = self.next_ticket;
         flight.asked_us = self.parts.clock.monotonic_us();
-        let reply_to = ctx.address().recipient();
-        let infer = Infer { ticket: flight.ticket, network, input, reply_to };
-        if let Err(SendError::Full(_) | SendError::Closed(_)) = self.parts.worker.try_send(infer) {
-            self.lose_in_flight();
+        flight.question = Some((network, *request));
+        let infer = Infer::new(flight.ticket, network, input, ctx.address().recipient());
+        let worker = match &self.parts.lane {
+            Lane::Own(worker) => worker.clone(),
+            Lane::Shared(seat) => {
+                let (worker, generation) = seat.worker();
+                flight.worker = generation;
+                worker
+            }
+        };
+        // A request that is not taken is dropped and answers itself: the worker is lost.
+        let _ = worker.try_send(infer);
+    }
+
+    /// No answer will come. A frame is tried with a fresh worker unless it has taken down too many.
+    fn worker_lost(&mut self, begun: bool, ctx: &mut Context<Self>) {
+        if matches!(self.parts.lane, Lane::Own(_)) {
+            // The supervisor hears of it too, and replaces this value as well.
+            return;
         }
+        let Some(flight) = self.in_flight.as_mut() else {
+            return;
+        };
+        flight.workers_lost += u32::from(begun);
+        match flight.question.take() {
+            Some((network, request)) if flight.workers_lost < WORKERS_A_FRAME => {
+                self.ask(network, &request, ctx)
+            }
+            _ => self.lose_in_flight(),
+        }
+    }
+
+    /// A worker that hangs is replaced without a word from it.
+    fn look_at_lane(&mut self, ctx: &mut Context<Self>) {
+        let Lane::Shared(seat) = &self.parts.lane else { return };
+        let generation = seat.generation();
+        let waits = |flight: &InFlight| flight.worker != generation;
+        if self.in_flight.as_ref().is_some_and(waits) {
+            self.worker_lost(true, ctx);
+            self.pump(ctx);
+        }
+    }
+
+    /// Writes the account down; false when this connection was thrown away.
+    fn settle(&self) -> bool {
+        self.parts.ledger.settle(self.parts.ticket, self.account)
     }
 
     fn inferred(&mut self, answer: Inferred, ctx: &mut Context<Self>) {
@@ -164,13 +261,17 @@ impl Preprocessor {
         let Some(flight) = self.in_flight.as_mut().filter(|flight| flight.ticket == answer.ticket) else {
             return;
         };
+        if let Err(InferenceError::WorkerLost { begun }) = answer.output {
+            return self.worker_lost(begun, ctx);
+        }
         flight.inference_us += answer.done_at_us.saturating_sub(flight.asked_us);
         match answer.output {
             Ok(output) => {
                 let step = self.parts.tracker.advance(output);
                 self.follow(step, ctx);
             }
-            Err(message) => self.fail(format!("inference failed: {message}"), ctx),
+            Err(InferenceError::Refused(message)) => self.fail(format!("inference failed: {message}"), ctx),
+            Err(InferenceError::WorkerLost { .. }) => {}
         }
     }
 
@@ -181,6 +282,9 @@ impl Preprocessor {
         self.account.analyzed += 1;
         let ready_us = self.parts.clock.monotonic_us();
         let mark = self.parts.marks.as_mut().and_then(|marks| marks.read(&*flight.frame.picture));
+        if !self.settle() {
+            return;
+        }
         let result = analyzed(&flight, poses, mark, ready_us, self.account);
         self.publish(PublishFrame { result, ready_us }, ctx);
     }
@@ -205,22 +309,25 @@ impl Preprocessor {
         if self.in_flight.take().is_some() {
             self.account.drop_received(1, DropReason::WorkerRestart);
             self.parts.tracker.reset();
+            self.settle();
         }
     }
 
     fn fail(&mut self, message: String, ctx: &mut Context<Self>) {
         self.lose_in_flight();
         let reason = EndReason::PipelineFailed(message);
-        self.end(HandoffEnd { reason, account: FrameAccount::default() }, ctx);
+        self.end(HandoffEnd { reason, failure: None, account: FrameAccount::default() }, ctx);
     }
 
     fn end(&mut self, end: HandoffEnd, ctx: &mut Context<Self>) {
         self.state = Flow::Ended;
         self.account.add(&end.account);
-        let message = EndSession { reason: end.reason, account: self.account };
+        self.settle();
+        let message =
+            ConnectionEnded { reason: end.reason, failure: end.failure, generation: self.parts.generation };
         // `send` waits for room, so the end is never lost behind a full mailbox.
-        let sent = self.parts.broadcaster.send(message).into_actor(self).map(|_, _, _| ());
-        ctx.spawn(sent);
+        let sent = self.parts.ended.send(message).into_actor(self);
+        ctx.spawn(sent.map(|_, _, _| ()));
     }
 }
 
@@ -256,6 +363,12 @@ fn analyzed(
 
 impl Actor for Preprocessor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if matches!(self.parts.lane, Lane::Shared(_)) {
+            ctx.run_interval(LANE_LOOK, |actor, ctx| actor.look_at_lane(ctx));
+        }
+    }
 }
 
 impl Handler<AttachDecoder> for Preprocessor {

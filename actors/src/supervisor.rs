@@ -1,73 +1,55 @@
-//! `StreamSupervisor`: builds the family of one stream, watches it, and tells how it ended.
+//! `StreamSupervisor`: owns the factories of one stream's actors, watches them, and builds fresh ones.
 //!
-//! A family is one Decoder, Preprocessor, InferenceWorker and SessionBroadcaster, each on an Arbiter of its own,
-//! built together from a [`FamilyFactory`] and stopped together. What failed is never used again. One session
-//! is run for now; reconnection with states and backoff builds on the same factory and generation.
+//! A session has one SessionBroadcaster; each connection to the source has a Decoder and a Preprocessor, built and
+//! thrown away together. A session outlives its connections: numbers and account go on in its ledger. What a
+//! stream does about a failure is decided by [`crate::lifecycle`]; this actor does it. `kinora analyze` runs one
+//! session without another try ([`StreamSupervisor::new`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use tokio::sync::oneshot;
 
-use crate::broadcaster::{BroadcasterParts, SessionBroadcaster, SessionClosed};
-use crate::decoder::{Decoder, DecoderParts, Pace, SourceFailed, StartDecoding, StopDecoding};
-use crate::domain::{Provenance, SessionId};
-use crate::guard::{ChildExited, ChildKind, ExitGuard, ExitKind};
-use crate::handoff::{Handoff, HandoffPolicy};
-use crate::inference::InferenceWorker;
-use crate::policy::FramePolicy;
-use crate::ports::{
-    CancelToken, Clock, EventSink, MarkReader, ModelFactory, Sampler, SourceError, SourceFactory, Tracker,
-};
-use crate::preprocessor::{AttachDecoder, Preprocessor, PreprocessorParts};
+use crate::broadcaster::{AnnounceState, EndSession, FramesFlow, SessionClosed};
+use crate::decoder::SourceFailed;
+use crate::domain::{EndReason, SessionId, SourceFields, StreamState, StreamStateChanged, Timestamp};
+use crate::family::{Connection, ConnectionParts, Kin, Session, SessionParts};
+use crate::guard::{ChildExited, ChildKind, ExitKind};
+use crate::ledger::SessionLedger;
+use crate::lifecycle::{Act, Change, Happening, LifePolicy, Lifecycle};
+use crate::ports::{Clock, EventSink, SourceError, SourceErrorKind};
+use crate::preprocessor::ConnectionEnded;
+use crate::status::{StatusEntry, StreamStatus};
 
-/// Room for a child's last words beside each other: failure, close and one exit for each of four children.
-const MAILBOX: usize = 16;
+pub use crate::once::{FamilyFactory, FamilyParts};
+
+/// Room for the words of two families of children beside each other.
+const MAILBOX: usize = 64;
 /// How long a family may take to finish what it holds after [`StopStream`].
 const STOP_GRACE: Duration = Duration::from_millis(1_500);
+
+/// Begin the stream; one that runs goes on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct StartStream;
 
 /// End the stream; what was handed over is still analysed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct StopStream;
 
-/// Everything a family is built from; fresh for each build.
-pub struct FamilyParts {
-    /// The stream's name.
-    pub stream: Arc<str>,
-    /// Identity of the session.
-    pub session: SessionId,
-    /// Told in the first event.
-    pub provenance: Provenance,
-    /// Opens the source.
-    pub source: Box<dyn SourceFactory>,
-    /// What a full hand-off does.
-    pub handoff: HandoffPolicy,
-    /// Speed of files.
-    pub pace: Pace,
-    /// Frames after which the stream ends.
-    pub max_frames: Option<u64>,
-    /// Which frames are analysed.
-    pub policy: FramePolicy,
-    /// Reads regions.
-    pub sampler: Box<dyn Sampler>,
-    /// The stream's memory.
-    pub tracker: Box<dyn Tracker>,
-    /// Reads drawn numbers.
-    pub marks: Option<Box<dyn MarkReader>>,
-    /// Builds the lane's model.
-    pub model: ModelFactory,
-    /// Keeps events.
-    pub sink: Box<dyn EventSink>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-}
+/// How the stream is.
+#[derive(Message)]
+#[rtype(result = "Option<StreamStatus>")]
+pub struct GetStatus;
 
-/// Builds the parts of a family.
-pub type FamilyFactory = Box<dyn FnMut() -> FamilyParts + Send>;
+/// Answered when no session runs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AwaitStopped;
 
-/// How a stream ended.
+/// How a single session ended.
 #[derive(Debug)]
 pub enum StreamOutcome {
     /// A session was begun and closed.
@@ -80,131 +62,331 @@ pub enum StreamOutcome {
     Hung,
 }
 
-/// The actor.
-pub struct StreamSupervisor {
-    factory: FamilyFactory,
-    generation: u64,
-    family: Option<Family>,
-    outcome: Option<oneshot::Sender<StreamOutcome>>,
+/// Makes a sink for a session; called anew for each fresh broadcaster.
+pub type SinkFactory = Box<dyn FnMut(&SessionId) -> Box<dyn EventSink> + Send>;
+
+/// Everything a stream is made of.
+pub struct StreamParts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its address without credentials.
+    pub address: Arc<str>,
+    /// What its life depends on.
+    pub life: LifePolicy,
+    /// Time without a frame after which a live stream is stalled.
+    pub stall_after: Duration,
+    /// Time without a frame, or without an open source, after which a live stream's connection is abandoned. Longer
+    /// than the source's own time-outs, which end it in order.
+    pub hang_after: Duration,
+    /// Names each session.
+    pub session: Box<dyn FnMut() -> SessionParts + Send>,
+    /// Makes its sink.
+    pub sink: SinkFactory,
+    /// Makes what a connection is built from.
+    pub connection: Box<dyn FnMut() -> ConnectionParts + Send>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
 }
 
-struct Family {
-    cancel: CancelToken,
-    decoder: Addr<Decoder>,
-    arbiters: Vec<Arbiter>,
+/// The actor.
+pub struct StreamSupervisor {
+    parts: StreamParts,
+    keeper: Keeper,
+    generation: u64,
+    session: Option<Session>,
+    connection: Option<Connection>,
+    /// Between [`StopStream`] and the last frame.
+    stopping: bool,
+    /// Between `EndSession` and `SessionClosed`.
+    ending: bool,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// What is done when something ends.
+enum Keeper {
+    /// It is told, once, and that is all.
+    Once(Option<oneshot::Sender<StreamOutcome>>),
+    /// It is built again.
+    Stream(Box<Lifecycle>, Arc<StatusEntry>),
 }
 
 impl StreamSupervisor {
-    /// A supervisor that builds its family when it is started and tells `outcome` once.
+    /// A supervisor of one session, which it begins when it is started, and whose end it tells once.
     #[must_use]
     pub fn new(factory: FamilyFactory, outcome: oneshot::Sender<StreamOutcome>) -> Self {
-        Self { factory, generation: 0, family: None, outcome: Some(outcome) }
+        Self::with_keeper(crate::once::split(factory), Keeper::Once(Some(outcome)))
     }
 
-    fn build_family(&mut self, ctx: &mut Context<Self>) {
+    /// A supervisor of a stream that waits for [`StartStream`].
+    pub(crate) fn of_stream(parts: StreamParts, entry: Arc<StatusEntry>) -> Self {
+        let life = Box::new(Lifecycle::new(parts.life));
+        Self::with_keeper(parts, Keeper::Stream(life, entry))
+    }
+
+    fn with_keeper(parts: StreamParts, keeper: Keeper) -> Self {
+        Self {
+            parts,
+            keeper,
+            generation: 0,
+            session: None,
+            connection: None,
+            stopping: false,
+            ending: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    fn kin(&mut self, ctx: &mut Context<Self>) -> Kin {
         self.generation += 1;
-        let parts = (self.factory)();
-        self.family = Some(Family::build(parts, self.generation, &ctx.address()));
+        Kin { supervisor: ctx.address(), generation: self.generation, clock: Arc::clone(&self.parts.clock) }
+    }
+
+    fn start(&mut self, ctx: &mut Context<Self>) {
+        if self.ending || self.session.is_some() {
+            return;
+        }
+        self.stopping = false;
+        self.new_session(ctx);
+        match self.keeper {
+            Keeper::Once(_) => self.connect(ctx),
+            Keeper::Stream(..) => self.happen(Happening::Started, ctx),
+        }
+    }
+
+    fn new_session(&mut self, ctx: &mut Context<Self>) {
+        let parts = (self.parts.session)();
+        let ledger = Arc::new(SessionLedger::default());
+        if let Keeper::Stream(_, entry) = &self.keeper {
+            entry.session_began(parts.id.clone(), self.now(), Arc::clone(&ledger));
+        }
+        self.begin_session(parts, ledger, ctx);
+    }
+
+    /// The next try of a stream whose session could not be kept.
+    fn begin_anew(&mut self, ctx: &mut Context<Self>) {
+        self.new_session(ctx);
+        self.connect(ctx);
+    }
+
+    fn begin_session(&mut self, parts: SessionParts, ledger: Arc<SessionLedger>, ctx: &mut Context<Self>) {
+        let sink = (self.parts.sink)(&parts.id);
+        let named =
+            SourceFields::Named { address: self.parts.address.to_string(), live: self.parts.life.live };
+        let stream = Arc::clone(&self.parts.name);
+        let kin = self.kin(ctx);
+        self.session = Some(Session::build(parts, ledger, stream, named, sink, &kin));
+    }
+
+    fn connect(&mut self, ctx: &mut Context<Self>) {
+        let kin = self.kin(ctx);
+        if let Some(session) = &self.session {
+            let parts = (self.parts.connection)();
+            self.connection = Some(Connection::build(parts, session, &kin));
+        }
+    }
+
+    /// Lets the machine decide, tells the change, and acts.
+    fn happen(&mut self, what: Happening, ctx: &mut Context<Self>) {
+        let now_us = self.parts.clock.monotonic_us();
+        let random = self.random();
+        let is_told = matches!(what, Happening::Flowing);
+        let Keeper::Stream(life, _) = &mut self.keeper else { return };
+        let (change, act) = life.on(what, now_us, random);
+        if let Some(change) = change {
+            self.tell(change, is_told);
+        }
+        match act {
+            Act::Nothing => {}
+            Act::Connect if self.session.is_none() => self.begin_anew(ctx),
+            Act::Connect => self.connect(ctx),
+            Act::Retry(wait) => self.retry_after(wait, ctx),
+            Act::End(reason) => self.end_session(reason, ctx),
+        }
+    }
+
+    fn tell(&self, change: Change, is_told: bool) {
+        let now = self.now();
+        let micros = |wait: Duration| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        let next_try_at = change.retry_in.map(|wait| Timestamp(now.0.saturating_add(micros(wait))));
+        if let Keeper::Stream(_, entry) = &self.keeper {
+            entry.change(change.state, change.reason, now, next_try_at);
+        }
+        let Some(session) = self.session.as_ref().filter(|_| !is_told) else {
+            return;
+        };
+        let change = StreamStateChanged { state: change.state, reason: change.reason, next_try_at };
+        // A full mailbox means that the journal is full; then the state is told by the API alone.
+        let _ = session.broadcaster.try_send(AnnounceState { change, at: now });
+    }
+
+    fn retry_after(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        self.drop_connection(false);
+        let generation = self.generation;
+        ctx.run_later(wait, move |actor, ctx| {
+            if actor.generation == generation && !actor.ending {
+                actor.happen(Happening::RetryDue, ctx);
+            }
+        });
+    }
+
+    /// Throws the connection away; what was in flight in it is dropped and counted.
+    fn drop_connection(&mut self, broadcaster_lost: bool) {
+        self.connection = None;
+        if let Some(session) = &self.session {
+            session.ledger.close_connection(broadcaster_lost);
+        }
+    }
+
+    fn end_session(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        self.drop_connection(false);
+        let Some(session) = &self.session else { return };
+        self.ending = true;
+        let account = session.ledger.settled_account();
+        // `send` waits for room, so the end is never lost behind a full mailbox.
+        let sent = session.broadcaster.send(EndSession { reason, account }).into_actor(self);
+        ctx.spawn(sent.map(|_, _, _| ()));
     }
 
     fn stop(&mut self, ctx: &mut Context<Self>) {
-        let Some(family) = &self.family else { return };
-        family.cancel.cancel();
-        // A decoder whose mailbox is full or closed hears of the end through the token.
-        let _ = family.decoder.try_send(StopDecoding);
-        ctx.run_later(STOP_GRACE, |actor, ctx| actor.conclude(StreamOutcome::Hung, ctx));
+        if std::mem::replace(&mut self.stopping, true) || self.ending {
+            return;
+        }
+        let Some(connection) = &self.connection else {
+            return self.happen(Happening::StopAsked, ctx);
+        };
+        connection.stop();
+        let generation = self.generation;
+        ctx.run_later(STOP_GRACE, move |actor, ctx| {
+            if actor.generation == generation {
+                actor.stop_at_last(ctx);
+            }
+        });
     }
 
-    /// Tells the outcome, once, and ends the family.
+    /// The family has had its time.
+    fn stop_at_last(&mut self, ctx: &mut Context<Self>) {
+        match self.keeper {
+            Keeper::Once(_) => self.conclude(StreamOutcome::Hung, ctx),
+            Keeper::Stream(..) if self.ending => self.forget_session(EndReason::Stopped),
+            Keeper::Stream(..) => {
+                self.happen(Happening::StopAsked, ctx);
+                let generation = self.generation;
+                ctx.run_later(STOP_GRACE, move |actor, _| {
+                    // Its events stay in the journal without an end; the next start of the server closes it.
+                    if actor.generation == generation && actor.ending {
+                        actor.forget_session(EndReason::Stopped);
+                    }
+                });
+            }
+        }
+    }
+
+    fn forget_session(&mut self, reason: EndReason) {
+        if let Keeper::Stream(_, entry) = &self.keeper {
+            entry.session_ended(self.now(), reason);
+        }
+        self.session = None;
+        self.connection = None;
+        (self.ending, self.stopping) = (false, false);
+        for waiting in self.waiting.drain(..) {
+            // Nobody may be waiting any more.
+            let _ = waiting.send(());
+        }
+    }
+
+    /// Tells the outcome of a single session, once, and ends.
     fn conclude(&mut self, outcome: StreamOutcome, ctx: &mut Context<Self>) {
-        if let Some(teller) = self.outcome.take() {
+        if let Keeper::Once(outcome_teller) = &mut self.keeper
+            && let Some(teller) = outcome_teller.take()
+        {
             // Nobody may be waiting any more.
             let _ = teller.send(outcome);
         }
-        self.family = None;
+        self.connection = None;
+        self.session = None;
         ctx.stop();
     }
-}
 
-impl Family {
-    fn build(parts: FamilyParts, generation: u64, supervisor: &Addr<StreamSupervisor>) -> Self {
-        let guard = |child| ExitGuard::new(child, generation, supervisor.clone().recipient());
-        let arbiters: Vec<Arbiter> = std::iter::repeat_with(Arbiter::new).take(4).collect();
-        let cancel = CancelToken::default();
-        let handoff = Arc::new(Handoff::new(parts.handoff));
-
-        let broadcaster = SessionBroadcaster::new(
-            BroadcasterParts {
-                session: parts.session,
-                stream: parts.stream,
-                provenance: parts.provenance,
-                sink: parts.sink,
-                clock: Arc::clone(&parts.clock),
-                closed: supervisor.clone().recipient(),
-            },
-            guard(ChildKind::SessionBroadcaster),
-        );
-        let broadcaster = start(&arbiters[0], broadcaster);
-
-        let worker = InferenceWorker::new(
-            (parts.model)(),
-            Arc::clone(&parts.clock),
-            guard(ChildKind::InferenceWorker),
-        );
-        let worker = start(&arbiters[1], worker);
-
-        let preprocessor = Preprocessor::new(
-            PreprocessorParts {
-                handoff: Arc::clone(&handoff),
-                tracker: parts.tracker,
-                sampler: parts.sampler,
-                marks: parts.marks,
-                policy: parts.policy,
-                worker,
-                broadcaster: broadcaster.clone(),
-                clock: Arc::clone(&parts.clock),
-            },
-            guard(ChildKind::Preprocessor),
-        );
-        let preprocessor = start(&arbiters[2], preprocessor);
-
-        let decoder = Decoder::new(
-            DecoderParts {
-                factory: parts.source,
-                cancel: cancel.clone(),
-                handoff,
-                preprocessor: preprocessor.clone(),
-                broadcaster,
-                failed: supervisor.clone().recipient(),
-                clock: parts.clock,
-                pace: parts.pace,
-                max_frames: parts.max_frames,
-            },
-            guard(ChildKind::Decoder),
-        );
-        let decoder = start(&arbiters[3], decoder);
-
-        // Mailboxes are empty and their actors were just started: both messages find room.
-        let _ = preprocessor.try_send(AttachDecoder(decoder.clone().recipient()));
-        let _ = decoder.try_send(StartDecoding);
-        Self { cancel, decoder, arbiters }
-    }
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        for arbiter in &self.arbiters {
-            arbiter.stop();
+    fn source_failed(&mut self, error: SourceError, ctx: &mut Context<Self>) {
+        match self.keeper {
+            Keeper::Once(_) => self.conclude(StreamOutcome::SourceFailed(error), ctx),
+            Keeper::Stream(..) if self.stopping || error.kind == SourceErrorKind::Cancelled => {
+                self.happen(Happening::StopAsked, ctx);
+            }
+            Keeper::Stream(..) => self.happen(Happening::NotOpened(error.kind, error.message), ctx),
         }
     }
-}
 
-fn start<A>(arbiter: &Arbiter, actor: A) -> Addr<A>
-where
-    A: Actor<Context = Context<A>> + Send,
-{
-    A::start_in_arbiter(&arbiter.handle(), move |_| actor)
+    fn connection_ended(&mut self, end: ConnectionEnded, ctx: &mut Context<Self>) {
+        match self.keeper {
+            Keeper::Once(_) => self.end_session(end.reason, ctx),
+            Keeper::Stream(..) if self.stopping => self.happen(Happening::StopAsked, ctx),
+            Keeper::Stream(..) => self.happen(Happening::Ended(end.reason, end.failure), ctx),
+        }
+    }
+
+    fn child_panicked(&mut self, child: ChildKind, ctx: &mut Context<Self>) {
+        if matches!(self.keeper, Keeper::Once(_)) {
+            return self.conclude(StreamOutcome::Crashed(child), ctx);
+        }
+        let broadcaster_lost = child == ChildKind::SessionBroadcaster;
+        self.drop_connection(broadcaster_lost);
+        if broadcaster_lost {
+            self.replace_broadcaster(ctx);
+        }
+        let what = if self.stopping { Happening::StopAsked } else { Happening::Crashed(child) };
+        self.happen(what, ctx);
+    }
+
+    fn replace_broadcaster(&mut self, ctx: &mut Context<Self>) {
+        let Some(lost) = self.session.take() else { return };
+        self.ending = false;
+        let parts = SessionParts { id: lost.id.clone(), provenance: lost.provenance.clone() };
+        self.begin_session(parts, Arc::clone(&lost.ledger), ctx);
+    }
+
+    /// Events could not be kept: the session is over, and a new one is begun after a wait.
+    fn session_failed(&mut self, ctx: &mut Context<Self>) {
+        self.happen(Happening::Crashed(ChildKind::SessionBroadcaster), ctx);
+    }
+
+    /// Looks whether frames still arrive.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let (Some(session), Some(_), true) = (&self.session, &self.connection, self.parts.life.live) else {
+            return;
+        };
+        let last_us = session.ledger.last_frame_us();
+        let silence = Duration::from_micros(self.parts.clock.monotonic_us().saturating_sub(last_us));
+        if silence >= self.parts.hang_after && !self.stopping {
+            self.happen(Happening::Hung, ctx);
+        } else if silence >= self.parts.stall_after {
+            self.happen(Happening::Silent, ctx);
+        }
+    }
+
+    /// Whether a word comes from the children that are in force.
+    fn is_current(&self, generation: u64) -> bool {
+        let connection = self.connection.as_ref().map(|connection| connection.generation);
+        let session = self.session.as_ref().map(|session| session.generation);
+        [connection, session].contains(&Some(generation))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.parts.clock.unix_us())
+    }
+
+    /// A number in 0..1 that differs from stream to stream: enough to keep their tries apart.
+    fn random(&self) -> f64 {
+        let micros = u32::try_from(self.parts.clock.unix_us().rem_euclid(1_000)).unwrap_or(0);
+        f64::from(micros) / 1_000.0
+    }
+
+    fn state(&self) -> Option<StreamState> {
+        match &self.keeper {
+            Keeper::Once(_) => None,
+            Keeper::Stream(life, _) => Some(life.state()),
+        }
+    }
 }
 
 impl Actor for StreamSupervisor {
@@ -212,7 +394,21 @@ impl Actor for StreamSupervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        self.build_family(ctx);
+        match self.keeper {
+            Keeper::Once(_) => self.start(ctx),
+            Keeper::Stream(..) => {
+                let look_every = (self.parts.stall_after / 8).max(Duration::from_millis(1));
+                ctx.run_interval(look_every, |actor, ctx| actor.look(ctx));
+            }
+        }
+    }
+}
+
+impl Handler<StartStream> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: StartStream, ctx: &mut Self::Context) {
+        self.start(ctx);
     }
 }
 
@@ -224,11 +420,60 @@ impl Handler<StopStream> for StreamSupervisor {
     }
 }
 
+impl Handler<AwaitStopped> for StreamSupervisor {
+    type Result = actix::ResponseFuture<()>;
+
+    fn handle(&mut self, _: AwaitStopped, _: &mut Self::Context) -> Self::Result {
+        let (teller, stopped) = oneshot::channel();
+        if self.session.is_some() {
+            self.waiting.push(teller);
+        }
+        Box::pin(async move {
+            // A teller that is gone means that nothing runs.
+            let _ = stopped.await;
+        })
+    }
+}
+
+impl Handler<GetStatus> for StreamSupervisor {
+    type Result = Option<StreamStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        match &self.keeper {
+            Keeper::Once(_) => None,
+            Keeper::Stream(_, entry) => Some(entry.status()),
+        }
+    }
+}
+
+impl Handler<FramesFlow> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: FramesFlow, ctx: &mut Self::Context) {
+        // A late word of frames that were on their way when the connection was lost changes nothing.
+        if self.connection.is_some() {
+            self.happen(Happening::Flowing, ctx);
+        }
+    }
+}
+
 impl Handler<SourceFailed> for StreamSupervisor {
     type Result = ();
 
-    fn handle(&mut self, SourceFailed(error): SourceFailed, ctx: &mut Self::Context) {
-        self.conclude(StreamOutcome::SourceFailed(error), ctx);
+    fn handle(&mut self, failed: SourceFailed, ctx: &mut Self::Context) {
+        if self.is_current(failed.generation) {
+            self.source_failed(failed.error, ctx);
+        }
+    }
+}
+
+impl Handler<ConnectionEnded> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: ConnectionEnded, ctx: &mut Self::Context) {
+        if self.is_current(ended.generation) {
+            self.connection_ended(ended, ctx);
+        }
     }
 }
 
@@ -236,7 +481,17 @@ impl Handler<SessionClosed> for StreamSupervisor {
     type Result = ();
 
     fn handle(&mut self, closed: SessionClosed, ctx: &mut Self::Context) {
-        self.conclude(StreamOutcome::Closed(closed), ctx);
+        match &self.keeper {
+            Keeper::Once(_) => self.conclude(StreamOutcome::Closed(closed), ctx),
+            Keeper::Stream(..) => {
+                let failed = closed.sink_error.is_some() && self.state() != Some(StreamState::Stopped);
+                self.forget_session(closed.reason);
+                if failed {
+                    // Events could not be kept: a new session is begun once the backoff says so.
+                    self.session_failed(ctx);
+                }
+            }
+        }
     }
 }
 
@@ -244,8 +499,8 @@ impl Handler<ChildExited> for StreamSupervisor {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited, ctx: &mut Self::Context) {
-        if exited.generation == self.generation && exited.how == ExitKind::Panicked {
-            self.conclude(StreamOutcome::Crashed(exited.child), ctx);
+        if exited.how == ExitKind::Panicked && self.is_current(exited.generation) {
+            self.child_panicked(exited.child, ctx);
         }
     }
 }

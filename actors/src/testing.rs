@@ -10,7 +10,8 @@ use crate::domain::{
 };
 use crate::ports::{
     Border, CancelToken, Clock, EventSink, FrameSource, ModelOutput, NetworkId, OpenSource, PoseModel,
-    SampleRequest, Sampler, SourceError, SourceFactory, SourceFrame, SourceItem, Tracker, TrackerStep,
+    SampleRequest, Sampler, SourceError, SourceErrorKind, SourceFactory, SourceFrame, SourceItem, Tracker,
+    TrackerStep,
 };
 
 /// A grey picture of one pixel.
@@ -197,5 +198,71 @@ impl Clock for HostClock {
 
     fn unix_us(&self) -> i64 {
         1_800_000_000_000_000 + i64::try_from(self.monotonic_us()).unwrap()
+    }
+}
+
+/// What one opening of a [`Plot`] comes to.
+pub(crate) enum Take {
+    /// It does not open.
+    Refuse(SourceErrorKind),
+    /// So many frames, then the end.
+    Frames(u64),
+    /// So many frames, then nothing until it is cancelled.
+    Silence(u64),
+    /// So many frames, then a panic.
+    Panic(u64),
+}
+
+/// A source that comes to something else each time it is opened; when the plot is over, to silence.
+#[derive(Clone, Default)]
+pub(crate) struct Plot {
+    pub(crate) takes: Arc<Mutex<VecDeque<Take>>>,
+    pub(crate) live: bool,
+}
+
+impl Plot {
+    pub(crate) fn of(live: bool, takes: impl IntoIterator<Item = Take>) -> Self {
+        Self { takes: Arc::new(Mutex::new(takes.into_iter().collect())), live }
+    }
+}
+
+impl SourceFactory for Plot {
+    fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        let take = self.takes.lock().unwrap().pop_front().unwrap_or(Take::Silence(0));
+        if let Take::Refuse(kind) = take {
+            return Err(SourceError { kind, message: "refused, as the test asked".into() });
+        }
+        let mut factory = ScriptedFactory { script: Vec::new(), live: self.live, claimed_frames: None };
+        let frames = Box::new(PlayedTake { take, next: 0, cancel: cancel.clone() });
+        Ok(OpenSource { frames, ..factory.open(cancel)? })
+    }
+}
+
+struct PlayedTake {
+    take: Take,
+    next: u64,
+    cancel: CancelToken,
+}
+
+impl FrameSource for PlayedTake {
+    fn next(&mut self) -> SourceItem {
+        let (Take::Frames(frames) | Take::Silence(frames) | Take::Panic(frames)) = self.take else {
+            return SourceItem::End(None);
+        };
+        if self.next < frames {
+            self.next += 1;
+            return SourceItem::Frame(source_frame(self.next - 1));
+        }
+        match self.take {
+            Take::Panic(_) => panic!("the source panics, as the test asked"),
+            Take::Silence(_) => {
+                // A read that blocks until it is interrupted.
+                while !self.cancel.is_cancelled() {
+                    std::thread::park_timeout(std::time::Duration::from_millis(1));
+                }
+                SourceItem::End(None)
+            }
+            _ => SourceItem::End(None),
+        }
     }
 }

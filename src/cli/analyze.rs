@@ -243,6 +243,8 @@ fn end_of(closed: SessionClosed) -> Result<(), CliError> {
             None => Ok(()),
         },
         EndReason::SourceFailed(message) => Err(CliError::failed(message)),
+        // Only a server restarts sessions.
+        EndReason::Restart => Err(CliError::internal("the session was ended by a restart")),
         EndReason::PipelineFailed(message) if closed.sink_error.is_some() => Err(CliError::failed(message)),
         EndReason::PipelineFailed(message) => Err(CliError::internal(message)),
     }

@@ -43,6 +43,11 @@ impl EventSink for JournalSink {
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
+
+    fn may_get_room(&self) -> bool {
+        // The writer of rows removes what it has stored.
+        true
+    }
 }
 
 /// The journal as the writer of rows follows it.

@@ -177,7 +177,22 @@ pub struct SessionStarted {
     /// What computes the results.
     pub provenance: Provenance,
     /// What is analysed.
-    pub source: SourceDescription,
+    pub source: SourceFields,
+}
+
+/// What is known of a source when a session starts.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum SourceFields {
+    /// It was opened.
+    Opened(SourceDescription),
+    /// It could not be opened yet.
+    Named {
+        /// The address without credentials.
+        address: String,
+        /// Whether frames arrive at the pace of the world.
+        live: bool,
+    },
 }
 
 /// Which model, device and configuration a session's results come from.
@@ -238,6 +253,14 @@ pub enum StreamState {
     Connecting,
     /// Frames arrive.
     Running,
+    /// The source is open and no frame came for a while.
+    Stalled,
+    /// The connection was lost, or could not be made; another try is planned.
+    Reconnecting,
+    /// The source refused the credentials; another try is planned.
+    AuthFailed,
+    /// The source can never be analysed: no video, unknown codec.
+    Unsupported,
     /// The stream came to its end or was ended.
     Stopped,
     /// It ended because something failed.
@@ -252,6 +275,9 @@ pub struct StreamStateChanged {
     pub state: StreamState,
     /// Why, as a stable code.
     pub reason: &'static str,
+    /// When the source is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
 }
 
 /// Why a session ended.
@@ -268,6 +294,23 @@ pub enum EndReason {
     SourceFailed(String),
     /// A part of the pipeline failed.
     PipelineFailed(String),
+    /// The process ended before the session did; a later process closed it.
+    Restart,
+}
+
+impl EndReason {
+    /// The reason's code in events and rows.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            EndReason::EndOfSource => "end_of_source",
+            EndReason::FrameLimit => "frame_limit",
+            EndReason::Stopped => "stopped",
+            EndReason::SourceFailed(_) => "source_failed",
+            EndReason::PipelineFailed(_) => "pipeline_failed",
+            EndReason::Restart => "restart",
+        }
+    }
 }
 
 /// Payload of `sessionEnded`.

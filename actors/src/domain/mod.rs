@@ -13,7 +13,7 @@ pub use account::{DropReason, FrameAccount};
 pub use event::{
     ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, InterruptedSession,
     LoggedEvent, Numbering, Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription,
-    StageLatency, StreamState, StreamStateChanged, Timestamp,
+    SourceFields, StageLatency, StreamState, StreamStateChanged, Timestamp,
 };
 pub use frame::{CaptureTime, Timebase, VideoFrame};
 pub use picture::{Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size};

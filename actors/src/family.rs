@@ -1,0 +1,211 @@
+//! What a stream's actors are built from, and the two groups that live and end together: a session and its
+//! connections.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Arbiter, Context};
+
+use crate::broadcaster::{BroadcasterParts, SessionBroadcaster};
+use crate::decoder::{Decoder, DecoderParts, Pace, StartDecoding, StopDecoding};
+use crate::domain::{Provenance, SessionId, SourceFields};
+use crate::guard::{ChildKind, ExitGuard};
+use crate::handoff::{Handoff, HandoffPolicy};
+use crate::inference::{InferenceWorker, Pulse};
+use crate::lanes::LaneSeat;
+use crate::ledger::SessionLedger;
+use crate::policy::FramePolicy;
+use crate::ports::{
+    CancelToken, Clock, EventSink, MarkReader, ModelFactory, Sampler, SourceFactory, Tracker,
+};
+use crate::preprocessor::{AttachDecoder, Lane, Preprocessor, PreprocessorParts};
+use crate::supervisor::StreamSupervisor;
+
+/// What a session is: chosen anew whenever its stream is started.
+pub struct SessionParts {
+    /// Identity of the session.
+    pub id: SessionId,
+    /// Told in the first event.
+    pub provenance: Provenance,
+}
+
+/// Everything a connection is built from; fresh for each build.
+pub struct ConnectionParts {
+    /// Opens the source.
+    pub source: Box<dyn SourceFactory>,
+    /// What a full hand-off does.
+    pub handoff: HandoffPolicy,
+    /// Speed of files.
+    pub pace: Pace,
+    /// A file begins again at its end.
+    pub looped: bool,
+    /// Frames of the session after which the stream ends.
+    pub max_frames: Option<u64>,
+    /// Which frames are analysed.
+    pub policy: FramePolicy,
+    /// Reads regions.
+    pub sampler: Box<dyn Sampler>,
+    /// The stream's memory.
+    pub tracker: Box<dyn Tracker>,
+    /// Reads drawn numbers.
+    pub marks: Option<Box<dyn MarkReader>>,
+    /// Runs networks.
+    pub lane: LaneChoice,
+}
+
+/// Where a stream's networks run.
+pub enum LaneChoice {
+    /// On a thread of the stream's own.
+    Own(ModelFactory),
+    /// On a lane that others use too.
+    Shared(Arc<LaneSeat>),
+}
+
+/// What every actor of a family is told.
+pub(crate) struct Kin {
+    pub(crate) supervisor: Addr<StreamSupervisor>,
+    pub(crate) generation: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Kin {
+    fn guard(&self, child: ChildKind) -> ExitGuard {
+        ExitGuard::new(child, self.generation, self.supervisor.clone().recipient())
+    }
+}
+
+/// A session that runs: its ledger, and the broadcaster that writes it.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) provenance: Provenance,
+    pub(crate) ledger: Arc<SessionLedger>,
+    pub(crate) broadcaster: Addr<SessionBroadcaster>,
+    /// Which build of the broadcaster this is.
+    pub(crate) generation: u64,
+    arbiter: Arbiter,
+}
+
+impl Session {
+    /// Builds a broadcaster for a new session, or a fresh one for a session whose ledger goes on.
+    pub(crate) fn build(
+        parts: SessionParts,
+        ledger: Arc<SessionLedger>,
+        stream: Arc<str>,
+        named: SourceFields,
+        sink: Box<dyn EventSink>,
+        kin: &Kin,
+    ) -> Self {
+        let parts = BroadcasterParts {
+            session: parts.id.clone(),
+            stream,
+            provenance: parts.provenance.clone(),
+            named,
+            sink,
+            ledger: Arc::clone(&ledger),
+            clock: Arc::clone(&kin.clock),
+            flowing: kin.supervisor.clone().recipient(),
+            closed: kin.supervisor.clone().recipient(),
+        };
+        let (id, provenance) = (parts.session.clone(), parts.provenance.clone());
+        let arbiter = Arbiter::new();
+        let guard = kin.guard(ChildKind::SessionBroadcaster);
+        let broadcaster = start(&arbiter, SessionBroadcaster::new(parts, guard));
+        Self { id, provenance, ledger, broadcaster, generation: kin.generation, arbiter }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.arbiter.stop();
+    }
+}
+
+/// One connection to the source.
+pub(crate) struct Connection {
+    pub(crate) generation: u64,
+    cancel: CancelToken,
+    decoder: Addr<Decoder>,
+    arbiters: Vec<Arbiter>,
+}
+
+impl Connection {
+    pub(crate) fn build(parts: ConnectionParts, session: &Session, kin: &Kin) -> Self {
+        let mut arbiters: Vec<Arbiter> = std::iter::repeat_with(Arbiter::new).take(2).collect();
+        let cancel = CancelToken::default();
+        let handoff = Arc::new(Handoff::new(parts.handoff));
+        let ticket = session.ledger.open_connection(kin.clock.monotonic_us());
+        let preprocessor = PreprocessorParts {
+            handoff: Arc::clone(&handoff),
+            tracker: parts.tracker,
+            sampler: parts.sampler,
+            marks: parts.marks,
+            policy: parts.policy,
+            lane: lane(parts.lane, kin, &mut arbiters),
+            broadcaster: session.broadcaster.clone(),
+            ended: kin.supervisor.clone().recipient(),
+            ledger: Arc::clone(&session.ledger),
+            ticket,
+            generation: kin.generation,
+            clock: Arc::clone(&kin.clock),
+        };
+        let preprocessor = Preprocessor::new(preprocessor, kin.guard(ChildKind::Preprocessor));
+        let preprocessor = start(&arbiters[0], preprocessor);
+        let decoder = DecoderParts {
+            factory: parts.source,
+            cancel: cancel.clone(),
+            handoff,
+            preprocessor: preprocessor.clone(),
+            broadcaster: session.broadcaster.clone(),
+            failed: kin.supervisor.clone().recipient(),
+            clock: Arc::clone(&kin.clock),
+            ledger: Arc::clone(&session.ledger),
+            ticket,
+            generation: kin.generation,
+            pace: parts.pace,
+            looped: parts.looped,
+            max_frames: parts.max_frames,
+        };
+        let decoder = start(&arbiters[1], Decoder::new(decoder, kin.guard(ChildKind::Decoder)));
+        // Mailboxes are empty and their actors were just started: both messages find room.
+        let _ = preprocessor.try_send(AttachDecoder(decoder.clone().recipient()));
+        let _ = decoder.try_send(StartDecoding);
+        Self { generation: kin.generation, cancel, decoder, arbiters }
+    }
+
+    /// Ends the frames; what was handed over is still analysed.
+    pub(crate) fn stop(&self) {
+        self.cancel.cancel();
+        // A decoder whose mailbox is full or closed hears of the end through the token.
+        let _ = self.decoder.try_send(StopDecoding);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+fn lane(choice: LaneChoice, kin: &Kin, arbiters: &mut Vec<Arbiter>) -> Lane {
+    match choice {
+        LaneChoice::Shared(seat) => Lane::Shared(seat),
+        LaneChoice::Own(model) => {
+            let arbiter = Arbiter::new();
+            let guard = kin.guard(ChildKind::InferenceWorker);
+            let (clock, pulse) = (Arc::clone(&kin.clock), Arc::new(Pulse::default()));
+            let worker = InferenceWorker::new(model(), clock, pulse, Some(guard));
+            let worker = start(&arbiter, worker);
+            arbiters.push(arbiter);
+            Lane::Own(worker)
+        }
+    }
+}
+
+fn start<A>(arbiter: &Arbiter, actor: A) -> Addr<A>
+where
+    A: Actor<Context = Context<A>> + Send,
+{
+    A::start_in_arbiter(&arbiter.handle(), move |_| actor)
+}

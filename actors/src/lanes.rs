@@ -1,0 +1,160 @@
+//! `Lanes`: the inference workers of a device, apart from the streams that are pinned to them.
+//!
+//! A stream asks its [`LaneSeat`] for the worker at each request, so a worker that panicked is replaced by a fresh
+//! one at the next request, and its streams hear of the loss by the request that came back. A worker that hangs
+//! cannot be killed: [`Lanes::check`] abandons it, thread and all, and at the third the process has to end.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+
+use crate::inference::{InferenceWorker, Pulse};
+use crate::ports::{Clock, ModelFactory};
+
+/// A request that takes longer than this means a hung worker.
+pub const HANG_AFTER: Duration = Duration::from_secs(2);
+/// Abandoned threads that a process bears.
+const ABANDONED_MAX: u64 = 3;
+
+/// Called once when too many threads were abandoned; the process should end with code 70.
+pub type Fatal = Box<dyn Fn() + Send + Sync>;
+
+/// The lanes of one device.
+pub struct Lanes {
+    lanes: Vec<Mutex<Lane>>,
+    model: ModelFactory,
+    clock: Arc<dyn Clock>,
+    hang_after: Duration,
+    fatal: Fatal,
+    replaced: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+#[derive(Default)]
+struct Lane {
+    worker: Option<Running>,
+    generation: u64,
+    streams: usize,
+}
+
+struct Running {
+    addr: Addr<InferenceWorker>,
+    arbiter: Arbiter,
+    pulse: Arc<Pulse>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A thread that hangs does not hear it; it is lost until the process ends.
+        self.arbiter.stop();
+    }
+}
+
+impl Lanes {
+    /// `count` lanes without workers; each gets one at its first request.
+    #[must_use]
+    pub fn new(
+        count: usize,
+        model: ModelFactory,
+        clock: Arc<dyn Clock>,
+        hang_after: Duration,
+        fatal: Fatal,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            lanes: (0..count.max(1)).map(|_| Mutex::default()).collect(),
+            model,
+            clock,
+            hang_after,
+            fatal,
+            replaced: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+        })
+    }
+
+    /// Pins a stream to the lane with the fewest streams.
+    #[must_use]
+    pub fn pin(self: &Arc<Self>) -> LaneSeat {
+        let loads = self.lanes.iter().map(|lane| lock(lane).streams).enumerate();
+        let index = loads.min_by_key(|&(_, load)| load).map_or(0, |(index, _)| index);
+        lock(&self.lanes[index]).streams += 1;
+        LaneSeat { lanes: Arc::clone(self), index }
+    }
+
+    /// Abandons workers that hang. To be called a few times a second, from outside the lanes.
+    pub fn check(&self) {
+        let now_us = self.clock.monotonic_us();
+        let limit_us = u64::try_from(self.hang_after.as_micros()).unwrap_or(u64::MAX);
+        for lane in &self.lanes {
+            let mut lane = lock(lane);
+            let busy_since = lane.worker.as_ref().and_then(|worker| worker.pulse.busy_since_us());
+            if busy_since.is_none_or(|since| now_us.saturating_sub(since) <= limit_us) {
+                continue;
+            }
+            lane.worker = None;
+            lane.generation += 1;
+            drop(lane);
+            if self.abandoned.fetch_add(1, Ordering::AcqRel) + 1 == ABANDONED_MAX {
+                (self.fatal)();
+            }
+        }
+    }
+
+    /// Workers that were replaced after a panic, and workers that were abandoned.
+    #[must_use]
+    pub fn losses(&self) -> (u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        (read(&self.replaced), read(&self.abandoned))
+    }
+
+    fn build(&self) -> Running {
+        let pulse = Arc::new(Pulse::default());
+        let worker = InferenceWorker::new((self.model)(), Arc::clone(&self.clock), Arc::clone(&pulse), None);
+        let arbiter = Arbiter::new();
+        let addr = InferenceWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
+        Running { addr, arbiter, pulse }
+    }
+}
+
+/// A stream's place on a lane; dropping it leaves the lane.
+pub struct LaneSeat {
+    lanes: Arc<Lanes>,
+    index: usize,
+}
+
+impl LaneSeat {
+    /// The lane's worker, built anew if the last one is gone, and which build it is.
+    #[must_use]
+    pub fn worker(&self) -> (Addr<InferenceWorker>, u64) {
+        let mut lane = lock(&self.lanes.lanes[self.index]);
+        if let Some(worker) = lane.worker.as_ref().filter(|worker| worker.addr.connected()) {
+            return (worker.addr.clone(), lane.generation);
+        }
+        if lane.worker.is_some() {
+            self.lanes.replaced.fetch_add(1, Ordering::AcqRel);
+        }
+        lane.generation += 1;
+        let worker = self.lanes.build();
+        let addr = worker.addr.clone();
+        lane.worker = Some(worker);
+        (addr, lane.generation)
+    }
+
+    /// Which build of the lane's worker is in force. Another one than at the request means that no answer comes.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        lock(&self.lanes.lanes[self.index]).generation
+    }
+}
+
+impl Drop for LaneSeat {
+    fn drop(&mut self) {
+        lock(&self.lanes.lanes[self.index]).streams -= 1;
+    }
+}
+
+fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
+    // A model factory that panics leaves the lane without a worker, which is a state like any other.
+    lane.lock().unwrap_or_else(PoisonError::into_inner)
+}

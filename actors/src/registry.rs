@@ -1,0 +1,212 @@
+//! `StreamRegistry`: knows the streams of the server, starts and stops them, and watches the lanes.
+//!
+//! It holds the supervisors; what a stream is made of comes with [`AddStream`]. It keeps no configuration and no
+//! history: those are the store's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::clock::Instant;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+
+use crate::domain::Timestamp;
+use crate::lanes::Lanes;
+use crate::ports::Clock;
+use crate::status::{SessionView, StatusBoard, StatusEntry, StreamStatus};
+use crate::supervisor::{AwaitStopped, StartStream, StopStream, StreamParts, StreamSupervisor};
+
+/// Time between looks at the lanes: a hang is seen within its limit and this.
+const LANE_LOOK: Duration = Duration::from_millis(250);
+
+/// Adds a stream, and starts it if it is enabled. One of the same name is stopped and replaced.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AddStream {
+    /// What it is made of.
+    pub parts: StreamParts,
+    /// Whether it is started.
+    pub enabled: bool,
+}
+
+/// Asks something of a stream by its name.
+#[derive(Message)]
+#[rtype(result = "Result<(), UnknownStream>")]
+pub struct Command {
+    /// Whose.
+    pub name: Arc<str>,
+    /// What.
+    pub order: Order,
+}
+
+/// What can be asked of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Begin; a stream that runs goes on.
+    Start,
+    /// End in order.
+    Stop,
+    /// End in order, then begin a new session.
+    Restart,
+    /// End in order, then forget the stream.
+    Remove,
+}
+
+/// There is no stream of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no stream is named {0}")]
+pub struct UnknownStream(pub Arc<str>);
+
+/// All streams as they are.
+#[derive(Message)]
+#[rtype(result = "Vec<StreamStatus>")]
+pub struct ListStreams;
+
+/// The sessions that run, and the last one of each stream that is stopped.
+#[derive(Message)]
+#[rtype(result = "Vec<SessionView>")]
+pub struct ListSessions;
+
+/// One stream as it is.
+#[derive(Message)]
+#[rtype(result = "Option<StreamStatus>")]
+pub struct GetStream(pub Arc<str>);
+
+/// Ends all streams. Answered when none runs any more, or the time is over: then with the names of those that do.
+#[derive(Message)]
+#[rtype(result = "Vec<Arc<str>>")]
+pub struct StopAll {
+    /// The time.
+    pub within: Duration,
+}
+
+/// The actor.
+pub struct StreamRegistry {
+    streams: BTreeMap<Arc<str>, Addr<StreamSupervisor>>,
+    board: Arc<StatusBoard>,
+    lanes: Option<Arc<Lanes>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl StreamRegistry {
+    /// A registry without streams. `lanes` are watched for hangs as long as it lives.
+    #[must_use]
+    pub fn new(board: Arc<StatusBoard>, lanes: Option<Arc<Lanes>>, clock: Arc<dyn Clock>) -> Self {
+        Self { streams: BTreeMap::new(), board, lanes, clock }
+    }
+
+    fn add(&mut self, AddStream { parts, enabled }: AddStream) {
+        let name = Arc::clone(&parts.name);
+        if let Some(old) = self.streams.remove(&name) {
+            actix::spawn(stop_and_wait(old));
+        }
+        let since = Timestamp(self.clock.unix_us());
+        let entry = StatusEntry::new(Arc::clone(&name), Arc::clone(&parts.address), since);
+        let entry = Arc::new(entry);
+        self.board.enter(Arc::clone(&entry));
+        let supervisor = StreamSupervisor::of_stream(parts, entry).start();
+        if enabled {
+            // The mailbox of an actor that was just started is empty.
+            let _ = supervisor.try_send(StartStream);
+        }
+        self.streams.insert(name, supervisor);
+    }
+
+    fn command(&mut self, name: &Arc<str>, order: Order) -> Result<(), UnknownStream> {
+        let stream = self.streams.get(name).ok_or_else(|| UnknownStream(Arc::clone(name)))?;
+        let stream = stream.clone();
+        // A mailbox without room is that of a stream in trouble; `send` in a task waits for it.
+        match order {
+            Order::Start => drop(actix::spawn(async move { stream.send(StartStream).await })),
+            Order::Stop => drop(actix::spawn(async move { stream.send(StopStream).await })),
+            Order::Restart => drop(actix::spawn(async move {
+                stop_and_wait(stream.clone()).await;
+                stream.send(StartStream).await
+            })),
+            Order::Remove => {
+                self.streams.remove(name);
+                self.board.leave(name);
+                actix::spawn(stop_and_wait(stream));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn stop_and_wait(stream: Addr<StreamSupervisor>) {
+    // A supervisor that is gone has nothing left to stop.
+    let _ = stream.send(StopStream).await;
+    let _ = stream.send(AwaitStopped).await;
+}
+
+async fn stop_all(streams: Vec<(Arc<str>, Addr<StreamSupervisor>)>, within: Duration) -> Vec<Arc<str>> {
+    let stops: Vec<_> =
+        streams.into_iter().map(|(name, stream)| (name, actix::spawn(stop_and_wait(stream)))).collect();
+    let deadline = Instant::now() + within;
+    let mut left = Vec::new();
+    for (name, stop) in stops {
+        if actix::clock::timeout(deadline.saturating_duration_since(Instant::now()), stop).await.is_err() {
+            left.push(name);
+        }
+    }
+    left
+}
+
+impl Actor for StreamRegistry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(lanes) = self.lanes.clone() {
+            ctx.run_interval(LANE_LOOK, move |_, _| lanes.check());
+        }
+    }
+}
+
+impl Handler<AddStream> for StreamRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: AddStream, _: &mut Self::Context) {
+        self.add(message);
+    }
+}
+
+impl Handler<Command> for StreamRegistry {
+    type Result = Result<(), UnknownStream>;
+
+    fn handle(&mut self, Command { name, order }: Command, _: &mut Self::Context) -> Self::Result {
+        self.command(&name, order)
+    }
+}
+
+impl Handler<ListStreams> for StreamRegistry {
+    type Result = Vec<StreamStatus>;
+
+    fn handle(&mut self, _: ListStreams, _: &mut Self::Context) -> Self::Result {
+        self.board.streams()
+    }
+}
+
+impl Handler<ListSessions> for StreamRegistry {
+    type Result = Vec<SessionView>;
+
+    fn handle(&mut self, _: ListSessions, _: &mut Self::Context) -> Self::Result {
+        self.board.sessions()
+    }
+}
+
+impl Handler<GetStream> for StreamRegistry {
+    type Result = Option<StreamStatus>;
+
+    fn handle(&mut self, GetStream(name): GetStream, _: &mut Self::Context) -> Self::Result {
+        self.board.stream(&name)
+    }
+}
+
+impl Handler<StopAll> for StreamRegistry {
+    type Result = ResponseFuture<Vec<Arc<str>>>;
+
+    fn handle(&mut self, StopAll { within }: StopAll, _: &mut Self::Context) -> Self::Result {
+        let streams = self.streams.iter().map(|(name, stream)| (Arc::clone(name), stream.clone()));
+        Box::pin(stop_all(streams.collect(), within))
+    }
+}
