@@ -14,7 +14,7 @@ mod router;
 mod routes;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod ws;
 
 pub(crate) use app::{App, Parts};

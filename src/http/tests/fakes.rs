@@ -14,17 +14,17 @@ use prometheus::Registry;
 use crate::http::ports::*;
 use crate::http::*;
 
-pub(super) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
-pub(super) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Everything that a test turns.
 #[derive(Default)]
-pub(super) struct World {
-    pub(super) rows: Mutex<Vec<(SessionId, u64, EventKind, Vec<u8>)>>,
-    pub(super) database_away: AtomicBool,
-    pub(super) revoked: AtomicBool,
-    pub(super) sessions: Mutex<HashMap<String, (u64, bool)>>,
-    pub(super) left: Mutex<Vec<(&'static str, bool)>>,
+pub(crate) struct World {
+    pub(crate) rows: Mutex<Vec<(SessionId, u64, EventKind, Vec<u8>)>>,
+    pub(crate) database_away: AtomicBool,
+    pub(crate) revoked: AtomicBool,
+    pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
+    pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
 fn answer<'a, T: Send + 'a>(value: Result<T, Unavailable>) -> Answer<'a, T> {
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Stores events as the database would.
-    pub(super) fn store(&self, name: &str, seqs: impl IntoIterator<Item = u64>) {
+    pub(crate) fn store(&self, name: &str, seqs: impl IntoIterator<Item = u64>) {
         let mut rows = self.rows.lock().unwrap();
         for seq in seqs {
             let event = encoded(name, seq, kind_of(seq), 0);
@@ -92,7 +92,7 @@ impl Accounts for World {
 }
 
 /// An account with the one password.
-pub(super) fn account(name: &str, roles: Vec<String>) -> Account {
+pub(crate) fn account(name: &str, roles: Vec<String>) -> Account {
     let hash = Passwords::with_cost(4).unwrap().hash_blocking(PASSWORD).unwrap();
     let id = UserId(i64::from(name.as_bytes()[0]));
     Account { id, username: name.to_owned(), password_hash: hash, roles, disabled: name == "gone" }
@@ -174,17 +174,17 @@ impl Clock for HostClock {
     }
 }
 
-pub(super) fn session(name: &str) -> SessionId {
+pub(crate) fn session(name: &str) -> SessionId {
     SessionId(name.into())
 }
 
 /// Every fifth event of a test session is a change of state.
-pub(super) fn kind_of(seq: u64) -> EventKind {
+pub(crate) fn kind_of(seq: u64) -> EventKind {
     if seq.is_multiple_of(5) { EventKind::StreamState } else { EventKind::FrameAnalyzed }
 }
 
 /// An event, as large as wanted.
-pub(super) fn encoded(name: &str, seq: u64, kind: EventKind, padding: usize) -> EncodedEvent {
+pub(crate) fn encoded(name: &str, seq: u64, kind: EventKind, padding: usize) -> EncodedEvent {
     let json = format!(
         r#"{{"sessionId":"{name}","timestamp":"2026-11-22T05:11:05.123456Z","event":"{}","payload":{{"seq":{seq},"prevSeq":{},"stream":"cam","padding":"{}"}}}}"#,
         kind.name(),
@@ -194,26 +194,26 @@ pub(super) fn encoded(name: &str, seq: u64, kind: EventKind, padding: usize) -> 
     EncodedEvent { seq, kind, json: json.into_bytes().into(), facts: EventFacts::default() }
 }
 
-pub(super) fn publish(hub: &Hub, name: &str, seqs: impl IntoIterator<Item = u64>) {
+pub(crate) fn publish(hub: &Hub, name: &str, seqs: impl IntoIterator<Item = u64>) {
     seqs.into_iter().for_each(|seq| publish_one(hub, name, seq, kind_of(seq), 0));
 }
 
-pub(super) fn publish_one(hub: &Hub, name: &str, seq: u64, kind: EventKind, padding: usize) {
+pub(crate) fn publish_one(hub: &Hub, name: &str, seq: u64, kind: EventKind, padding: usize) {
     let event = encoded(name, seq, kind, padding);
     hub.publish(&Arc::new(Published::new(session(name), "cam".into(), &event)));
 }
 
 /// A running server.
-pub(super) struct Fixture {
-    pub(super) world: Arc<World>,
-    pub(super) hub: Arc<Hub>,
-    pub(super) app: web::Data<App>,
-    pub(super) address: std::net::SocketAddr,
-    pub(super) stopper: Stopper,
+pub(crate) struct Fixture {
+    pub(crate) world: Arc<World>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) app: web::Data<App>,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) stopper: Stopper,
 }
 
 /// Short deadlines.
-pub(super) fn quick() -> WsSettings {
+pub(crate) fn quick() -> WsSettings {
     WsSettings {
         ping_every: Duration::from_secs(20),
         close_grace: Duration::from_millis(200),
@@ -225,17 +225,17 @@ pub(super) fn quick() -> WsSettings {
 }
 
 impl Fixture {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(quick(), Duration::from_secs(900), Hub::new())
     }
 
     /// A hub that remembers ten events.
-    pub(super) fn forgetful() -> Self {
+    pub(crate) fn forgetful() -> Self {
         let memory = QueueBound { events: 10, bytes: 1 << 20 };
         Self::with(quick(), Duration::from_secs(900), Hub::with_memory(memory))
     }
 
-    pub(super) fn with(ws: WsSettings, lifetime: Duration, hub: Arc<Hub>) -> Self {
+    pub(crate) fn with(ws: WsSettings, lifetime: Duration, hub: Arc<Hub>) -> Self {
         let world = Arc::new(World::default());
         let ports = Ports {
             history: world.clone(),
@@ -263,7 +263,7 @@ impl Fixture {
         Self { world, hub, app, address, stopper }
     }
 
-    pub(super) fn token(&self, name: &str) -> String {
+    pub(crate) fn token(&self, name: &str) -> String {
         let roles = if name == "alice" { "admin" } else { "agent" };
         self.app.tokens.issue(&account(name, vec![roles.to_owned()])).unwrap()
     }

@@ -3,7 +3,7 @@
 mod access;
 mod client;
 mod deadlines;
-mod fakes;
+pub(crate) mod fakes;
 mod live;
 mod pages;
 mod replay;

@@ -79,7 +79,10 @@ async fn health_tells_components_only_to_keepers() {
     assert_eq!(fixture.get("/health", None).await.json(), json!({"status": "healthy"}));
     assert!(fixture.get("/health", Some(&fixture.token("bob"))).await.json().get("components").is_none());
     let detailed = fixture.get("/health", Some(&fixture.token("alice"))).await.json();
-    assert_eq!((&detailed["components"][0]["name"], &detailed["components"][0]["state"]), (&json!("database"), &json!("up")));
+    assert_eq!(
+        (&detailed["components"][0]["name"], &detailed["components"][0]["state"]),
+        (&json!("database"), &json!("up"))
+    );
 }
 
 #[actix_web::test]
@@ -121,5 +124,8 @@ async fn a_taken_port_is_named() {
     let again = Server::bind(&ServerSettings::on(fixture.address, 1), fixture.app.clone());
     let error = again.map(drop).unwrap_err();
     assert!(matches!(error, BindError::Taken(_)));
-    assert_eq!(error.to_string(), format!("cannot listen on {}: another program uses this port", fixture.address));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {}: another program uses this port", fixture.address)
+    );
 }

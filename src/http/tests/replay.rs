@@ -63,7 +63,9 @@ async fn a_recorded_gap_passes_every_filter_and_tells_its_own_hole() {
     fixture.world.store("s", 1..=20);
     publish(&fixture.hub, "s", 1..=20);
     publish_one(&fixture.hub, "s", 1_000, EventKind::Gap, 0);
-    let row = |seq, kind| (super::fakes::session("s"), seq, kind, super::fakes::encoded("s", seq, kind, 0).json.to_vec());
+    let row = |seq, kind| {
+        (super::fakes::session("s"), seq, kind, super::fakes::encoded("s", seq, kind, 0).json.to_vec())
+    };
     fixture.world.rows.lock().unwrap().push(row(1_000, EventKind::Gap));
     publish(&fixture.hub, "s", 1_001..=1_020);
     let more = (1_001..=1_015).map(|seq| row(seq, super::fakes::kind_of(seq)));
