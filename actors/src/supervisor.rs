@@ -97,8 +97,8 @@ pub struct StreamSupervisor {
     connection: Option<Connection>,
     /// Between [`StopStream`] and the last frame.
     stopping: bool,
-    /// Between `EndSession` and `SessionClosed`.
-    ending: bool,
+    /// Why, between `EndSession` and `SessionClosed`.
+    ending: Option<EndReason>,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -131,7 +131,7 @@ impl StreamSupervisor {
             session: None,
             connection: None,
             stopping: false,
-            ending: false,
+            ending: None,
             waiting: Vec::new(),
         }
     }
@@ -142,7 +142,7 @@ impl StreamSupervisor {
     }
 
     fn start(&mut self, ctx: &mut Context<Self>) {
-        if self.ending || self.session.is_some() {
+        if self.session.is_some() {
             return;
         }
         self.stopping = false;
@@ -223,7 +223,7 @@ impl StreamSupervisor {
         self.drop_connection(false);
         let generation = self.generation;
         ctx.run_later(wait, move |actor, ctx| {
-            if actor.generation == generation && !actor.ending {
+            if actor.generation == generation && actor.ending.is_none() {
                 actor.happen(Happening::RetryDue, ctx);
             }
         });
@@ -240,7 +240,7 @@ impl StreamSupervisor {
     fn end_session(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
         self.drop_connection(false);
         let Some(session) = &self.session else { return };
-        self.ending = true;
+        self.ending = Some(reason.clone());
         let account = session.ledger.settled_account();
         // `send` waits for room, so the end is never lost behind a full mailbox.
         let sent = session.broadcaster.send(EndSession { reason, account }).into_actor(self);
@@ -248,7 +248,7 @@ impl StreamSupervisor {
     }
 
     fn stop(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.stopping, true) || self.ending {
+        if std::mem::replace(&mut self.stopping, true) || self.ending.is_some() {
             return;
         }
         let Some(connection) = &self.connection else {
@@ -267,13 +267,13 @@ impl StreamSupervisor {
     fn stop_at_last(&mut self, ctx: &mut Context<Self>) {
         match self.keeper {
             Keeper::Once(_) => self.conclude(StreamOutcome::Hung, ctx),
-            Keeper::Stream(..) if self.ending => self.forget_session(EndReason::Stopped),
+            Keeper::Stream(..) if self.ending.is_some() => self.forget_session(EndReason::Stopped),
             Keeper::Stream(..) => {
                 self.happen(Happening::StopAsked, ctx);
                 let generation = self.generation;
                 ctx.run_later(STOP_GRACE, move |actor, _| {
                     // Its events stay in the journal without an end; the next start of the server closes it.
-                    if actor.generation == generation && actor.ending {
+                    if actor.generation == generation && actor.ending.is_some() {
                         actor.forget_session(EndReason::Stopped);
                     }
                 });
@@ -287,7 +287,7 @@ impl StreamSupervisor {
         }
         self.session = None;
         self.connection = None;
-        (self.ending, self.stopping) = (false, false);
+        (self.ending, self.stopping) = (None, false);
         for waiting in self.waiting.drain(..) {
             // Nobody may be waiting any more.
             let _ = waiting.send(());
@@ -333,6 +333,10 @@ impl StreamSupervisor {
         self.drop_connection(broadcaster_lost);
         if broadcaster_lost {
             self.replace_broadcaster(ctx);
+            if let Some(reason) = self.ending.take() {
+                // The lost one may not have heard of the end.
+                return self.end_session(reason, ctx);
+            }
         }
         let what = if self.stopping { Happening::StopAsked } else { Happening::Crashed(child) };
         self.happen(what, ctx);
@@ -340,7 +344,6 @@ impl StreamSupervisor {
 
     fn replace_broadcaster(&mut self, ctx: &mut Context<Self>) {
         let Some(lost) = self.session.take() else { return };
-        self.ending = false;
         let parts = SessionParts { id: lost.id.clone(), provenance: lost.provenance.clone() };
         self.begin_session(parts, Arc::clone(&lost.ledger), ctx);
     }
