@@ -59,7 +59,7 @@ pub(crate) struct Stopper {
 }
 
 impl Server {
-    /// Listens; connections are answered while [`Server::run`] is awaited.
+    /// Listens; connections are answered while [`Server::run`] is awaited. Called inside an actix `System`.
     ///
     /// # Errors
     /// When the address cannot be had.

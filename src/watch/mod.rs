@@ -2,9 +2,9 @@
 //!
 //! One live connection brings what happens. Each session's last number is remembered ([`ledger`]); when an event
 //! does not follow it (after a reconnection, or after a gap for slowness), a second connection for that session
-//! alone resumes at `after=`, and live events of the session are left out until the two meet. `tungstenite` is
-//! the client: awc would bring HTTP/2 and a second TLS stack for the sake of two small requests
-//! ([`http`]). Addresses with TLS are refused for now: put a proxy in front of the agent.
+//! alone resumes at `after=`, and live events of the session are left out until the two meet. The client is
+//! tungstenite: awc is a whole HTTP client with a pool of connections, and two small requests ([`http`]) are all
+//! the HTTP that is needed. Addresses with TLS are refused for now: put a proxy in front of the agent.
 
 mod agent;
 mod backoff;

@@ -17,10 +17,13 @@ use crate::http::*;
 pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
+/// An event in the database: session, number, kind and JSON.
+pub(crate) type Row = (SessionId, u64, EventKind, Vec<u8>);
+
 /// Everything that a test turns.
 #[derive(Default)]
 pub(crate) struct World {
-    pub(crate) rows: Mutex<Vec<(SessionId, u64, EventKind, Vec<u8>)>>,
+    pub(crate) rows: Mutex<Vec<Row>>,
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
@@ -69,7 +72,7 @@ impl EventHistory for World {
         let rows = self.rows.lock().unwrap();
         let mut seqs = rows.iter().filter(|row| row.0 == *session).map(|row| row.1);
         let oldest = seqs.next();
-        let last = seqs.last().or(oldest);
+        let last = seqs.next_back().or(oldest);
         answer(self.up(oldest.zip(last).map(|(oldest, last)| Extent { oldest, last })))
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Handler, MailboxError, Message, StreamHandler};
+use actix::{Actor, ActorContext, Addr, Handler, MailboxError, Message, StreamHandler};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{self, CloseCode, CloseReason, WebsocketContext, WsResponseBuilder};
 use tokio::sync::oneshot;
