@@ -27,6 +27,8 @@ fn golden(network: &str) -> serde_json::Map<String, Value> {
 fn difference(golden: &Value, found: &[f32]) -> f64 {
     let number = |key: &str| golden[key].as_f64().expect("it should be a number");
     assert_eq!(number("len") as usize, found.len());
+    // Maxima pass over what is no number, and would call an output of nothing else perfect.
+    assert!(found.iter().all(|value| value.is_finite()), "each output should be a number");
     // A single value has no range; the flag is a probability.
     let range = if found.len() == 1 { 1.0 } else { number("max") - number("min") };
     let exact = found.iter().map(|value| f64::from(*value));
@@ -48,6 +50,13 @@ fn assert_close(input: &str, golden: &Value, outputs: &[(&str, &[f32])]) {
         let apart = difference(&golden[name], found);
         assert!(apart < TOLERANCE, "{input}: {name} is {apart:.1e} of its range off");
     }
+}
+
+#[test]
+#[should_panic(expected = "each output should be a number")]
+fn outputs_that_are_no_numbers_do_not_agree_with_anything() {
+    let golden = serde_json::json!({ "len": 2, "sum": 0.0, "min": -1.0, "max": 1.0, "values": [-1.0, 1.0] });
+    assert_close("nothing", &serde_json::json!({ "scores": golden }), &[("scores", &[f32::NAN, f32::NAN])]);
 }
 
 #[test]

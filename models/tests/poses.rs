@@ -85,9 +85,16 @@ fn golden() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+fn all_finite(pose: &Pose) -> bool {
+    let keypoints = pose.keypoints.iter().flat_map(|keypoint| [keypoint.x, keypoint.y, keypoint.visibility]);
+    keypoints.chain(pose.world.iter().flatten().copied()).all(f32::is_finite)
+}
+
 fn assert_agrees(what: &str, golden: &Value, pose: Option<&Pose>, frame: &Frame) {
     assert_eq!(golden.is_null(), pose.is_none(), "{what}: found by one, not by the other");
     let Some(pose) = pose else { return };
+    // Maxima pass over what is no number.
+    assert!(all_finite(pose), "{what}: each value of a pose should be a number");
     let (width, height) = (frame.width as f64, frame.height as f64);
     let number = |list: &str, index: usize, axis: usize| golden[list][index][axis].as_f64().unwrap();
     let theirs =

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::Clamp;
+use crate::shape::{Steps, product};
 use crate::simd::{Kernel, Simd, Vector};
 
 /// Columns that are computed together where the whole window lies inside the image.
@@ -35,19 +36,23 @@ pub struct DepthwiseShape {
 }
 
 impl DepthwiseShape {
-    /// Floats of the image.
+    /// Floats of the image. This and the other lengths panic where no slice could have them.
     pub fn input_len(&self) -> usize {
-        self.input[0] * self.input[1] * self.channels
+        product(&[self.input[0], self.input[1], self.channels])
     }
 
     /// Floats of the result.
     pub fn output_len(&self) -> usize {
-        self.output[0] * self.output[1] * self.channels
+        product(&[self.output[0], self.output[1], self.channels])
     }
 
     /// Floats of the weights, `[kh, kw, C]`.
     pub fn weights_len(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.channels
+        product(&[self.kernel[0], self.kernel[1], self.channels])
+    }
+
+    fn steps(&self) -> [Steps; 2] {
+        Steps::both([self.input, self.output, self.kernel], [self.stride, self.dilation, self.padding])
     }
 
     /// Taps along an axis (0 height, 1 width) that fall inside the image, for the output at `at`.
@@ -67,7 +72,8 @@ impl DepthwiseShape {
 /// `input` is `[H, W, C]`, `weights` `[kh, kw, C]`, `bias` `[C]`, `output` `[H', W', C]`, all row-major.
 ///
 /// # Panics
-/// If a slice has another length than `shape` says, or a stride or dilation is 0: a bug of the caller.
+/// If a slice has another length than `shape` says, a stride or dilation is 0, or a padding or step is so large
+/// that positions cannot be counted: a bug of the caller.
 pub fn depthwise(
     shape: &DepthwiseShape,
     input: &[f32],
@@ -96,11 +102,15 @@ pub fn depthwise_with(
     assert_eq!(weights.len(), shape.weights_len(), "weights should be kh x kw x C");
     assert_eq!(bias.len(), shape.channels, "bias should be C");
     assert_eq!(output.len(), shape.output_len(), "output should be H' x W' x C");
-    assert!(shape.stride.iter().chain(&shape.dilation).all(|step| *step > 0), "steps should not be 0");
+    shape.steps().iter().for_each(Steps::check);
+    if output.is_empty() {
+        // Rows and columns without a channel would be walked for nothing.
+        return;
+    }
     simd.run(Convolution { shape, input, weights, bias, clamp, output });
 }
 
-/// The operands, whose lengths `depthwise_with` has checked.
+/// The operands, whose lengths and steps `depthwise_with` has checked.
 struct Convolution<'a> {
     shape: &'a DepthwiseShape,
     input: &'a [f32],

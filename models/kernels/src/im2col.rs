@@ -2,6 +2,8 @@
 //!
 //! Safe code: in NHWC a row of a patch lies in one piece, and copying pieces is as fast as the memory.
 
+use crate::shape::{Steps, product};
+
 /// The shape of the patches of one image. Pairs are `[height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatchShape {
@@ -22,19 +24,23 @@ pub struct PatchShape {
 }
 
 impl PatchShape {
-    /// Floats of the image.
+    /// Floats of the image. This and the other lengths panic where no slice could have them.
     pub fn input_len(&self) -> usize {
-        self.input[0] * self.input[1] * self.channels
+        product(&[self.input[0], self.input[1], self.channels])
     }
 
     /// Floats of a patch: one row of the matrix.
     pub fn patch_len(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.channels
+        product(&[self.kernel[0], self.kernel[1], self.channels])
     }
 
     /// Floats of all patches.
     pub fn output_len(&self) -> usize {
-        self.output[0] * self.output[1] * self.patch_len()
+        product(&[self.output[0], self.output[1], self.patch_len()])
+    }
+
+    fn steps(&self) -> [Steps; 2] {
+        Steps::both([self.input, self.output, self.kernel], [self.stride, self.dilation, self.padding])
     }
 }
 
@@ -42,10 +48,12 @@ impl PatchShape {
 /// zero).
 ///
 /// # Panics
-/// If a slice has another length than `shape` says: a bug of the caller.
+/// If a slice has another length than `shape` says, a stride or dilation is 0, or a padding or step is so large
+/// that positions cannot be counted: a bug of the caller.
 pub fn im2col(shape: &PatchShape, input: &[f32], patches: &mut [f32]) {
     assert_eq!(input.len(), shape.input_len(), "input should be H x W x C");
     assert_eq!(patches.len(), shape.output_len(), "patches should be H' x W' x kh x kw x C");
+    shape.steps().iter().for_each(Steps::check);
     if shape.patch_len() == 0 {
         return;
     }
@@ -87,6 +95,30 @@ fn copy_taps(shape: &PatchShape, line: &[f32], column: usize, taps: &mut [f32]) 
 mod tests {
     use super::*;
     use crate::testing::noise;
+
+    const ONE: PatchShape = PatchShape {
+        input: [1, 1],
+        output: [1, 1],
+        channels: 1,
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+    };
+
+    #[test]
+    #[should_panic(expected = "the length of a slice")]
+    fn lengths_that_wrap_are_refused() {
+        let shape = PatchShape { input: [1 << 32, 1 << 32], ..ONE };
+        im2col(&shape, &[], &mut [0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "positions can be counted")]
+    fn padding_that_wraps_into_the_image_is_refused() {
+        let shape = PatchShape { padding: [usize::MAX, 0], ..ONE };
+        im2col(&shape, &[1.0], &mut [0.0]);
+    }
 
     #[test]
     fn each_tap_is_the_pixel_it_names_or_zero() {

@@ -9,6 +9,7 @@ mod depthwise;
 mod im2col;
 mod resize;
 pub mod sample;
+mod shape;
 mod simd;
 #[cfg(test)]
 mod testing;

@@ -3,6 +3,8 @@
 //!
 //! Safe code. This is for feature maps; sampling video frames is the sampler's work.
 
+use crate::shape::product;
+
 /// The shape of a resizing of one image. Pairs are `[height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResizeShape {
@@ -20,9 +22,9 @@ pub struct ResizeShape {
 /// If a slice has another length than `shape` says, or the image is empty: a bug of the caller.
 pub fn resize_bilinear(shape: &ResizeShape, input: &[f32], output: &mut [f32]) {
     let ResizeShape { input: [height, width], output: [to_height, to_width], channels } = *shape;
-    assert!(height * width * channels > 0, "image should not be empty");
-    assert_eq!(input.len(), height * width * channels, "input should be H x W x C");
-    assert_eq!(output.len(), to_height * to_width * channels, "output should be H' x W' x C");
+    assert!(height > 0 && width > 0 && channels > 0, "image should not be empty");
+    assert_eq!(input.len(), product(&[height, width, channels]), "input should be H x W x C");
+    assert_eq!(output.len(), product(&[to_height, to_width, channels]), "output should be H' x W' x C");
     if output.is_empty() {
         return;
     }
@@ -52,7 +54,8 @@ impl Between {
     fn new(at: usize, size: usize, to_size: usize) -> Self {
         let scale = size as f32 / to_size as f32;
         let position = ((at as f32 + 0.5) * scale - 0.5).clamp(0.0, (size - 1) as f32);
-        let lower = position as usize;
+        // Above 2^24 the last position may be rounded beyond the last index.
+        let lower = (position as usize).min(size - 1);
         Self { lower, upper: (lower + 1).min(size - 1), part: position - lower as f32 }
     }
 }
@@ -77,6 +80,13 @@ mod tests {
         let mut output = [0.0; 8];
         resize_bilinear(&shape, &[0.0, 4.0], &mut output);
         assert_eq!(output, [0.0, 1.0, 3.0, 4.0, 0.0, 1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the length of a slice")]
+    fn lengths_that_wrap_are_refused() {
+        let shape = ResizeShape { input: [1 << 32, 1 << 32], output: [1, 1], channels: 1 };
+        resize_bilinear(&shape, &[], &mut [0.0]);
     }
 
     #[test]

@@ -89,3 +89,43 @@ fn wrong_length_is_refused_before_anything_is_read() {
     let mut output = vec![0.0; shape.output_len()];
     depthwise(&shape, &[0.0; 3], &vec![0.0; shape.weights_len()], &[0.0; 8], Clamp::NONE, &mut output);
 }
+
+/// What `depthwise` says of a shape with slices that are as long as its wrapped products.
+fn refusal(shape: DepthwiseShape) -> String {
+    let len = |sizes: [usize; 2]| sizes[0].wrapping_mul(sizes[1]).wrapping_mul(shape.channels);
+    let (input, weights) = (vec![0.0; len(shape.input)], vec![0.0; len(shape.kernel)]);
+    let (bias, mut output) = (vec![0.0; shape.channels], vec![0.0; len(shape.output)]);
+    let run = || depthwise(&shape, &input, &weights, &bias, Clamp::NONE, &mut output);
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+    let text = refused.downcast_ref::<String>().cloned();
+    text.or_else(|| refused.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+#[test]
+fn sizes_that_wrap_are_refused_before_anything_is_read() {
+    let good = square(4, 8, 3, 1, [1, 1]);
+    // Each product is 0 modulo 2^64, so that an empty slice would seem to be right.
+    let wrapping = [1 << 32, 1 << 32];
+    for shape in [
+        DepthwiseShape { input: wrapping, ..good },
+        DepthwiseShape { output: wrapping, ..good },
+        DepthwiseShape { kernel: wrapping, ..good },
+    ] {
+        assert!(refusal(shape).contains("the length of a slice"), "{shape:?}");
+    }
+}
+
+#[test]
+fn steps_that_wrap_or_stand_still_are_refused_before_anything_is_read() {
+    let good = square(4, 8, 3, 1, [1, 1]);
+    for shape in [
+        DepthwiseShape { padding: [usize::MAX, 1], ..good },
+        DepthwiseShape { padding: [1, usize::MAX - 3], ..good },
+        DepthwiseShape { stride: [1, usize::MAX / 2], ..good },
+        DepthwiseShape { dilation: [usize::MAX / 2 + 1, 1], ..good },
+    ] {
+        assert!(refusal(shape).contains("positions can be counted"), "{shape:?}");
+    }
+    assert!(refusal(DepthwiseShape { stride: [0, 1], ..good }).contains("should not be 0"));
+    assert!(refusal(DepthwiseShape { dilation: [1, 0], ..good }).contains("should not be 0"));
+}
