@@ -9,7 +9,13 @@ mod cli;
 mod config;
 mod dancer;
 mod dancer_options;
+mod http;
+mod journal;
 mod overlay;
+mod server;
+mod store;
+mod telemetry;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,8 @@
 mod clock;
 mod dancer_source;
 mod event_file;
+mod event_rows;
+mod http_ports;
 mod marks;
 mod media_source;
 mod picture;
@@ -15,6 +17,8 @@ mod tracker;
 pub(crate) use clock::SystemClock;
 pub(crate) use dancer_source::DancerSource;
 pub(crate) use event_file::EventFile;
+pub(crate) use event_rows::EventRows;
+pub(crate) use http_ports::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory};
 pub(crate) use marks::StripReader;
 pub(crate) use media_source::MediaSource;
 pub(crate) use pose_model::CandlePoseModel;

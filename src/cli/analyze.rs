@@ -2,8 +2,9 @@
 //!
 //! The same family of actors as in the server, with a file or standard output in the journal's place.
 
+use std::io::Write;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix::{Actor, Addr};
@@ -14,18 +15,17 @@ use kinora_actors::decoder::Pace;
 use kinora_actors::domain::{EncodedEvent, EndReason, EventKind, Provenance, SessionId};
 use kinora_actors::handoff::HandoffPolicy;
 use kinora_actors::policy::FramePolicy;
-use kinora_actors::ports::{MarkReader, ModelFactory, SourceErrorKind, SourceFactory};
+use kinora_actors::ports::{MarkReader, SourceErrorKind, SourceFactory};
 use kinora_actors::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSupervisor};
 use kinora_media::{Address, ErrorKind};
-use kinora_models::PoseNetworks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::CliError;
+use super::model::{load_networks, model_factory, provenance};
 use super::summary::Summary;
+use super::{CliError, tell};
 use crate::adapters::{
-    BlazePoseTracker, CandlePoseModel, DancerSource, EventFile, KernelSampler, MediaSource, StripReader,
-    SystemClock,
+    BlazePoseTracker, DancerSource, EventFile, KernelSampler, MediaSource, StripReader, SystemClock,
 };
 use crate::config::Settings;
 use crate::dancer_options::DancerOptions;
@@ -71,7 +71,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
     let provenance = provenance(&networks, settings);
     let session: Arc<str> = uuid::Uuid::now_v7().to_string().into();
     let progress = progress_bar(args);
+    if args.out.is_some() && args.out == args.summary {
+        return Err(CliError::usage("--out and --summary name the same file; they must be two"));
+    }
     let sink = open_sink(args, &progress)?;
+    let summary = args.summary.as_deref().map(SummaryFile::create).transpose()?;
     let family = FamilyParts {
         stream: "analyze".into(),
         session: SessionId(Arc::clone(&session)),
@@ -96,7 +100,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
     };
     let outcome = run_family(family)?;
     progress.finish_and_clear();
-    conclude(outcome, &session, &provenance, args)
+    conclude(outcome, &session, &provenance, summary)
 }
 
 fn parse_source(text: &str, settings: &Settings) -> Result<Source, CliError> {
@@ -116,27 +120,6 @@ fn parse_source(text: &str, settings: &Settings) -> Result<Source, CliError> {
         read_timeout: settings.decoder.read_timeout,
     };
     Ok(Source { factory: Box::new(factory), live })
-}
-
-fn load_networks(settings: &Settings) -> Result<PoseNetworks, CliError> {
-    kinora_models::one_thread_per_product();
-    PoseNetworks::load(&settings.models.directory, &candle_core::Device::Cpu)
-        .map_err(|error| CliError::unavailable(error.to_string()))
-}
-
-fn model_factory(networks: PoseNetworks) -> ModelFactory {
-    Arc::new(move || Box::new(CandlePoseModel(networks.clone())))
-}
-
-fn provenance(networks: &PoseNetworks, settings: &Settings) -> Provenance {
-    let card = networks.describe();
-    Provenance {
-        model: card.name.to_string(),
-        model_files: card.files.iter().map(|file| (file.file.to_string(), file.sha256.to_string())).collect(),
-        device: "cpu".into(),
-        configuration_revision: settings.revision.clone(),
-        version: env!("CARGO_PKG_VERSION").into(),
-    }
 }
 
 /// A bar with the share done where the length is known, else a counter; hidden when standard error is no terminal.
@@ -163,7 +146,7 @@ fn open_sink(args: &Args, progress: &ProgressBar) -> Result<EventFile, CliError>
 /// Moves the bar on; the first event tells how long a file claims to be.
 fn watch(progress: &ProgressBar, event: &EncodedEvent) {
     match event.kind {
-        EventKind::FrameAnalyzed => progress.inc(1),
+        EventKind::FrameAnalyzed => progress.set_position(event.facts.account.received),
         EventKind::SessionStarted if progress.length().is_none() => {
             let started: Option<serde_json::Value> = serde_json::from_slice(&event.json).ok();
             let claimed = started.and_then(|started| started["payload"]["source"]["claimedFrames"].as_u64());
@@ -203,11 +186,11 @@ fn conclude(
     outcome: StreamOutcome,
     session: &str,
     provenance: &Provenance,
-    args: &Args,
+    summary: Option<SummaryFile>,
 ) -> Result<(), CliError> {
     match outcome {
         StreamOutcome::Closed(closed) => {
-            summarise(&closed, session, provenance, args)?;
+            summarise(&closed, session, provenance, summary)?;
             end_of(closed)
         }
         StreamOutcome::SourceFailed(error) if error.kind == SourceErrorKind::Cancelled => {
@@ -221,19 +204,37 @@ fn conclude(
     }
 }
 
-#[allow(clippy::print_stderr)] // The two lines for people.
+/// The file first: a terminal that is gone must not cost the summary.
 fn summarise(
     closed: &SessionClosed,
     session: &str,
     provenance: &Provenance,
-    args: &Args,
+    file: Option<SummaryFile>,
 ) -> Result<(), CliError> {
     let summary = Summary::new(session, closed, provenance);
-    eprintln!("{summary}");
-    let Some(path) = &args.summary else { return Ok(()) };
-    let mut json = serde_json::to_string_pretty(&summary).expect("a summary should have only string keys");
-    json.push('\n');
-    std::fs::write(path, json).map_err(|error| CliError::failed(format!("{}: {error}", path.display())))
+    let written = file.map_or(Ok(()), |file| file.write(&summary));
+    tell(&summary.to_string());
+    written
+}
+
+/// The file of the summary, created before the work, so that a wrong path costs nothing.
+struct SummaryFile {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+impl SummaryFile {
+    fn create(path: &Path) -> Result<Self, CliError> {
+        let file = std::fs::File::create(path)
+            .map_err(|error| CliError::failed(format!("{}: cannot be created: {error}", path.display())))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    fn write(mut self, summary: &Summary<'_>) -> Result<(), CliError> {
+        let json = serde_json::to_string_pretty(summary).expect("a summary should have only string keys");
+        writeln!(self.file, "{json}")
+            .map_err(|error| CliError::failed(format!("{}: {error}", self.path.display())))
+    }
 }
 
 fn end_of(closed: SessionClosed) -> Result<(), CliError> {

@@ -8,7 +8,7 @@ use crate::config::{Sources, shipped_file};
 /// What to do with the configuration.
 #[derive(clap::Subcommand)]
 pub(crate) enum Action {
-    /// Read all layers and report every error at once.
+    /// Read all layers and report every error at once; prints the revision of a valid configuration.
     Check,
     /// Print a configuration file with every key, its default and its meaning.
     Defaults,
@@ -17,7 +17,7 @@ pub(crate) enum Action {
 /// Runs the command.
 pub(crate) fn run(action: &Action, sources: &Sources) -> Result<(), CliError> {
     let text = match action {
-        Action::Check => format!("the configuration is valid, revision {}\n", settings(sources)?.revision),
+        Action::Check => format!("{}\n", settings(sources)?.revision),
         Action::Defaults => shipped_file(),
     };
     std::io::stdout()

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     options.settings.fps = (args.fps, 1);
     options.settings.seed = args.seed;
     let dancer = Dancer::new(options.settings);
-    render(&dancer, args).map_err(|error| CliError::failed(error.to_string()))?;
+    render(&dancer, args)?;
     match &args.truth {
         Some(path) => std::fs::write(path, truth(&dancer, args))
             .map_err(|error| CliError::failed(format!("{}: {error}", path.display()))),

@@ -39,7 +39,7 @@ type Skeletons = HashMap<u64, Vec<Keypoint>>;
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     let skeletons = read_skeletons(&args.events)?;
-    draw(args, &skeletons).map_err(|error| CliError::failed(error.to_string()))
+    Ok(draw(args, &skeletons)?)
 }
 
 /// What is needed of an event.

@@ -1,6 +1,9 @@
 //! Exit codes, and how an error reaches the person at the terminal.
 
+use std::io::Write;
 use std::process::ExitCode;
+
+use kinora_media::{ErrorKind, MediaError};
 
 /// The last paragraph of `--help`.
 pub(crate) const HELP: &str = "Exit codes: 0 done, 1 failed, 64 wrong use or configuration, \
@@ -56,11 +59,25 @@ impl CliError {
     }
 
     /// Prints the message and gives the exit code.
-    #[allow(clippy::print_stderr)] // The one place where errors are printed.
     pub(crate) fn report(self) -> Exit {
-        eprintln!("kinora: {}", self.message);
+        tell(&format!("kinora: {}", self.message));
         self.exit
     }
+}
+
+impl From<MediaError> for CliError {
+    /// An encoder that this FFmpeg lacks is a missing component; everything else of media failed.
+    fn from(error: MediaError) -> Self {
+        match error.kind() {
+            ErrorKind::UnsupportedCodec => Self::unavailable(error.to_string()),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+/// Writes a line for people to standard error. One that is full or gone stops nothing.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints clap's message: help and version are answers, everything else is wrong use.

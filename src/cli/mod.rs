@@ -6,10 +6,14 @@
 mod analyze;
 mod config;
 mod dance;
+mod database;
 mod draw;
 mod exit;
+mod model;
 mod models;
+mod serve;
 mod summary;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Settings, Sources};
 
-pub(crate) use exit::{CliError, Exit};
+pub(crate) use exit::{CliError, Exit, tell};
 
 /// Real-time video analysis: poses of people as JSON events.
 #[derive(Parser)]
@@ -44,6 +48,16 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the server: streams, events over WebSocket, rows in PostgreSQL.
+    Serve,
+    /// Watch a server's events as an agent that resumes without loss.
+    Watch(watch::Args),
+    /// Look after users.
+    #[command(subcommand)]
+    User(database::User),
+    /// Look after the database's schema.
+    #[command(subcommand)]
+    Migrate(database::Migrate),
     /// Analyse one source and write its events as one JSON object a line.
     Analyze(analyze::Args),
     /// Draw the skeletons of recorded events on a copy of their clip.
@@ -70,11 +84,20 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn run(self) -> Result<(), CliError> {
         let sources = self.global.sources();
+        // `config` reports on the configuration itself; every other command needs a valid one.
+        if let Command::Config(action) = &self.command {
+            return config::run(action, &sources);
+        }
+        let settings = settings(&sources)?;
         match self.command {
-            Command::Analyze(args) => analyze::run(&args, &settings(&sources)?),
+            Command::Serve => serve::run(&settings),
+            Command::Watch(args) => watch::run(&args),
+            Command::User(action) => database::user(&action, &settings),
+            Command::Migrate(action) => database::migrate(&action, &settings),
+            Command::Analyze(args) => analyze::run(&args, &settings),
             Command::Draw(args) => draw::run(&args),
             Command::Dancer(args) => dance::run(&args),
-            Command::Models(action) => models::run(&action, &settings(&sources)?),
+            Command::Models(action) => models::run(&action, &settings),
             Command::Config(action) => config::run(&action, &sources),
         }
     }
@@ -82,11 +105,7 @@ impl Cli {
 
 impl Global {
     fn sources(&self) -> Sources {
-        // Variables that are not UTF-8 cannot be ours: all our names and values are.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Sources { file: self.config.clone(), environment, overrides: self.set.clone() }
+        Sources::of_process(self.config.clone(), self.set.clone())
     }
 }
 

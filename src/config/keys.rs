@@ -19,13 +19,81 @@ pub(crate) struct Key {
 
 /// A section's name and its documentation.
 pub(crate) const SECTIONS: &[(&str, &str)] = &[
+    ("server", "Where the server listens and keeps its files."),
+    ("log", "What is logged, and how."),
+    ("database", "Where events are kept."),
+    ("journal", "The file that an event is in before anyone is told of it."),
+    ("retention", "How long events stay in the database."),
     ("models", "The networks and where they are."),
     ("analysis", "Which frames are analysed, and how."),
     ("decoder", "How sources are opened, read and decoded."),
+    ("inference", "Where the networks run."),
+    ("supervision", "When a stream counts as silent, and how it is tried again."),
+    ("websocket", "Limits of the agents' connections."),
 ];
 
 /// Every setting, in the order of the shipped file.
 pub(crate) const KEYS: &[Key] = &[
+    Key {
+        name: "server.listen",
+        kind: Kind::Listen,
+        default: "127.0.0.1:8080",
+        doc: "Address and port of the HTTP and WebSocket server; 0.0.0.0 is every network.",
+    },
+    Key {
+        name: "server.data_directory",
+        kind: Kind::Text,
+        default: "auto",
+        doc: "Folder of database, journal and secrets; auto is /var/lib/kinora as root, else $XDG_DATA_HOME/kinora.",
+    },
+    Key {
+        name: "log.level",
+        kind: Kind::Choice(&["error", "warning", "info", "debug"]),
+        default: "info",
+        doc: "The least important level that is logged.",
+    },
+    Key {
+        name: "log.format",
+        kind: Kind::Choice(&["auto", "json", "text"]),
+        default: "auto",
+        doc: "auto is text on a terminal and JSON elsewhere.",
+    },
+    Key {
+        name: "database.url",
+        kind: Kind::Text,
+        default: "embedded",
+        doc: "embedded: a private PostgreSQL that the server runs; else postgres://user:password@host/database.",
+    },
+    Key {
+        name: "database.pool_size",
+        kind: Kind::Integer { min: 1, max: 100 },
+        default: "5",
+        doc: "Connections that are kept.",
+    },
+    Key {
+        name: "database.pool_overflow",
+        kind: Kind::Integer { min: 0, max: 100 },
+        default: "10",
+        doc: "Connections beyond these at a rush.",
+    },
+    Key {
+        name: "journal.max_bytes",
+        kind: Kind::Bytes { min: 16_000_000, max: 1_000_000_000_000 },
+        default: "2GB",
+        doc: "Size at which live streams drop frames and files wait until the database takes events again.",
+    },
+    Key {
+        name: "retention.max_age",
+        kind: Kind::Duration { min_ms: 86_400_000, max_ms: 315_360_000_000 },
+        default: "7d",
+        doc: "Events older than this are removed, a day at a time.",
+    },
+    Key {
+        name: "retention.max_bytes",
+        kind: Kind::Bytes { min: 100_000_000, max: 1_000_000_000_000_000 },
+        default: "20GB",
+        doc: "Above this size the oldest days are removed.",
+    },
     Key {
         name: "models.directory",
         kind: Kind::Text,
@@ -53,8 +121,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "decoder.threads",
         kind: Kind::Integer { min: 0, max: 64 },
-        default: "0",
-        doc: "Threads that decode one stream; 0 leaves the choice to FFmpeg.",
+        default: "1",
+        doc: "Threads that decode one stream; 0 leaves the choice to FFmpeg. With more than 1, frames of a damaged stream may differ from run to run.",
     },
     Key {
         name: "decoder.frames_ahead",
@@ -73,6 +141,79 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
         default: "10s",
         doc: "How long a source may stay silent.",
+    },
+    Key {
+        name: "inference.workers",
+        kind: Kind::Integer { min: 0, max: 64 },
+        default: "0",
+        doc: "Inference workers of the server on the CPU, a thread each; 0 is one a core.",
+    },
+    Key {
+        name: "supervision.stall_after",
+        kind: Kind::Duration { min_ms: 100, max_ms: 60_000 },
+        default: "2s",
+        doc: "A stream without a frame for so long is stalled.",
+    },
+    Key {
+        name: "supervision.retry_max",
+        kind: Kind::Duration { min_ms: 1_000, max_ms: 300_000 },
+        default: "5s",
+        doc: "The longest wait before a stream is tried again; waits begin at 1 s and 2 s.",
+    },
+    Key {
+        name: "websocket.max_per_user",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: "16",
+        doc: "Connections of one user.",
+    },
+    Key {
+        name: "websocket.max_total",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        default: "256",
+        doc: "Connections of all users.",
+    },
+    Key {
+        name: "websocket.queue_events",
+        kind: Kind::Integer { min: 16, max: 1_000_000 },
+        default: "1024",
+        doc: "Events that may wait for a slow agent before they become a gap.",
+    },
+];
+
+/// The keys of one `[[streams]]` table.
+pub(crate) const STREAM_KEYS: &[Key] = &[
+    Key { name: "name", kind: Kind::Name, default: "", doc: "Unique name: letters, digits, - and _." },
+    Key { name: "source", kind: Kind::Text, default: "", doc: "A path or address as for `kinora analyze`." },
+    Key {
+        name: "enabled",
+        kind: Kind::Switch,
+        default: "true",
+        doc: "Whether it is started with the server.",
+    },
+    Key {
+        name: "loop",
+        kind: Kind::Switch,
+        default: "false",
+        doc: "A file begins again at its end, at the speed of its clock.",
+    },
+    Key { name: "tracking", kind: Kind::Choice(&["on", "off"]), default: "on", doc: "As analysis.tracking." },
+    Key {
+        name: "every_nth",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: "1",
+        doc: "As analysis.every_nth.",
+    },
+    Key {
+        name: "max_fps",
+        kind: Kind::Integer { min: 0, max: 1_000 },
+        default: "0",
+        doc: "As analysis.max_fps.",
+    },
+    Key {
+        name: "read_marks",
+        kind: Kind::Switch,
+        default: "false",
+        doc: "Tell the number that the test dancer carries in its picture, as frame.mark.",
     },
 ];
 

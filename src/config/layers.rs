@@ -1,11 +1,13 @@
 //! Reads the layers over each other and gathers every error on the way.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigErrors;
-use super::keys::{self, KEYS};
+use super::keys::{self, KEYS, STREAM_KEYS};
 use super::value::Value;
 
 /// The environments that exist (requirement E1).
@@ -19,13 +21,33 @@ pub(crate) struct Sources {
     /// The file named on the command line; it must exist.
     pub(crate) file: Option<PathBuf>,
     /// The process's environment, or a test's.
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// `section.key=value` from the command line.
     pub(crate) overrides: Vec<String>,
 }
 
-/// The checked value of every key.
+impl Sources {
+    /// What the command line says, and the environment of this process.
+    pub(crate) fn of_process(file: Option<PathBuf>, overrides: Vec<String>) -> Self {
+        Self { file, environment: std::env::vars_os().collect(), overrides }
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+    }
+}
+
+/// The checked value of every key of a table.
 pub(crate) struct Values(BTreeMap<&'static str, Value>);
+
+/// The checked values of all layers.
+pub(crate) struct Layers {
+    /// The keys of all sections.
+    pub(crate) values: Values,
+    /// One table for each `[[streams]]`.
+    pub(crate) streams: Vec<Values>,
+}
 
 impl Values {
     /// The text of `name`.
@@ -52,6 +74,30 @@ impl Values {
         }
     }
 
+    /// The size of `name` in bytes.
+    pub(crate) fn bytes(&self, name: &str) -> u64 {
+        match &self.0[name] {
+            Value::Bytes(bytes) => *bytes,
+            other => unreachable!("{name} should be a size in the table of keys, and is {other:?}"),
+        }
+    }
+
+    /// The address of `name`.
+    pub(crate) fn listen(&self, name: &str) -> SocketAddr {
+        match &self.0[name] {
+            Value::Listen(address) => *address,
+            other => unreachable!("{name} should be an address in the table of keys, and is {other:?}"),
+        }
+    }
+
+    /// The switch `name`.
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        match &self.0[name] {
+            Value::Switch(on) => *on,
+            other => unreachable!("{name} should be a switch in the table of keys, and is {other:?}"),
+        }
+    }
+
     /// All keys with their values, a line each, in the order of names.
     pub(crate) fn canonical(&self) -> String {
         self.0.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
@@ -59,8 +105,8 @@ impl Values {
 }
 
 /// Reads all layers.
-pub(crate) fn read(sources: &Sources) -> Result<Values, ConfigErrors> {
-    let mut reader = Reader { values: defaults(), errors: Vec::new() };
+pub(crate) fn read(sources: &Sources) -> Result<Layers, ConfigErrors> {
+    let mut reader = Reader { values: defaults(), streams: Vec::new(), errors: Vec::new() };
     let environment = reader.environment_name(sources);
     match &sources.file {
         Some(file) => reader.file(file, true),
@@ -70,7 +116,11 @@ pub(crate) fn read(sources: &Sources) -> Result<Values, ConfigErrors> {
     reader.file(&base.with_file_name(format!("config.{environment}.toml")), false);
     reader.environment(sources);
     reader.overrides(sources);
-    if reader.errors.is_empty() { Ok(Values(reader.values)) } else { Err(ConfigErrors(reader.errors)) }
+    if !reader.errors.is_empty() {
+        return Err(ConfigErrors(reader.errors));
+    }
+    let streams = reader.streams.into_iter().map(Values).collect();
+    Ok(Layers { values: Values(reader.values), streams })
 }
 
 /// The value of every key when nobody says anything.
@@ -82,20 +132,21 @@ pub(crate) fn defaults() -> BTreeMap<&'static str, Value> {
 
 struct Reader {
     values: BTreeMap<&'static str, Value>,
+    streams: Vec<BTreeMap<&'static str, Value>>,
     errors: Vec<String>,
 }
 
 impl Reader {
     fn environment_name(&mut self, sources: &Sources) -> String {
-        let named = sources.environment.iter().find(|(name, _)| name == "KINORA_ENVIRONMENT");
-        let name = named.map_or(ENVIRONMENTS[0], |(_, value)| value.as_str());
-        if !ENVIRONMENTS.contains(&name) {
+        let named = sources.variable("KINORA_ENVIRONMENT");
+        let name = named.map_or(ENVIRONMENTS[0].into(), OsStr::to_string_lossy);
+        if !ENVIRONMENTS.contains(&&*name) {
             self.errors.push(format!(
                 "KINORA_ENVIRONMENT: {name:?} is not allowed; it must be one of {}",
                 ENVIRONMENTS.join(", ")
             ));
         }
-        name.into()
+        name.into_owned()
     }
 
     fn file(&mut self, path: &Path, required: bool) {
@@ -117,19 +168,69 @@ impl Reader {
             let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match (keys::find(&name), value) {
                 (Some(key), value) => self.set(&name, key.kind.take(value), origin),
+                (None, toml::Value::Array(tables)) if name == "streams" => self.streams(tables, origin),
                 (None, toml::Value::Table(inner)) if prefix.is_empty() => self.table(&name, inner, origin),
                 (None, _) => self.unknown(&name, origin),
             }
         }
     }
 
+    /// A later file that has streams replaces all of an earlier one.
+    fn streams(&mut self, tables: &[toml::Value], origin: &str) {
+        self.streams.clear();
+        for (number, table) in tables.iter().enumerate() {
+            let place = format!("streams[{number}]");
+            match table.as_table() {
+                Some(table) => self.stream(&place, table, origin),
+                None => self.errors.push(format!("{place} ({origin}): it must be a table, [[streams]]")),
+            }
+        }
+    }
+
+    fn stream(&mut self, place: &str, table: &toml::Table, origin: &str) {
+        let mut values: BTreeMap<&'static str, Value> = BTreeMap::new();
+        for (name, value) in table {
+            match STREAM_KEYS.iter().find(|key| key.name == name).map(|key| (key.name, key.kind.take(value)))
+            {
+                Some((name, Ok(value))) => drop(values.insert(name, value)),
+                Some((name, Err(refusal))) => {
+                    self.errors.push(format!("{place}.{name} ({origin}): {refusal}"))
+                }
+                None => {
+                    let allowed: Vec<_> = STREAM_KEYS.iter().map(|key| key.name).collect();
+                    let allowed = allowed.join(", ");
+                    self.errors.push(format!(
+                        "{place}.{name} ({origin}): there is no such key; the keys are {allowed}"
+                    ));
+                }
+            }
+        }
+        for key in STREAM_KEYS.iter().filter(|key| !table.contains_key(key.name)) {
+            match key.kind.parse(key.default) {
+                Ok(value) => drop(values.insert(key.name, value)),
+                Err(_) => {
+                    self.errors.push(format!("{place}.{} ({origin}): it is needed: {}", key.name, key.doc))
+                }
+            }
+        }
+        let name = values.get("name");
+        if name.is_some() && self.streams.iter().any(|other| other.get("name") == name) {
+            self.errors.push(format!("{place}.name ({origin}): another stream has this name already"));
+        }
+        self.streams.push(values);
+    }
+
     fn environment(&mut self, sources: &Sources) {
         for (variable, text) in &sources.environment {
+            let variable = variable.to_string_lossy();
             let Some(path) = variable.strip_prefix("KINORA__") else {
                 continue;
             };
             let name = path.replace("__", ".").to_ascii_lowercase();
-            self.text(&name, text, &format!("environment ({variable})"));
+            match text.to_str() {
+                Some(text) => self.text(&name, text, &format!("environment ({variable})")),
+                None => self.errors.push(format!("{name} (environment ({variable})): it is not UTF-8")),
+            }
         }
     }
 

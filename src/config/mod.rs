@@ -10,29 +10,88 @@ mod layers;
 mod shipped;
 mod value;
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 pub(crate) use layers::Sources;
+use layers::{Layers, Values};
 pub(crate) use shipped::shipped_file;
 
 /// The settings in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// The `[server]` section.
+    pub(crate) server: Server,
+    /// The `[log]` section.
+    pub(crate) log: Log,
+    /// The `[database]`, `[journal]` and `[retention]` sections.
+    pub(crate) storage: Storage,
     /// The `[models]` section.
     pub(crate) models: Models,
     /// The `[analysis]` section.
     pub(crate) analysis: Analysis,
     /// The `[decoder]` section.
     pub(crate) decoder: Decoder,
+    /// The `[inference]` section.
+    pub(crate) inference: Inference,
+    /// The `[supervision]` section.
+    pub(crate) supervision: Supervision,
+    /// The `[websocket]` section.
+    pub(crate) websocket: WebSocket,
+    /// The `[[streams]]`.
+    pub(crate) streams: Vec<Stream>,
     /// Identifies these settings: the start of the SHA-256 of all keys with their values.
     pub(crate) revision: String,
 }
 
-/// Where models are and where they run.
+/// Where the server listens and keeps its files.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// Address and port.
+    pub(crate) listen: SocketAddr,
+    /// Folder of database, journal and secrets.
+    pub(crate) data_directory: PathBuf,
+}
+
+/// What is logged.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    /// The least important level.
+    pub(crate) level: String,
+    /// `auto`, `json` or `text`.
+    pub(crate) format: String,
+}
+
+/// Where events are kept, and for how long.
+#[derive(Clone)]
+pub(crate) struct Storage {
+    /// Address of a database server; `None`: the private one.
+    pub(crate) database_url: Option<String>,
+    /// Connections that are kept.
+    pub(crate) pool_size: usize,
+    /// Connections beyond these.
+    pub(crate) pool_overflow: usize,
+    /// Bound of the journal.
+    pub(crate) journal_max_bytes: u64,
+    /// Age at which events are removed.
+    pub(crate) retention_max_age: Duration,
+    /// Size above which the oldest events are removed.
+    pub(crate) retention_max_bytes: u64,
+}
+
+impl std::fmt::Debug for Storage {
+    /// The address of the database may hold a password: it is never shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Storage").field("embedded", &self.database_url.is_none()).finish_non_exhaustive()
+    }
+}
+
+/// Where models are.
 #[derive(Clone, Debug)]
 pub(crate) struct Models {
     /// The folder of the weights.
@@ -63,6 +122,57 @@ pub(crate) struct Decoder {
     pub(crate) read_timeout: Duration,
 }
 
+/// Where networks run.
+#[derive(Clone, Debug)]
+pub(crate) struct Inference {
+    /// Lanes of the CPU; `None`: one a core.
+    pub(crate) workers: Option<NonZeroU32>,
+}
+
+/// How streams are watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Supervision {
+    /// Silence after which a stream is stalled.
+    pub(crate) stall_after: Duration,
+    /// The longest wait before another try.
+    pub(crate) retry_max: Duration,
+}
+
+/// Limits of the agents' connections.
+#[derive(Clone, Debug)]
+pub(crate) struct WebSocket {
+    /// Connections of one user.
+    pub(crate) max_per_user: usize,
+    /// Connections of all users.
+    pub(crate) max_total: usize,
+    /// Events that may wait for an agent.
+    pub(crate) queue_events: usize,
+}
+
+/// One configured stream.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    /// Its unique name.
+    pub(crate) name: String,
+    /// Its path or address, credentials included.
+    pub(crate) source: String,
+    /// Whether it is started with the server.
+    pub(crate) enabled: bool,
+    /// Whether a file begins again at its end.
+    pub(crate) repeat: bool,
+    /// Whether drawn numbers are told.
+    pub(crate) read_marks: bool,
+    /// Which frames are analysed.
+    pub(crate) analysis: Analysis,
+}
+
+impl std::fmt::Debug for Stream {
+    /// The source may hold a password: it is never shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// Everything that is wrong with the configuration.
 #[derive(Debug)]
 pub(crate) struct ConfigErrors(pub(crate) Vec<String>);
@@ -80,24 +190,82 @@ impl std::fmt::Display for ConfigErrors {
 /// # Errors
 /// All errors of all layers.
 pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
-    let values = layers::read(sources)?;
+    let Layers { values, streams } = layers::read(sources)?;
     let revision = revision(&values.canonical());
+    let count = |name: &str| values.count(name) as usize;
     Ok(Settings {
-        models: Models { directory: values.text("models.directory").into() },
-        analysis: Analysis {
-            tracking: values.text("analysis.tracking") == "on",
-            every_nth: NonZeroU32::new(values.count("analysis.every_nth"))
-                .expect("the table of keys should demand at least 1"),
-            max_fps: NonZeroU32::new(values.count("analysis.max_fps")),
+        server: Server {
+            listen: values.listen("server.listen"),
+            data_directory: data_directory(values.text("server.data_directory"), sources),
         },
+        log: Log { level: values.text("log.level").into(), format: values.text("log.format").into() },
+        storage: Storage {
+            database_url: Some(values.text("database.url").to_owned()).filter(|url| url != "embedded"),
+            pool_size: count("database.pool_size"),
+            pool_overflow: count("database.pool_overflow"),
+            journal_max_bytes: values.bytes("journal.max_bytes"),
+            retention_max_age: values.duration("retention.max_age"),
+            retention_max_bytes: values.bytes("retention.max_bytes"),
+        },
+        models: Models { directory: values.text("models.directory").into() },
+        analysis: analysis(&values, "analysis."),
         decoder: Decoder {
-            threads: Some(values.count("decoder.threads") as usize).filter(|&threads| threads > 0),
-            frames_ahead: values.count("decoder.frames_ahead") as usize,
+            threads: Some(count("decoder.threads")).filter(|&threads| threads > 0),
+            frames_ahead: count("decoder.frames_ahead"),
             open_timeout: values.duration("decoder.open_timeout"),
             read_timeout: values.duration("decoder.read_timeout"),
         },
+        inference: Inference { workers: NonZeroU32::new(values.count("inference.workers")) },
+        supervision: Supervision {
+            stall_after: values.duration("supervision.stall_after"),
+            retry_max: values.duration("supervision.retry_max"),
+        },
+        websocket: WebSocket {
+            max_per_user: count("websocket.max_per_user"),
+            max_total: count("websocket.max_total"),
+            queue_events: count("websocket.queue_events"),
+        },
+        streams: streams.iter().map(stream).collect(),
         revision,
     })
+}
+
+fn analysis(values: &Values, prefix: &str) -> Analysis {
+    let name = |key: &str| format!("{prefix}{key}");
+    Analysis {
+        tracking: values.text(&name("tracking")) == "on",
+        every_nth: NonZeroU32::new(values.count(&name("every_nth")))
+            .expect("the table of keys should demand at least 1"),
+        max_fps: NonZeroU32::new(values.count(&name("max_fps"))),
+    }
+}
+
+fn stream(values: &Values) -> Stream {
+    Stream {
+        name: values.text("name").into(),
+        source: values.text("source").into(),
+        enabled: values.switch("enabled"),
+        repeat: values.switch("loop"),
+        read_marks: values.switch("read_marks"),
+        analysis: analysis(values, ""),
+    }
+}
+
+/// `auto` is the system's folder for root and the user's own for others.
+fn data_directory(configured: &str, sources: &Sources) -> PathBuf {
+    if configured != "auto" {
+        return configured.into();
+    }
+    // The owner of this process's entry is its effective user.
+    let root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    if root {
+        return "/var/lib/kinora".into();
+    }
+    match (sources.variable("XDG_DATA_HOME"), sources.variable("HOME")) {
+        (Some(data), _) if !data.is_empty() => PathBuf::from(data).join("kinora"),
+        (_, Some(home)) => PathBuf::from(home).join(".local/share/kinora"),
+        _ => "kinora-data".into(),
+    }
 }
 
 fn revision(canonical: &str) -> String {
@@ -171,6 +339,43 @@ mod tests {
         {
             assert!(text.contains(word), "{text}");
         }
+    }
+
+    fn with_file(text: &str) -> Result<Settings, ConfigErrors> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        load(&Sources { file: Some(file), environment: Vec::new(), overrides: Vec::new() })
+    }
+
+    #[test]
+    fn streams_have_their_own_keys_and_defaults() {
+        let settings = with_file("[[streams]]\nname = \"door\"\nsource = \"a.mp4\"\nloop = true\n").unwrap();
+        let [stream] = &settings.streams[..] else { panic!("one stream should be read") };
+        assert_eq!((stream.name.as_str(), stream.repeat, stream.enabled), ("door", true, true));
+    }
+
+    #[test]
+    fn wrong_streams_are_told_with_their_place() {
+        let door = "[[streams]]\nname = \"door\"\nsource = \"a.mp4\"\n";
+        let errors =
+            with_file(&format!("{door}{door}colour = 1\n[[streams]]\nname = \"a b\"\n")).unwrap_err();
+        let text = errors.to_string();
+        for words in
+            ["streams[1].name", "already", "streams[1].colour", "streams[2].name", "streams[2].source"]
+        {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        assert_eq!(errors.0.len(), 4, "{text}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_text_is_an_error() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = std::ffi::OsString::from_vec(vec![0xFF]);
+        let environment = vec![("KINORA__ANALYSIS__TRACKING".into(), broken)];
+        let errors = load(&Sources { environment, ..Sources::default() }).unwrap_err();
+        assert!(errors.to_string().contains("analysis.tracking") && errors.to_string().contains("UTF-8"));
     }
 
     #[test]

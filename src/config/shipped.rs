@@ -1,6 +1,6 @@
 //! Writes the shipped `config.toml`: every key with its default and a comment.
 
-use super::keys::{KEYS, SECTIONS};
+use super::keys::{KEYS, SECTIONS, STREAM_KEYS};
 use super::layers::defaults;
 
 /// The whole file.
@@ -20,5 +20,23 @@ pub(crate) fn shipped_file() -> String {
             file.push_str(&format!("# {}\n# Allowed: {allowed}.\n{name} = {}\n", key.doc, values[key.name]));
         }
     }
+    file.push_str(&streams_example());
     file
+}
+
+/// The keys of a stream, as a commented example.
+fn streams_example() -> String {
+    let mut text = String::from(
+        "\n# The streams of the server, one table each. They are read-only over HTTP. An example:\n# [[streams]]\n",
+    );
+    for key in STREAM_KEYS {
+        let (doc, allowed) = (key.doc, key.kind.allowed());
+        let value = match key.name {
+            "name" => "\"front-door\"".into(),
+            "source" => "\"rtsp://user:password@192.0.2.7/stream1\"".into(),
+            _ => key.kind.parse(key.default).expect("the default of a key should be allowed").to_string(),
+        };
+        text.push_str(&format!("# {} = {value}  # {doc} Allowed: {allowed}.\n", key.name));
+    }
+    text
 }

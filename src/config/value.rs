@@ -1,5 +1,6 @@
 //! Kinds of values: what is allowed, how it is parsed from a file or from text, how it is written.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a setting may be.
@@ -7,6 +8,8 @@ use std::time::Duration;
 pub(crate) enum Kind {
     /// Any text that is not empty.
     Text,
+    /// A name: letters, digits, `-` and `_`, at most 64.
+    Name,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number.
@@ -23,17 +26,34 @@ pub(crate) enum Kind {
         /// Longest allowed, in milliseconds.
         max_ms: u64,
     },
+    /// A number of bytes such as `64MB`, `20GB`; the units are powers of 1000.
+    Bytes {
+        /// Least allowed.
+        min: u64,
+        /// Most allowed.
+        max: u64,
+    },
+    /// An address and port to listen on, such as `127.0.0.1:8080`; port 0 lets the system choose.
+    Listen,
+    /// `true` or `false`.
+    Switch,
 }
 
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// Of [`Kind::Text`] and [`Kind::Choice`].
+    /// Of [`Kind::Text`], [`Kind::Name`] and [`Kind::Choice`].
     Text(String),
     /// Of [`Kind::Integer`].
     Integer(i64),
     /// Of [`Kind::Duration`].
     Duration(Duration),
+    /// Of [`Kind::Bytes`].
+    Bytes(u64),
+    /// Of [`Kind::Listen`].
+    Listen(SocketAddr),
+    /// Of [`Kind::Switch`].
+    Switch(bool),
 }
 
 impl Kind {
@@ -41,7 +61,8 @@ impl Kind {
     pub(crate) fn take(self, value: &toml::Value) -> Result<Value, String> {
         match (self, value) {
             (Kind::Integer { .. }, toml::Value::Integer(number)) => self.integer(*number),
-            (Kind::Integer { .. }, other) => Err(self.refusal(&other.to_string())),
+            (Kind::Switch, toml::Value::Boolean(on)) => Ok(Value::Switch(*on)),
+            (Kind::Integer { .. } | Kind::Switch, other) => Err(self.refusal(&other.to_string())),
             (_, toml::Value::String(text)) => self.parse(text),
             (_, other) => Err(self.refusal(&other.to_string())),
         }
@@ -52,6 +73,8 @@ impl Kind {
         let refuse = || self.refusal(&format!("{text:?}"));
         match self {
             Kind::Text if text.is_empty() => Err(refuse()),
+            Kind::Name if !is_name(text) => Err(refuse()),
+            Kind::Name => Ok(Value::Text(text.into())),
             Kind::Text => Ok(Value::Text(text.into())),
             Kind::Choice(words) if words.contains(&text) => Ok(Value::Text(text.into())),
             Kind::Choice(_) => Err(refuse()),
@@ -61,6 +84,12 @@ impl Kind {
                 let allowed = Duration::from_millis(min_ms)..=Duration::from_millis(max_ms);
                 if allowed.contains(&duration) { Ok(Value::Duration(duration)) } else { Err(refuse()) }
             }
+            Kind::Bytes { min, max } => {
+                let bytes = parse_bytes(text).filter(|bytes| (min..=max).contains(bytes));
+                bytes.map(Value::Bytes).ok_or_else(refuse)
+            }
+            Kind::Listen => text.parse().map(Value::Listen).map_err(|_| refuse()),
+            Kind::Switch => text.parse().map(Value::Switch).map_err(|_| refuse()),
         }
     }
 
@@ -68,12 +97,18 @@ impl Kind {
     pub(crate) fn allowed(self) -> String {
         match self {
             Kind::Text => "text that is not empty".into(),
+            Kind::Name => "1 to 64 letters, digits, - and _".into(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration { min_ms, max_ms } => {
                 let write = |ms| write_duration(Duration::from_millis(ms));
                 format!("a duration from {} to {}, such as 500ms, 10s or 2m", write(min_ms), write(max_ms))
             }
+            Kind::Bytes { min, max } => {
+                format!("a size from {} to {}, such as 64MB or 20GB", write_bytes(min), write_bytes(max))
+            }
+            Kind::Listen => "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".into(),
+            Kind::Switch => "true or false".into(),
         }
     }
 
@@ -96,25 +131,53 @@ impl std::fmt::Display for Value {
             Value::Text(text) => write!(f, "{}", toml::Value::String(text.clone())),
             Value::Integer(number) => write!(f, "{number}"),
             Value::Duration(duration) => write!(f, "\"{}\"", write_duration(*duration)),
+            Value::Bytes(bytes) => write!(f, "\"{}\"", write_bytes(*bytes)),
+            Value::Listen(address) => write!(f, "\"{address}\""),
+            Value::Switch(on) => write!(f, "{on}"),
         }
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// Units of durations, in milliseconds.
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// Units of sizes, in bytes.
+const SIZES: [(&str, u64); 4] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+
 fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*ms).map(Duration::from_millis)
+    parse_with_unit(text, &UNITS).map(Duration::from_millis)
 }
 
 fn write_duration(duration: Duration) -> String {
-    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (unit, size) =
-        UNITS.iter().rev().find(|(_, size)| ms > 0 && ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
-    format!("{}{unit}", ms / size)
+    write_with_unit(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &UNITS)
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    parse_with_unit(text, &SIZES)
+}
+
+fn write_bytes(bytes: u64) -> String {
+    write_with_unit(bytes, &SIZES)
+}
+
+/// A whole number and one of `units` behind it, without a space.
+fn parse_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let (_, size) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*size)
+}
+
+/// Writes in the largest unit that divides the amount.
+fn write_with_unit(amount: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, size): &&(&str, u64)| amount > 0 && amount.is_multiple_of(*size);
+    let (unit, size) = units.iter().rev().find(fits).unwrap_or(&units[0]);
+    format!("{}{unit}", amount / size)
 }
 
 #[cfg(test)]
@@ -132,6 +195,17 @@ mod tests {
         for text in ["", "10", "s", "1.5s", "10 s", "-1s", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_are_parsed_and_written_in_the_largest_whole_unit() {
+        for (text, bytes) in
+            [("1B", 1), ("1500kB", 1_500_000), ("64MB", 64_000_000), ("20GB", 20_000_000_000)]
+        {
+            assert_eq!(parse_bytes(text), Some(bytes));
+            assert_eq!(write_bytes(bytes), text);
+        }
+        assert_eq!(parse_bytes("20gb"), None);
     }
 
     #[test]

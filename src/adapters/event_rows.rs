@@ -1,0 +1,88 @@
+//! The event store port on PostgreSQL: a batch of journalled events becomes rows, and sessions are kept up to date.
+
+use std::sync::Arc;
+
+use kinora_actors::domain::{EventKind, LoggedEvent};
+use kinora_actors::ports::{self, EventStore, StoreErrorKind, StoreFuture};
+use serde_json::Value;
+
+use crate::store::{EventRow, SessionEnd, SessionRow, Store, StoreError};
+
+/// Writes rows.
+pub(crate) struct EventRows(pub(crate) Store);
+
+impl EventStore for EventRows {
+    fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
+        let store = self.0.clone();
+        Box::pin(async move { write(&store, &batch).await.map_err(port_error) })
+    }
+}
+
+/// Sessions first, so that an event's session is known when the event is.
+async fn write(store: &Store, batch: &[LoggedEvent]) -> Result<(), StoreError> {
+    for event in batch.iter().filter(|event| event.kind == EventKind::SessionStarted) {
+        store.upsert_session(&session_row(event)).await?;
+    }
+    let rows: Vec<EventRow> = batch.iter().map(event_row).collect();
+    store.insert_events(&rows).await?;
+    for event in batch.iter().filter(|event| event.kind == EventKind::SessionEnded) {
+        let end = SessionEnd { at_us: event.facts.timestamp_us, reason: end_reason(event) };
+        match store.close_session(&event.session.0, &end, &account(event), number(event.seq)).await {
+            // A session that failed before its source was open has no beginning.
+            Ok(()) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn event_row(event: &LoggedEvent) -> EventRow {
+    EventRow {
+        session_id: event.session.0.to_string(),
+        seq: number(event.seq),
+        timestamp_us: event.facts.timestamp_us,
+        recorded_at_us: event.facts.recorded_at_us,
+        event: event.kind.name().to_owned(),
+        payload: String::from_utf8_lossy(&event.payload).into_owned(),
+    }
+}
+
+fn session_row(event: &LoggedEvent) -> SessionRow {
+    let payload = payload(event);
+    SessionRow {
+        id: event.session.0.to_string(),
+        stream: event.stream.to_string(),
+        started_at_us: event.facts.timestamp_us,
+        end: None,
+        provenance: payload["provenance"].to_string(),
+        account: account(event),
+        last_seq: number(event.seq),
+        epoch: i32::try_from(event.facts.epoch).unwrap_or(i32::MAX),
+    }
+}
+
+fn end_reason(event: &LoggedEvent) -> String {
+    payload(event)["reason"].as_str().unwrap_or("unknown").to_owned()
+}
+
+fn payload(event: &LoggedEvent) -> Value {
+    // Our own JSON; one that cannot be read has no members.
+    serde_json::from_slice(&event.payload).unwrap_or_default()
+}
+
+fn account(event: &LoggedEvent) -> String {
+    serde_json::to_string(&event.facts.account).expect("an account should have only string keys")
+}
+
+/// Numbers of events are far below 2^63.
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn port_error(error: StoreError) -> ports::StoreError {
+    let kind = match error {
+        StoreError::Query { .. } => StoreErrorKind::Refused,
+        _ => StoreErrorKind::Away,
+    };
+    ports::StoreError { kind, message: error.to_string() }
+}

@@ -1,0 +1,216 @@
+//! The HTTP server's ports on the store, the status board and the log.
+
+use std::sync::Arc;
+
+use kinora_actors::domain::{EncodedEvent, EventFacts, EventKind, FrameAccount, SessionId, Timestamp};
+use kinora_actors::hub::Published;
+use kinora_actors::status::{self, SessionView, StatusBoard};
+use serde_json::Value;
+use slog::{Logger, info, warn};
+
+use crate::http::Role;
+use crate::http::ports::{
+    Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, LiveAccount,
+    Observer, SessionStatus, Standing, StreamStatus, StreamsView, Unavailable, UserId,
+};
+use crate::store::{EventRow, SessionRow, Store, StoreError, User};
+
+/// Sessions that one answer holds.
+const SESSIONS_LISTED: u32 = 200;
+
+fn unavailable(error: StoreError) -> Unavailable {
+    Unavailable(error.to_string())
+}
+
+/// Events that are rows.
+pub(crate) struct StoredHistory(pub(crate) Store);
+
+impl EventHistory for StoredHistory {
+    fn events_after(&self, page: HistoryPage) -> Answer<'_, Vec<Published>> {
+        Box::pin(async move {
+            let kinds = page.kinds.unwrap_or_default();
+            let kinds: Vec<String> = kinds.iter().map(|kind| kind.name().to_owned()).collect();
+            let after = i64::try_from(page.after).unwrap_or(i64::MAX);
+            let limit = u32::try_from(page.limit).unwrap_or(u32::MAX);
+            let rows =
+                self.0.events_after(&page.session.0, after, limit, &kinds).await.map_err(unavailable)?;
+            rows.into_iter().map(|row| published(&page.session, row)).collect()
+        })
+    }
+
+    fn extent<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Option<Extent>> {
+        Box::pin(async move {
+            let oldest = self.0.oldest_seq(&session.0).await.map_err(unavailable)?;
+            let last = self.0.last_seq(&session.0).await.map_err(unavailable)?;
+            let number = |seq: i64| u64::try_from(seq).unwrap_or(0);
+            Ok(oldest.zip(last).map(|(oldest, last)| Extent { oldest: number(oldest), last: number(last) }))
+        })
+    }
+}
+
+/// A row as the event that it was.
+fn published(session: &SessionId, row: EventRow) -> Result<Published, Unavailable> {
+    let broken = |what: &str| Unavailable(format!("event {} of session {}: {what}", row.seq, session.0));
+    let kind = EventKind::from_name(&row.event).ok_or_else(|| broken("unknown kind"))?;
+    let payload: Value = serde_json::from_str(&row.payload).map_err(|error| broken(&error.to_string()))?;
+    let stream: Arc<str> = payload["stream"].as_str().unwrap_or_default().into();
+    let envelope = kinora_actors::domain::Event {
+        session_id: session,
+        timestamp: Timestamp(row.timestamp_us),
+        event: kind,
+        payload: &payload,
+    };
+    let json = serde_json::to_vec(&envelope).map_err(|error| broken(&error.to_string()))?;
+    let seq = u64::try_from(row.seq).unwrap_or(0);
+    let event = EncodedEvent { seq, kind, json: json.into(), facts: EventFacts::default() };
+    Ok(Published::new(session.clone(), stream, &event))
+}
+
+/// Users that are rows.
+pub(crate) struct StoredAccounts(pub(crate) Store);
+
+impl Accounts for StoredAccounts {
+    fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>> {
+        Box::pin(async move { Ok(self.0.find_user(login).await.map_err(unavailable)?.map(account)) })
+    }
+
+    fn standing(&self, user: UserId) -> Answer<'_, Standing> {
+        Box::pin(async move {
+            let users = self.0.list_users().await.map_err(unavailable)?;
+            let good = users.iter().any(|other| i64::from(other.id) == user.0 && may_watch(other));
+            Ok(if good { Standing::Good } else { Standing::Revoked })
+        })
+    }
+}
+
+fn may_watch(user: &User) -> bool {
+    let watches = |name: &String| Role::WATCHERS.iter().any(|role| role.name() == name);
+    user.disabled_at_us.is_none() && user.roles.iter().any(watches)
+}
+
+fn account(user: User) -> Account {
+    Account {
+        id: UserId(i64::from(user.id)),
+        username: user.username,
+        password_hash: user.password_hash,
+        roles: user.roles,
+        disabled: user.disabled_at_us.is_some(),
+    }
+}
+
+/// Streams from memory, sessions from memory and the database.
+pub(crate) struct LiveView {
+    /// What runs.
+    pub(crate) board: Arc<StatusBoard>,
+    /// What ran.
+    pub(crate) store: Store,
+}
+
+impl StreamsView for LiveView {
+    fn streams(&self) -> Vec<StreamStatus> {
+        self.board.streams().into_iter().map(stream_status).collect()
+    }
+
+    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>> {
+        Box::pin(async move {
+            let live = self.board.sessions();
+            let rows = self.store.list_sessions(None, SESSIONS_LISTED).await.map_err(unavailable)?;
+            let known = |id: &str| live.iter().any(|session| &*session.id.0 == id);
+            let ended =
+                rows.into_iter().filter(|row| !known(&row.id)).map(stored_session).collect::<Vec<_>>();
+            Ok(live.iter().map(live_session).chain(ended).collect())
+        })
+    }
+
+    fn session<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<SessionStatus>> {
+        Box::pin(async move {
+            if let Some(session) = self.board.sessions().iter().find(|session| session.id == *id) {
+                return Ok(Some(live_session(session)));
+            }
+            Ok(self.store.find_session(&id.0).await.map_err(unavailable)?.map(stored_session))
+        })
+    }
+}
+
+fn stream_status(stream: status::StreamStatus) -> StreamStatus {
+    let running = stream.session.filter(|session| session.ended.is_none());
+    StreamStatus {
+        name: stream.name.to_string(),
+        address: stream.address.to_string(),
+        state: stream.state,
+        reason: stream.reason.to_owned(),
+        since: stream.since,
+        next_try_at: stream.next_try_at,
+        session_id: running.as_ref().map(|session| session.id.clone()),
+        frames: running.as_ref().map(|session| live_account(session.account)),
+        latency_ms: running.map(|session| session.latency),
+    }
+}
+
+fn live_account(account: FrameAccount) -> LiveAccount {
+    LiveAccount { in_flight: account.in_flight(), account }
+}
+
+fn live_session(session: &SessionView) -> SessionStatus {
+    SessionStatus {
+        id: session.id.clone(),
+        stream: session.stream.to_string(),
+        started_at: session.started_at,
+        ended_at: session.ended.as_ref().map(|(at, _)| *at),
+        end_reason: session.ended.as_ref().map(|(_, reason)| reason.code().to_owned()),
+        last_seq: session.last_seq,
+        frames: Some(live_account(session.account)),
+        latency_ms: Some(session.latency),
+    }
+}
+
+fn stored_session(row: SessionRow) -> SessionStatus {
+    SessionStatus {
+        id: SessionId(row.id.into()),
+        stream: row.stream,
+        started_at: Timestamp(row.started_at_us),
+        ended_at: row.end.as_ref().map(|end| Timestamp(end.at_us)),
+        end_reason: row.end.map(|end| end.reason),
+        last_seq: u64::try_from(row.last_seq).unwrap_or(0),
+        frames: None,
+        latency_ms: None,
+    }
+}
+
+/// Whether the database answers.
+pub(crate) struct DatabaseHealth(pub(crate) Store);
+
+impl HealthCheck for DatabaseHealth {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    fn needed_for_ready(&self) -> bool {
+        // Events wait in the journal while it is away; the server goes on.
+        false
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.0.ping().await.map(drop).map_err(unavailable) })
+    }
+}
+
+/// What happens in the HTTP server, as log lines.
+pub(crate) struct HttpLog(pub(crate) Logger);
+
+impl Observer for HttpLog {
+    fn notice(&self, event: HttpEvent<'_>) {
+        match event {
+            HttpEvent::RequestAnswered { request_id, method, endpoint, status, elapsed_us } => info!(
+                self.0, "request answered"; "request_id" => request_id, "method" => method,
+                "endpoint" => endpoint, "status" => status, "elapsed_us" => elapsed_us
+            ),
+            HttpEvent::ComponentUnavailable { component, error } => {
+                warn!(self.0, "component unavailable"; "component" => component, "error" => error);
+            }
+            HttpEvent::SubscriberLeft { user, reason, events, cut } => info!(
+                self.0, "subscriber left"; "user" => user.0, "reason" => reason, "events" => events, "cut" => cut
+            ),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The first administrator: made when there is none, with a password that only a private file tells.
+
+use std::path::Path;
+
+use slog::{Logger, info};
+
+use super::secrets;
+use crate::http::{Passwords, Role};
+use crate::store::{NewUser, Store};
+
+/// Makes the user `admin` if no administrator exists; only the path of the file is told.
+///
+/// # Errors
+/// What the store, the hash or the file system says.
+pub(super) async fn ensure_first(
+    store: &Store,
+    passwords: &Passwords,
+    directory: &Path,
+    log: &Logger,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if store.count_admins().await? > 0 {
+        return Ok(());
+    }
+    let password = secrets::new_password()?;
+    let path = directory.join("first-admin");
+    // The file first: an account whose password nobody knows would be worse than a file without an account.
+    secrets::write_private(&path, format!("username: admin\npassword: {password}\n").as_bytes())?;
+    let user = NewUser {
+        username: "admin".to_owned(),
+        email: None,
+        password_hash: passwords.hash_blocking(&password)?,
+        roles: vec![Role::Admin.name().to_owned()],
+    };
+    store.create_user(user).await?;
+    info!(log, "made the first administrator; the file tells the password"; "file" => %path.display());
+    Ok(())
+}

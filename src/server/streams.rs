@@ -1,0 +1,115 @@
+//! What a configured stream is made of: its actors' parts, fresh for each connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinora_actors::backoff::BackoffPolicy;
+use kinora_actors::decoder::Pace;
+use kinora_actors::domain::{Provenance, SessionId};
+use kinora_actors::family::{ConnectionParts, LaneChoice, SessionParts};
+use kinora_actors::handoff::HandoffPolicy;
+use kinora_actors::hub::Hub;
+use kinora_actors::lanes::Lanes;
+use kinora_actors::lifecycle::LifePolicy;
+use kinora_actors::policy::FramePolicy;
+use kinora_actors::ports::{Clock, MarkReader, SourceFactory};
+use kinora_actors::supervisor::StreamParts;
+use kinora_media::{Address, MediaError};
+
+use crate::adapters::{BlazePoseTracker, KernelSampler, MediaSource, StripReader};
+use crate::config::{Settings, Stream};
+use crate::journal::{Journal, JournalSink};
+
+/// A connection is given up for good this long after its own time-outs should have ended it.
+const HANG_MARGIN: Duration = Duration::from_secs(5);
+
+/// What all streams share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) provenance: Provenance,
+    pub(super) journal: Arc<Journal>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The parts of one stream.
+///
+/// # Errors
+/// When its address is not one; the message holds no password.
+pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, MediaError> {
+    let address = Address::parse(&stream.source)?;
+    let live = address.is_live();
+    let supervision = &shared.settings.supervision;
+    let decoder = &shared.settings.decoder;
+    let name: Arc<str> = stream.name.as_str().into();
+    Ok(StreamParts {
+        name: Arc::clone(&name),
+        address: address.to_string().into(),
+        life: LifePolicy {
+            live,
+            looped: stream.repeat,
+            backoff: BackoffPolicy { retry_max: supervision.retry_max, ..BackoffPolicy::default() },
+        },
+        stall_after: supervision.stall_after,
+        hang_after: decoder.open_timeout.max(decoder.read_timeout) + HANG_MARGIN,
+        session: session_factory(shared.provenance.clone()),
+        sink: sink_factory(name, shared),
+        connection: connection_factory(stream.clone(), address, live, shared.clone()),
+        clock: Arc::clone(&shared.clock),
+    })
+}
+
+fn session_factory(provenance: Provenance) -> Box<dyn FnMut() -> SessionParts + Send> {
+    Box::new(move || SessionParts {
+        id: SessionId(uuid::Uuid::now_v7().to_string().into()),
+        provenance: provenance.clone(),
+    })
+}
+
+fn sink_factory(stream: Arc<str>, shared: &Shared) -> kinora_actors::supervisor::SinkFactory {
+    let (journal, hub) = (Arc::clone(&shared.journal), Arc::clone(&shared.hub));
+    Box::new(move |session| {
+        Box::new(JournalSink {
+            journal: Arc::clone(&journal),
+            hub: Arc::clone(&hub),
+            session: session.clone(),
+            stream: Arc::clone(&stream),
+        })
+    })
+}
+
+fn connection_factory(
+    stream: Stream,
+    address: Address,
+    live: bool,
+    shared: Shared,
+) -> Box<dyn FnMut() -> ConnectionParts + Send> {
+    // The stream stays on its lane over all its connections.
+    let seat = Arc::new(shared.lanes.pin());
+    Box::new(move || ConnectionParts {
+        source: source(&address, &shared.settings),
+        handoff: match live {
+            true => HandoffPolicy::Latest,
+            false => HandoffPolicy::Wait { depth: shared.settings.decoder.frames_ahead },
+        },
+        pace: if stream.repeat { Pace::Realtime } else { Pace::Max },
+        looped: stream.repeat,
+        max_frames: None,
+        policy: FramePolicy::new(stream.analysis.every_nth, stream.analysis.max_fps),
+        sampler: Box::new(KernelSampler),
+        tracker: Box::new(BlazePoseTracker::new(stream.analysis.tracking)),
+        marks: stream.read_marks.then(|| Box::new(StripReader) as Box<dyn MarkReader>),
+        lane: LaneChoice::Shared(Arc::clone(&seat)),
+    })
+}
+
+fn source(address: &Address, settings: &Settings) -> Box<dyn SourceFactory> {
+    Box::new(MediaSource {
+        address: address.clone(),
+        threads: settings.decoder.threads,
+        open_timeout: settings.decoder.open_timeout,
+        read_timeout: settings.decoder.read_timeout,
+    })
+}
