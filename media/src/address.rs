@@ -110,9 +110,15 @@ impl Address {
         self.remote.as_ref().map(|(host, port)| (&**host, *port))
     }
 
-    /// `text` of FFmpeg without what this address keeps secret.
-    pub(crate) fn clean(&self, text: String) -> String {
-        redact::clean(&text.replace(&self.target, &self.shown))
+    /// A line of FFmpeg's own about this address, without what the address keeps secret. A text that shows the address
+    /// already is none of FFmpeg's.
+    pub(crate) fn clean(&self, line: &str) -> String {
+        match self.scheme {
+            Scheme::File | Scheme::Device => line.replace(&self.target, &self.shown),
+            // The target is a word like `color`, which may mean anything.
+            Scheme::Synthetic => line.to_owned(),
+            _ => redact::text(line, &self.target, &self.shown),
+        }
     }
 
     fn device(rest: &str) -> Result<Self, MediaError> {
@@ -135,10 +141,13 @@ impl Address {
     }
 
     fn network(scheme: Scheme, text: &str) -> Result<Self, MediaError> {
-        let shown = redact::clean(text);
-        let rest = text.split_once("://").map(|(_, rest)| rest).ok_or_else(|| {
-            bad(format!("`{shown}`: the scheme must be followed by //, as in rtsp://camera.example/stream1"))
-        })?;
+        let rest =
+            text.strip_prefix(name(scheme)).and_then(|rest| rest.strip_prefix("://")).ok_or_else(|| {
+                // What follows the scheme is not repeated: it may begin with a password.
+                let scheme = name(scheme);
+                bad(format!("`{scheme}:` must be followed by //, as in {scheme}://camera.example/stream1"))
+            })?;
+        let shown = redact::address(name(scheme), rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         // No part of the address is repeated here: a misplaced password would be in it.

@@ -36,7 +36,8 @@ impl From<Arc<AtomicBool>> for CancelToken {
     }
 }
 
-/// What FFmpeg's interrupt callback reads. Boxed by its owner: FFmpeg keeps its address.
+/// What FFmpeg's interrupt callback reads. It is shared, not owned: FFmpeg keeps its address and reads it while its owner
+/// moves about, and only a shared pointer stays valid then.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     cancel: CancelToken,
@@ -46,8 +47,8 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    pub(crate) fn new(cancel: CancelToken) -> Box<Self> {
-        Box::new(Self { cancel, origin: Instant::now(), deadline_ns: AtomicU64::new(u64::MAX) })
+    pub(crate) fn new(cancel: CancelToken) -> Arc<Self> {
+        Arc::new(Self { cancel, origin: Instant::now(), deadline_ns: AtomicU64::new(u64::MAX) })
     }
 
     /// The calls from now on have to return within `time`.
@@ -84,12 +85,11 @@ impl Interrupt {
         describe(self.fired().unwrap_or(ErrorKind::Timeout), what, allowed)
     }
 
-    /// For FFmpeg. The box must outlive every context that got it.
-    pub(crate) fn callback(&self) -> sys::AVIOInterruptCB {
-        sys::AVIOInterruptCB {
-            callback: Some(poll),
-            opaque: std::ptr::from_ref(self).cast_mut().cast::<c_void>(),
-        }
+    /// For FFmpeg. The caller must keep a clone of the `Arc` until every context that got this is closed.
+    pub(crate) fn callback(self: &Arc<Self>) -> sys::AVIOInterruptCB {
+        // From the `Arc` itself: a pointer out of a reference would be good for no longer than the reference.
+        let opaque = Arc::as_ptr(self).cast_mut().cast::<c_void>();
+        sys::AVIOInterruptCB { callback: Some(poll), opaque }
     }
 }
 
@@ -105,8 +105,9 @@ fn describe(kind: ErrorKind, what: &str, allowed: Duration) -> MediaError {
 
 /// Called by FFmpeg, from any of its threads, while it waits. It reads two atomics and a clock and cannot panic.
 unsafe extern "C" fn poll(opaque: *mut c_void) -> c_int {
-    // SAFETY: `opaque` is the boxed `Interrupt` of `callback`, which outlives the context; it is only read, and all
-    // that changes in it is atomic.
+    // SAFETY: `opaque` is what `Arc::as_ptr` gave in `callback`. The owner of the context holds that `Arc` until the
+    // context is closed, so the value is live and stays where it is; it is only ever shared, and all that changes in it
+    // is atomic.
     let interrupt = unsafe { &*opaque.cast::<Interrupt>() };
     c_int::from(interrupt.fired().is_some())
 }
@@ -131,5 +132,17 @@ mod tests {
         let interrupt = Interrupt::new(CancelToken::new());
         interrupt.allow(Duration::MAX);
         assert_eq!(interrupt.fired(), None);
+    }
+    #[test]
+    fn ffmpeg_sees_the_interrupt_wherever_its_owner_moves() {
+        let interrupt = Interrupt::new(CancelToken::new());
+        let raw = interrupt.callback();
+        let poll = raw.callback.expect("a callback should be set");
+        let owner = Box::new(std::thread::spawn(move || interrupt).join().expect("the thread should end"));
+        // SAFETY: the callback's own pointer, whose `Arc` is held by `owner`.
+        assert_eq!(unsafe { poll(raw.opaque) }, 0);
+        owner.allow(Duration::ZERO);
+        // SAFETY: as above.
+        assert_eq!(unsafe { poll(raw.opaque) }, 1);
     }
 }

@@ -49,7 +49,7 @@ pub enum ErrorKind {
     Disconnected,
     /// The address begins with a scheme that is not allowed.
     UnknownScheme,
-    /// The address is not well-formed.
+    /// The address is not well-formed, or names something that cannot be a source.
     BadAddress,
     /// A packet or a part of the stream is broken; what follows may be well.
     Corrupt,
@@ -68,10 +68,20 @@ impl MediaError {
 
     /// From FFmpeg's `code`: "cannot {what}: {why}". `invalid` is what "invalid data" means in this place.
     pub(crate) fn from_code(code: c_int, what: &str, invalid: ErrorKind) -> Self {
+        Self::from_code_and_log(code, what, invalid, str::to_owned)
+    }
+
+    /// The same, with FFmpeg's own line passed through `clean`; to take secrets out.
+    pub(crate) fn from_code_and_log(
+        code: c_int,
+        what: &str,
+        invalid: ErrorKind,
+        clean: impl FnOnce(&str) -> String,
+    ) -> Self {
         let kind = kind_of(code, invalid);
         let mut why = reason(kind).map_or_else(|| raw::error_text(code), str::to_owned);
         if let Some(line) = crate::log::take() {
-            why = format!("{why} ({line})");
+            why = format!("{why} ({})", clean(&line));
         }
         Self::new(kind, format!("cannot {what}: {why}"))
     }
@@ -79,11 +89,6 @@ impl MediaError {
     /// FFmpeg had no memory to give.
     pub(crate) fn no_memory(what: &str) -> Self {
         Self::new(ErrorKind::Other(raw::NO_MEMORY), format!("cannot {what}: out of memory"))
-    }
-
-    /// The same error with `text` passed through `edit`; to take secrets out.
-    pub(crate) fn map_text(self, edit: impl FnOnce(String) -> String) -> Self {
-        Self { kind: self.kind, message: edit(self.message) }
     }
 
     /// What the error means.

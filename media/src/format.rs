@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_int};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel::Interrupt;
@@ -15,8 +16,8 @@ const CLOSING: Duration = Duration::from_millis(300);
 /// An open container or stream.
 pub(crate) struct InputFormat {
     raw: NonNull<sys::AVFormatContext>,
-    /// Boxed, because FFmpeg keeps its address; it is dropped after `drop` below has closed the context.
-    interrupt: Box<Interrupt>,
+    /// FFmpeg keeps its address; it is released after `drop` below has closed the context.
+    interrupt: Arc<Interrupt>,
 }
 
 // SAFETY: FFmpeg ties no context to a thread, the owner is alone with it, and the interrupt is made of atomics.
@@ -28,21 +29,17 @@ impl InputFormat {
         target: &str,
         format: Option<&str>,
         mut options: Dict,
-        interrupt: Box<Interrupt>,
-    ) -> Result<Self, (c_int, Box<Interrupt>)> {
-        let named = match find_format(format) {
-            Ok(named) => named,
-            Err(code) => return Err((code, interrupt)),
-        };
-        let Ok(target) = CString::new(target) else {
-            return Err((sys::AVERROR_INVALIDDATA, interrupt));
-        };
+        interrupt: Arc<Interrupt>,
+    ) -> Result<Self, c_int> {
+        let named = find_format(format)?;
+        let target = CString::new(target).map_err(|_| sys::AVERROR_INVALIDDATA)?;
         // SAFETY: the context is fresh and owned here until `avformat_open_input` takes it over; that call frees it
-        // when it fails. Target and options live during the call, the interrupt as long as the context.
+        // when it fails. Target and options live during the call; the `Arc` of the interrupt
+        // is held until the call has failed or, by `Self`, until the context is closed.
         let (code, raw) = unsafe {
             let mut raw = sys::avformat_alloc_context();
             if raw.is_null() {
-                return Err((raw::NO_MEMORY, interrupt));
+                return Err(raw::NO_MEMORY);
             }
             (*raw).interrupt_callback = interrupt.callback();
             let code = sys::avformat_open_input(&mut raw, target.as_ptr(), named, options.as_mut_ptr());
@@ -50,7 +47,7 @@ impl InputFormat {
         };
         match NonNull::new(raw) {
             Some(raw) if code >= 0 => Ok(Self { raw, interrupt }),
-            _ => Err((code, interrupt)),
+            _ => Err(code),
         }
     }
 
@@ -65,6 +62,8 @@ impl InputFormat {
 
     /// Reads the next packet of any stream that is not discarded.
     pub(crate) fn read(&mut self, packet: &mut Packet) -> Result<(), c_int> {
+        // A line that the decoder logged on this thread says nothing of this read.
+        crate::log::take();
         // SAFETY: the context is open and exclusively borrowed; the packet is blank.
         match unsafe { sys::av_read_frame(self.raw.as_ptr(), packet.as_mut_ptr()) } {
             code if code < 0 => Err(self.hidden_error(code)),

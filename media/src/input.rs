@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Address, Scheme};
@@ -62,7 +65,8 @@ impl Input {
     /// Opens a source, which blocks until its streams are known.
     ///
     /// # Errors
-    /// All kinds but those of the encoder. Files are looked at before FFmpeg is asked.
+    /// All kinds but those of the encoder. Files are looked at before FFmpeg is asked; a named pipe is refused
+    /// (`BadAddress`), because opening it would wait for its writer beyond any deadline.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self, MediaError> {
         crate::init();
         check_file(address)?;
@@ -72,8 +76,7 @@ impl Input {
             resolve::resolve(host, port, &interrupt)?;
         }
         let what = format!("open `{address}`");
-        let opened = open_format(address, interrupt, &what, options);
-        let mut format = opened.map_err(|error| error.map_text(|text| address.clean(text)))?;
+        let mut format = open_format(address, interrupt, &what, options)?;
         let chosen = info::choose(&format, &address.to_string())?;
         let mut wanted = vec![chosen.video.0];
         wanted.extend(chosen.audio.iter().filter(|_| options.audio).map(|(index, _)| *index));
@@ -154,6 +157,13 @@ impl Input {
         }
     }
 
+    /// Whether the one who holds the token wants no more.
+    pub(crate) fn cancelled(&self) -> Option<MediaError> {
+        let interrupt = self.format.interrupt();
+        (interrupt.fired() == Some(ErrorKind::Cancelled))
+            .then(|| interrupt.error_after(&format!("read `{}`", self.address), self.read_timeout))
+    }
+
     /// What an end of reading with `code` means.
     fn stopped(&self, code: i32) -> Result<(), MediaError> {
         let what = format!("read `{}`", self.address);
@@ -164,23 +174,26 @@ impl Input {
         let error = match interrupt.error(&what, self.read_timeout) {
             Some(error) => error,
             None if code == sys::AVERROR_EXIT => interrupt.error_after(&what, self.read_timeout),
-            None => MediaError::from_code(code, &what, ErrorKind::Corrupt),
+            None => MediaError::from_code_and_log(code, &what, ErrorKind::Corrupt, |line| {
+                self.address.clean(line)
+            }),
         };
         // FFmpeg 5.1 takes the end of an HTTP body of unknown length for an error.
         if error.to_string().contains(UNKNOWN_LENGTH) {
             return Ok(());
         }
-        Err(error.map_text(|text| self.address.clean(text)))
+        Err(error)
     }
 
-    /// An MP4 that was cut ends as silently as a whole one; only its index knows.
+    /// An MP4 that was cut ends as silently as a whole one; only its index knows. The index is FFmpeg's, after edit lists:
+    /// the header's own count has samples that an edit list hides, and AVI's is a guess of whoever wrote it.
     fn check_complete(&self) -> Result<(), MediaError> {
         let expected = self.format.indexed(self.video.0);
         if !self.video.1.container.starts_with("mov,") || self.video_packets >= expected {
             return Ok(());
         }
         let message = format!(
-            "`{}` is cut: its index names {expected} video packets, {} could be read",
+            "`{}` is cut: its index announces {expected} frames and {} are there",
             self.address, self.video_packets
         );
         Err(MediaError::new(ErrorKind::Truncated, message))
@@ -194,7 +207,7 @@ enum Tagged {
 
 fn open_format(
     address: &Address,
-    interrupt: Box<Interrupt>,
+    interrupt: Arc<Interrupt>,
     what: &str,
     options: &OpenOptions,
 ) -> Result<InputFormat, MediaError> {
@@ -205,11 +218,11 @@ fn open_format(
     let fail = |code, interrupt: &Interrupt| match interrupt.error(what, options.open_timeout) {
         Some(error) => error,
         None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
-        None => MediaError::from_code(code, what, invalid),
+        None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
     };
     let (demuxer, dict) = options::of(address, options.audio);
-    let mut format = InputFormat::open(address.target(), demuxer, dict, interrupt)
-        .map_err(|(code, interrupt)| fail(code, &interrupt))?;
+    let mut format = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
+        .map_err(|code| fail(code, &interrupt))?;
     let name = format.name();
     if name.split(',').any(|name| PLAYLISTS.contains(&name)) {
         let message =
@@ -244,8 +257,15 @@ fn check_file(address: &Address) -> Result<(), MediaError> {
         let message = format!("`{path}` is a directory; a media file is needed");
         return Err(MediaError::new(ErrorKind::IsDirectory, message));
     }
+    if metadata.file_type().is_fifo() && !is_own_descriptor(path) {
+        // open(2) waits for a writer, and neither a deadline nor a cancellation reaches it there.
+        let message = format!(
+            "`{path}` is a named pipe, which cannot be waited for with a deadline; \
+             give the stream on standard input (/dev/stdin) or by udp:// or tcp://"
+        );
+        return Err(MediaError::new(ErrorKind::BadAddress, message));
+    }
     if metadata.is_file() {
-        // Opening a pipe would wait for its writer; only regular files are tried.
         fs::File::open(path).map_err(failed)?;
         if metadata.len() == 0 {
             return Err(MediaError::new(ErrorKind::Empty, format!("the file `{path}` is empty (0 bytes)")));
@@ -254,11 +274,33 @@ fn check_file(address: &Address) -> Result<(), MediaError> {
     Ok(())
 }
 
+/// Whether a path names a descriptor that this process has open already: opening it again does not wait.
+fn is_own_descriptor(path: &str) -> bool {
+    path == "/dev/stdin"
+        || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| Path::new(path).starts_with(folder))
+}
+
 /// The demuxer that a scheme fixes; `None` lets FFmpeg find it.
 fn demuxer_of(scheme: Scheme) -> Option<&'static str> {
     match scheme {
         Scheme::Device => Some("video4linux2"),
         Scheme::Synthetic => Some("lavfi"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_decoder_is_not_taken_for_one_of_the_next_read() {
+        let address = Address::parse("device:lavfi:color=size=64x64").unwrap();
+        let mut input = Input::open(&address, &OpenOptions::default()).unwrap();
+        let line = c"a decoder said: should be 18446744073709551615";
+        // SAFETY: no class is needed; the text is a C string without a conversion.
+        unsafe { sys::av_log(std::ptr::null_mut(), sys::AV_LOG_ERROR, line.as_ptr()) };
+        input.read().unwrap();
+        assert_eq!(crate::log::take(), None);
     }
 }

@@ -85,7 +85,7 @@ fn no_secret_is_shown() {
     for (text, shown) in [
         ("rtsp://admin:s3cret@cam:554/h264", "rtsp://***@cam:554/h264"),
         ("rtsp://a:s3@cret@cam/x", "rtsp://***@cam/x"),
-        ("http://cam/v?user=a&password=s3cret&ch=1", "http://cam/v?user=***&password=***&ch=1"),
+        ("http://cam/v?user=a&password=s3cret&ch=1", "http://cam/v?user=***&password=***&ch=***"),
         ("rtsp://cam/user=a&password=s3cret&channel=1.sdp", "rtsp://cam/user=***&password=***&channel=1.sdp"),
         ("https://cam/live.ts?access_token=s3cret/1", "https://cam/live.ts?access_token=***"),
         ("rtsp://a:1/s3cret@cam/x", "rtsp://***@cam/x"),
@@ -93,6 +93,51 @@ fn no_secret_is_shown() {
         let address = parsed(text);
         assert_eq!(address.to_string(), shown);
         assert!(!format!("{address:?}").contains("s3"), "{address:?}");
-        assert!(!address.clean(format!("[rtsp] {text} failed")).contains("s3"));
+        assert_eq!(address.clean(&format!("[rtsp] {text} failed")), format!("[rtsp] {shown} failed"));
     }
+}
+
+#[test]
+fn user_information_is_hidden_by_position_and_queries_whatever_their_names() {
+    for (text, shown) in [
+        ("rtsp://user:se cret@127.0.0.1:1/x", "rtsp://***@127.0.0.1:1/x"),
+        ("rtsp://us er:p\tw 'q'@cam/a b", "rtsp://***@cam/a b"),
+        ("http://cam/a.cgi?loginuse=admin&loginpas=hunter2", "http://cam/a.cgi?loginuse=***&loginpas=***"),
+        ("http://cam/?usr=admin&pw=hunter2&access=tok", "http://cam/?usr=***&pw=***&access=***"),
+        ("http://cam/?x=a b c&y", "http://cam/?x=***&***"),
+        ("http://cam/?mail=a@b.c", "http://cam/?mail=***"),
+        ("http://cam/v#hunter2", "http://cam/v#***"),
+        ("rtsp://cam/password=se cret&channel=1", "rtsp://cam/password=***&channel=1"),
+        ("udp://@239.0.0.1:1234?fifo_size=1", "udp://@239.0.0.1:1234?fifo_size=***"),
+        ("rtsp://cam:554/plain", "rtsp://cam:554/plain"),
+    ] {
+        assert_eq!(parsed(text).to_string(), shown);
+    }
+    let error = Address::parse("rtsp:admin:hunter2@cam/x").unwrap_err();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn what_ffmpeg_makes_of_an_address_shows_no_part_that_is_hidden() {
+    let address = parsed("rtsp://ad min:se%20cret@cam:554/h264?tok=t0k&ch=1");
+    for (line, shown) in [
+        ("cannot reach rtsp://cam:554/h264?tok=t0k&ch=1", "cannot reach rtsp://cam:554/h264?tok=***&ch=***"),
+        ("bad password se cret given", "bad password *** given"),
+        ("user 'ad min' unknown", "user '***' unknown"),
+        ("auth ad min:se%20cret", "auth ***"),
+        ("moved to http://a:b@else/x?k=v, try it", "moved to http://***@else/x?k=*** try it"),
+        ("method DESCRIBE failed: 401 Unauthorized", "method DESCRIBE failed: 401 Unauthorized"),
+        // FFmpeg cuts its lines.
+        ("cannot open rtsp://ad min:se%2", "cannot open rtsp://***@cam:554/h264?tok=***&ch=***"),
+    ] {
+        assert_eq!(address.clean(line), shown);
+    }
+}
+
+#[test]
+fn a_local_name_is_shown_once() {
+    let device = parsed("device:/dev/video9");
+    assert_eq!(device.clean("Cannot open /dev/video9: busy"), "Cannot open device:/dev/video9: busy");
+    assert_eq!(parsed("a.mp4").clean("file:a.mp4: moov atom not found"), "a.mp4: moov atom not found");
+    assert_eq!(parsed("device:lavfi:color").clean("no such color"), "no such color");
 }

@@ -32,6 +32,21 @@ impl Folder {
         self.file(name)
     }
 
+    /// The names of what is in it, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A named pipe.
+    pub(super) fn pipe(&self, name: &str) -> PathBuf {
+        assert!(Command::new("mkfifo").arg(self.file(name)).status().unwrap().success());
+        self.file(name)
+    }
+
     /// Runs `ffmpeg ARGUMENTS name`; the arguments are separated by spaces.
     pub(super) fn make(&self, name: &str, arguments: &str) -> PathBuf {
         ffmpeg(arguments, self.file(name).to_str().unwrap());
