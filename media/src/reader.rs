@@ -51,15 +51,15 @@ pub struct FrameReader {
     worked: Duration,
     error: Option<MediaError>,
     unreadable: u32,
+    /// Errors of the decoder since it got a packet, or since it was told that no more will come.
+    complaints: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Reading,
-    /// The decoder was told that no more will come; `errors` of it are still accepted.
-    Draining {
-        errors: u32,
-    },
+    /// The decoder was told that no more will come.
+    Draining,
     Done,
 }
 
@@ -80,8 +80,17 @@ impl FrameReader {
     pub fn new(input: Input, options: &DecodeOptions) -> Result<Self, MediaError> {
         let decoder = VideoDecoder::new(&input, options)?;
         let ledger = Ledger::new(decoder.threads());
-        let (ready, worked) = (VecDeque::new(), Duration::ZERO);
-        Ok(Self { input, decoder, ledger, ready, stage: Stage::Reading, worked, error: None, unreadable: 0 })
+        Ok(Self {
+            input,
+            decoder,
+            ledger,
+            ready: VecDeque::new(),
+            stage: Stage::Reading,
+            worked: Duration::ZERO,
+            error: None,
+            unreadable: 0,
+            complaints: 0,
+        })
     }
 
     /// The source.
@@ -116,7 +125,7 @@ impl FrameReader {
             Ok(Some(frame)) => self.deliver(frame),
             Ok(None) if self.stage == Stage::Reading => self.feed(),
             Ok(None) => self.finish(),
-            Err(error) => self.decoder_failed(&error),
+            Err(error) => self.decoder_failed(error),
         }
     }
 
@@ -142,7 +151,7 @@ impl FrameReader {
     }
 
     fn offer(&mut self, packet: &Packet) {
-        self.unreadable = 0;
+        (self.unreadable, self.complaints) = (0, 0);
         let counted = !packet.is_discard() && !is_hidden(packet, &self.input.video().codec);
         // A packet that is not counted gets no number; a frame of it would be refused by the ledger.
         let tag = if counted { self.ledger.offer(packet.pts(), packet.is_key()) } else { 0 };
@@ -173,19 +182,23 @@ impl FrameReader {
     }
 
     fn drain(&mut self) {
-        self.stage = Stage::Draining { errors: PATIENCE + self.decoder.threads() as u32 };
+        (self.stage, self.complaints) = (Stage::Draining, 0);
         if self.decoder.send(None).is_err() {
             self.finish();
         }
     }
 
     /// An error that cannot be told to be of a certain packet; the unit that it cost is found by its absence.
-    fn decoder_failed(&mut self, error: &MediaError) {
+    fn decoder_failed(&mut self, error: MediaError) {
         self.ledger.refuse(error.to_string());
-        match self.stage {
-            Stage::Draining { errors: 0 } => self.finish(),
-            Stage::Draining { errors } => self.stage = Stage::Draining { errors: errors - 1 },
-            _ => {}
+        self.complaints += 1;
+        if let Some(cancelled) = self.input.cancelled() {
+            self.error.get_or_insert(cancelled);
+            self.finish();
+        } else if self.complaints > PATIENCE + self.decoder.threads() as u32 {
+            // Each thread may have one error of an earlier packet; beyond that it only repeats itself.
+            self.error.get_or_insert(error);
+            self.finish();
         }
     }
 
@@ -198,4 +211,51 @@ impl FrameReader {
 /// Whether a packet is by design never shown: VP8's alternate reference frames (RFC 6386, section 9.1).
 fn is_hidden(packet: &Packet, codec: &str) -> bool {
     codec == "vp8" && packet.data().first().is_some_and(|byte| byte & 0x10 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelToken;
+
+    fn reader(cancel: &CancelToken) -> FrameReader {
+        let address = Address::parse("device:lavfi:color=size=64x64").unwrap();
+        let open = OpenOptions { cancel: cancel.clone(), ..OpenOptions::default() };
+        FrameReader::open(&address, &open, &DecodeOptions::default()).unwrap()
+    }
+
+    fn complaint() -> MediaError {
+        MediaError::new(ErrorKind::Corrupt, "the decoder complains")
+    }
+
+    #[test]
+    fn a_decoder_that_only_complains_is_given_up_while_packets_could_be_read() {
+        let mut reader = reader(&CancelToken::new());
+        for _ in 0..PATIENCE + 1 {
+            reader.decoder_failed(complaint());
+            assert_eq!(reader.stage, Stage::Reading);
+        }
+        reader.decoder_failed(complaint());
+        let Item::End { error } = reader.next_item() else { panic!("it goes on") };
+        assert_eq!(error, Some(complaint()));
+    }
+
+    #[test]
+    fn a_packet_that_the_decoder_takes_renews_the_patience() {
+        let mut reader = reader(&CancelToken::new());
+        for _ in 0..3 {
+            (0..PATIENCE).for_each(|_| reader.decoder_failed(complaint()));
+            assert!(matches!(reader.next_item(), Item::Frame(..)));
+        }
+    }
+
+    #[test]
+    fn a_complaining_decoder_is_left_when_it_is_cancelled() {
+        let cancel = CancelToken::new();
+        let mut reader = reader(&cancel);
+        cancel.cancel();
+        reader.decoder_failed(complaint());
+        let Item::End { error } = reader.next_item() else { panic!("it goes on") };
+        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Cancelled));
+    }
 }
