@@ -15,7 +15,11 @@ use crate::raw_frame::RawFrame;
 /// How to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// Threads of the decoder; 0 is one a core. More than one for a file delays frames by as many, and costs nothing else.
+    /// Threads of the decoder; 0 is one a core. More than one for a file delays frames by as many.
+    ///
+    /// An intact stream gives the same frames with any number. A damaged one gives the same frames at each run only with
+    /// 1: several threads conceal damage with whatever part of a neighbouring picture is done by then, and so do threads
+    /// that share slices, because a broken slice may write into the next one's part of the picture.
     pub threads: usize,
     /// Give each frame out as soon as it can be. `None`: for live sources. Threads then share slices, not frames.
     pub low_delay: Option<bool>,

@@ -31,7 +31,8 @@ pub struct VideoInfo {
     pub rotation: u16,
     /// Duration in microseconds, as the container claims.
     pub duration_us: Option<i64>,
-    /// Number of frames, as the container claims.
+    /// Number of frames, as the container claims: for a progress bar and nothing else. MP4 counts samples that an edit
+    /// list hides, AVI what its writer hoped for. Whether all came is told by the end: [`crate::ErrorKind::Truncated`].
     pub frames: Option<u64>,
     /// When it was recorded, as the container claims: microseconds since 1970 in UTC.
     pub creation_time_us: Option<i64>,
