@@ -16,13 +16,17 @@ use crate::settings::{AudioSettings, VideoSettings};
 pub(crate) struct Encoder {
     context: CodecContext,
     what: &'static str,
+    /// Ticks that a frame of video is shown; 0 for sound, whose packets tell it.
+    frame_ticks: i64,
 }
 
 impl Encoder {
-    /// An H.264 encoder whose clock ticks once a frame.
+    /// An H.264 encoder whose clock ticks a whole number of times a frame, and at least 90 000 times a second where an `int`
+    /// can say so: constant rates are exact, and other times right to a tick of MPEG's clock.
     pub(crate) fn video(settings: &VideoSettings) -> Result<Self, MediaError> {
         settings.check()?;
-        let encoder = Self { context: find(c"libx264")?, what: "encode H.264" };
+        let (time_base, frame_ticks) = clock_of(settings.frame_rate);
+        let encoder = Self { context: find(c"libx264")?, what: "encode H.264", frame_ticks };
         let raw = encoder.context.as_ptr();
         let rate = raw::rational(settings.frame_rate);
         // SAFETY: the context is fresh, not open yet, and owned here.
@@ -30,7 +34,7 @@ impl Encoder {
             // `check` holds both far below the bounds of an `int`.
             ((*raw).width, (*raw).height) = (settings.width as c_int, settings.height as c_int);
             (*raw).pix_fmt = sys::AVPixelFormat::AV_PIX_FMT_YUV420P;
-            ((*raw).time_base, (*raw).framerate) = (sys::AVRational { num: rate.den, den: rate.num }, rate);
+            ((*raw).time_base, (*raw).framerate) = (raw::rational(time_base), rate);
             (*raw).sample_aspect_ratio = sys::AVRational { num: 1, den: 1 };
             (*raw).gop_size = c_int::try_from(settings.gop).unwrap_or(c_int::MAX);
             (*raw).thread_count = c_int::try_from(settings.threads).unwrap_or(0);
@@ -51,7 +55,7 @@ impl Encoder {
     /// An AAC encoder whose clock ticks once a sample.
     pub(crate) fn audio(settings: &AudioSettings) -> Result<Self, MediaError> {
         settings.check()?;
-        let encoder = Self { context: find(c"aac")?, what: "encode AAC" };
+        let encoder = Self { context: find(c"aac")?, what: "encode AAC", frame_ticks: 0 };
         let raw = encoder.context.as_ptr();
         // SAFETY: the context is fresh, not open yet, and owned here; its channel layout is blank.
         unsafe {
@@ -79,6 +83,17 @@ impl Encoder {
         &self.context
     }
 
+    /// Seconds a tick, as (numerator, denominator).
+    pub(crate) fn time_base(&self) -> (i32, i32) {
+        // SAFETY: a plain field of the open context is copied out.
+        raw::pair(unsafe { (*self.context.as_ptr()).time_base })
+    }
+
+    /// Ticks that a frame of video is shown at its nominal rate.
+    pub(crate) fn frame_ticks(&self) -> i64 {
+        self.frame_ticks
+    }
+
     /// Samples a frame of audio must have; the last may be shorter.
     pub(crate) fn samples_a_frame(&self) -> usize {
         // SAFETY: an integer of the open context is read.
@@ -97,8 +112,7 @@ impl Encoder {
         self.checked(unsafe {
             sys::avcodec_send_frame(raw, frame.map_or(ptr::null(), |frame| frame.as_ptr()))
         })?;
-        // SAFETY: a plain field is copied out.
-        let time_base = raw::pair(unsafe { (*raw).time_base });
+        let time_base = self.time_base();
         let mut packet = Packet::new()?;
         loop {
             // SAFETY: the context is open and exclusively borrowed, the packet is owned.
@@ -106,9 +120,9 @@ impl Encoder {
                 raw::AGAIN | sys::AVERROR_EOF => return Ok(()),
                 code => self.checked(code)?,
             }
-            if packet.duration() == 0 && frame_ticks(time_base, raw) {
+            if packet.duration() == 0 {
                 // SAFETY: the packet is owned. x264 tells no duration; without one the last frame has none in the file.
-                unsafe { (*packet.as_mut_ptr()).duration = 1 };
+                unsafe { (*packet.as_mut_ptr()).duration = self.frame_ticks };
             }
             muxer.write(&mut packet, index, time_base)?;
         }
@@ -132,11 +146,22 @@ fn avx512_is_used() -> bool {
     false
 }
 
-/// Whether the encoder's clock ticks once a frame, as the video encoder's does.
-fn frame_ticks(time_base: (i32, i32), raw: *const sys::AVCodecContext) -> bool {
-    // SAFETY: the caller's context is live; a plain field is copied out.
-    let rate = unsafe { (*raw).framerate };
-    rate.num > 0 && (rate.den, rate.num) == time_base
+/// (seconds a tick, ticks a frame) for frames at `rate` a second.
+fn clock_of((num, den): (i32, i32)) -> ((i32, i32), i64) {
+    /// Ticks a second of MPEG's clock.
+    const TICKS: i64 = 90_000;
+    let least = (TICKS * i64::from(den) + i64::from(num) - 1) / i64::from(num);
+    // The denominator has to stay an `int`; a frame is always at least one tick.
+    let ticks = least.clamp(1, i64::from(i32::MAX / num));
+    let denominator = i64::from(num) * ticks;
+    let (a, b) = (i64::from(den), denominator);
+    let common = divisor(a, b);
+    let int = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
+    ((int(a / common), int(b / common)), ticks)
+}
+
+fn divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { divisor(b, a % b) }
 }
 
 fn find(name: &CStr) -> Result<CodecContext, MediaError> {
@@ -148,4 +173,27 @@ fn find(name: &CStr) -> Result<CodecContext, MediaError> {
     }
     // SAFETY: `codec` is one of FFmpeg's.
     unsafe { CodecContext::new(codec) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock_of;
+
+    #[test]
+    fn clocks_tick_a_whole_number_of_times_a_frame() {
+        for (rate, clock) in [
+            ((30, 1), ((1, 90_000), 3_000)),
+            ((24_000, 1_001), ((1_001, 90_096_000), 3_754)),
+            ((1, 1), ((1, 90_000), 90_000)),
+            ((120_000, 1), ((1, 120_000), 1)),
+            ((i32::MAX, 1), ((1, i32::MAX), 1)),
+            ((i32::MAX, i32::MAX), ((1, 1), 1)),
+        ] {
+            assert_eq!(clock_of(rate), clock);
+            let ((num, den), ticks) = clock_of(rate);
+            // A frame's time is exact: ticks * num / den == rate.1 / rate.0.
+            let (ours, theirs) = (i128::from(ticks) * i128::from(num), i128::from(rate.1));
+            assert_eq!(ours * i128::from(rate.0), theirs * i128::from(den), "{rate:?}");
+        }
+    }
 }

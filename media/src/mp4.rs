@@ -1,7 +1,6 @@
 //! [`Mp4Writer`]: pictures and sound to H.264 and AAC in MP4.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::encoder::Encoder;
 use crate::error::{ErrorKind, MediaError};
@@ -12,19 +11,19 @@ use crate::muxer::Muxer;
 use crate::packet::Packet;
 use crate::raw_frame::RawFrame;
 use crate::settings::{AudioSettings, AudioTrack, VideoSettings, iso_time};
+use crate::target::Target;
 
-/// Writes one MP4 file. It grows under its name with `.part` behind it and gets its own when it is whole; dropped before
+/// Writes one MP4 file. It grows beside its place under a name that ends in `.part` and gets its own when it is whole; dropped before
 /// [`Mp4Writer::finish`], it is removed. The same input and settings give the same bytes.
 pub struct Mp4Writer {
-    /// `None` when the file is finished.
-    muxer: Option<Muxer>,
+    muxer: Muxer,
     video: Encoder,
     picture: RawFrame,
     size: (usize, usize),
-    frames: i64,
+    times: Times,
     audio: Audio,
-    path: PathBuf,
-    part: PathBuf,
+    /// After the muxer, which closes the file before this removes it.
+    target: Target,
 }
 
 enum Audio {
@@ -47,32 +46,29 @@ struct AudioEncoder {
 const VIDEO: usize = 0;
 
 impl Mp4Writer {
-    /// Begins a file at `path`; one that is there is replaced when this one is finished.
+    /// Begins a file at `path`; one that is there is replaced when this one is finished, and a symbolic link stays and is
+    /// followed.
     ///
     /// # Errors
-    /// `InvalidSettings`, `UnsupportedCodec` (an audio codec that MP4 cannot hold), `NotFound` (no such folder),
-    /// `PermissionDenied`.
+    /// `InvalidSettings` (also for a `path` that is a device or a pipe), `IsDirectory`, `UnsupportedCodec` (an audio codec
+    /// that MP4 cannot hold), `NotFound` (no such folder), `PermissionDenied`.
     pub fn create(path: &Path, video: &VideoSettings, audio: AudioTrack) -> Result<Self, MediaError> {
         crate::init();
+        let target = Target::new(path)?;
         let encoder = Encoder::video(video)?;
         let audio_encoder = match &audio {
             AudioTrack::Encode(settings) => Some(Encoder::audio(settings)?),
             _ => None,
         };
-        let part = part_path(path);
-        let mut muxer = Muxer::create(&part)?;
+        let mut muxer = Muxer::create(target.part(), target.path())?;
         if let Some(us) = video.creation_time_us {
             muxer.set_metadata("creation_time", &iso_time(us));
         }
-        let begun = begin(&mut muxer, &encoder, audio, audio_encoder);
-        let picture = RawFrame::with_picture(layout::YUV420P, video.width, video.height);
-        let (audio, picture) = begun.and_then(|audio| Ok((audio, picture?))).inspect_err(|_| {
-            // Nothing was written that is worth keeping.
-            let _ = fs::remove_file(&part);
-        })?;
+        let audio = begin(&mut muxer, &encoder, audio, audio_encoder)?;
+        let picture = RawFrame::with_picture(layout::YUV420P, video.width, video.height)?;
         let size = (video.width, video.height);
-        let path = path.to_owned();
-        Ok(Self { muxer: Some(muxer), video: encoder, picture, size, frames: 0, audio, path, part })
+        let times = Times::new(encoder.time_base(), encoder.frame_ticks());
+        Ok(Self { muxer, video: encoder, picture, size, times, audio, target })
     }
 
     /// Encodes the next picture, shown one frame's time after the previous.
@@ -80,6 +76,22 @@ impl Mp4Writer {
     /// # Errors
     /// `InvalidSettings` if the picture has another size than the video.
     pub fn write_video(&mut self, image: &YuvImage) -> Result<(), MediaError> {
+        let ticks = self.times.next();
+        self.encode_at(image, ticks)
+    }
+
+    /// Encodes the next picture, shown at `pts_us` microseconds of its source's clock: the first picture begins the video,
+    /// and the others come as long after it as they did in the source. So a copy keeps a variable frame rate. A time that
+    /// is not after the previous picture's is put as little after it as MP4 can say (11 us or less).
+    ///
+    /// # Errors
+    /// As [`Mp4Writer::write_video`].
+    pub fn write_video_at(&mut self, image: &YuvImage, pts_us: i64) -> Result<(), MediaError> {
+        let ticks = self.times.at(pts_us);
+        self.encode_at(image, ticks)
+    }
+
+    fn encode_at(&mut self, image: &YuvImage, ticks: i64) -> Result<(), MediaError> {
         if (image.width, image.height) != self.size {
             let ((width, height), (wide, high)) = ((image.width, image.height), self.size);
             let message = format!("a picture of {width}x{height} cannot go into a video of {wide}x{high}");
@@ -87,10 +99,9 @@ impl Mp4Writer {
         }
         self.picture.make_writable()?;
         image.fill(&mut self.picture)?;
-        self.picture.set_pts(self.frames);
-        let muxer = self.muxer.as_mut().ok_or_else(finished)?;
-        self.video.encode(Some(&self.picture), muxer, VIDEO)?;
-        self.frames += 1;
+        self.picture.set_pts(ticks);
+        self.video.encode(Some(&self.picture), &mut self.muxer, VIDEO)?;
+        self.times.used(ticks);
         Ok(())
     }
 
@@ -106,8 +117,7 @@ impl Mp4Writer {
             return Err(wrong_track("needs a sample for each channel"));
         }
         audio.waiting.extend_from_slice(samples);
-        let muxer = self.muxer.as_mut().ok_or_else(finished)?;
-        audio.encode_full_frames(muxer)
+        audio.encode_full_frames(&mut self.muxer)
     }
 
     /// Copies a packet of sound. Its time is counted from the beginning of its source's video.
@@ -122,7 +132,7 @@ impl Mp4Writer {
         let ticks = i128::from(info.origin_us) * i128::from(info.time_base.1);
         let ticks = ticks / (1_000_000 * i128::from(info.time_base.0.max(1)));
         copy.shift(-i64::try_from(ticks).unwrap_or(0));
-        self.muxer.as_mut().ok_or_else(finished)?.write(&mut copy, *index, info.time_base)
+        self.muxer.write(&mut copy, *index, info.time_base)
     }
 
     /// Encodes what is left, writes the index and gives the file its name.
@@ -130,39 +140,48 @@ impl Mp4Writer {
     /// # Errors
     /// What the file system says; the file under its name is then as before.
     pub fn finish(mut self) -> Result<(), MediaError> {
-        let mut muxer = self.muxer.take().ok_or_else(finished)?;
-        let written = self.flush(&mut muxer).and_then(|()| muxer.finish()).and_then(|()| {
-            fs::rename(&self.part, &self.path).map_err(|error| {
-                let code = error.raw_os_error().unwrap_or(0);
-                let message = format!("cannot name `{}`: {error}", self.path.display());
-                MediaError::new(ErrorKind::Other(-code), message)
-            })
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(&self.part);
-        }
-        written
-    }
-
-    fn flush(&mut self, muxer: &mut Muxer) -> Result<(), MediaError> {
-        self.video.encode(None, muxer, VIDEO)?;
+        self.video.encode(None, &mut self.muxer, VIDEO)?;
         if let Audio::Encode(audio) = &mut self.audio {
-            let rest = std::mem::take(&mut audio.waiting);
-            if !rest.is_empty() {
-                audio.encode_frame(&rest, muxer)?;
-            }
-            audio.encoder.encode(None, muxer, audio.index)?;
+            audio.finish(&mut self.muxer)?;
         }
-        Ok(())
+        self.muxer.finish()?;
+        self.target.complete()
     }
 }
 
-impl Drop for Mp4Writer {
-    fn drop(&mut self) {
-        // Still there: it was not finished.
-        if self.muxer.take().is_some() {
-            let _ = fs::remove_file(&self.part);
-        }
+/// When pictures are shown, in ticks of the encoder's clock.
+#[derive(Debug)]
+struct Times {
+    time_base: (i32, i32),
+    frame_ticks: i64,
+    /// The first picture's time in its source, if it was told.
+    origin_us: Option<i64>,
+    last: Option<i64>,
+}
+
+impl Times {
+    fn new(time_base: (i32, i32), frame_ticks: i64) -> Self {
+        Self { time_base, frame_ticks, origin_us: None, last: None }
+    }
+
+    /// One frame's time after the previous.
+    fn next(&self) -> i64 {
+        self.last.map_or(0, |last| last + self.frame_ticks)
+    }
+
+    /// At `pts_us` of the source, but after the previous.
+    fn at(&mut self, pts_us: i64) -> i64 {
+        let origin = *self.origin_us.get_or_insert(pts_us);
+        let (num, den) = (i128::from(self.time_base.0) * 1_000_000, i128::from(self.time_base.1));
+        let since = i128::from(pts_us) - i128::from(origin);
+        let ticks = (since * den + num / 2).div_euclid(num);
+        let least = self.last.map_or(0, |last| last + 1);
+        // Far below the end of the range, so that there is always a next one.
+        i64::try_from(ticks).unwrap_or(i64::MAX).min(i64::MAX / 4).max(least)
+    }
+
+    fn used(&mut self, ticks: i64) {
+        self.last = Some(ticks);
     }
 }
 
@@ -179,6 +198,14 @@ impl AudioEncoder {
         }
         self.waiting = frames.remainder().to_vec();
         Ok(())
+    }
+
+    fn finish(&mut self, muxer: &mut Muxer) -> Result<(), MediaError> {
+        let rest = std::mem::take(&mut self.waiting);
+        if !rest.is_empty() {
+            self.encode_frame(&rest, muxer)?;
+        }
+        self.encoder.encode(None, muxer, self.index)
     }
 
     fn encode_frame(&mut self, samples: &[f32], muxer: &mut Muxer) -> Result<(), MediaError> {
@@ -211,16 +238,26 @@ fn begin(
     Ok(audio)
 }
 
-fn part_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
-}
-
 fn wrong_track(what: &str) -> MediaError {
     MediaError::new(ErrorKind::InvalidSettings, format!("the audio track of this MP4 {what}"))
 }
 
-fn finished() -> MediaError {
-    MediaError::new(ErrorKind::InvalidSettings, "this MP4 is finished")
+#[cfg(test)]
+mod tests {
+    use super::Times;
+
+    #[test]
+    fn times_count_from_the_first_and_always_go_on() {
+        let mut times = Times::new((1, 90_000), 3_000);
+        let mut at = |us| {
+            let ticks = times.at(us);
+            times.used(ticks);
+            ticks
+        };
+        // A second is 90 000 ticks; repetitions and steps back give the next tick.
+        let given = [5_000_000, 5_100_000, 5_100_000, 4_000_000, 6_000_000, i64::MAX];
+        assert_eq!(given.map(&mut at)[..5], [0, 9_000, 9_001, 9_002, 90_000]);
+        assert!(at(i64::MAX) > 90_000);
+        assert_eq!(times.next(), times.last.unwrap() + 3_000);
+    }
 }

@@ -20,9 +20,9 @@ pub(crate) struct Muxer {
 unsafe impl Send for Muxer {}
 
 impl Muxer {
-    /// Creates (or empties) the file.
-    pub(crate) fn create(path: &Path) -> Result<Self, MediaError> {
-        let who = format!("write `{}`", path.display());
+    /// Creates (or empties) the file `path`, which errors call `name`.
+    pub(crate) fn create(path: &Path, name: &Path) -> Result<Self, MediaError> {
+        let who = format!("write `{}`", name.display());
         let url = path.to_str().and_then(|path| CString::new(format!("file:{path}")).ok());
         let url = url.ok_or_else(|| {
             MediaError::new(ErrorKind::InvalidSettings, format!("cannot {who}: the path is not UTF-8"))

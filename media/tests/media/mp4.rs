@@ -125,9 +125,126 @@ fn what_is_not_finished_leaves_nothing() {
     let path = folder.file("a.mp4");
     let mut writer = Mp4Writer::create(&path, &settings(), AudioTrack::None).unwrap();
     writer.write_video(&picture(0)).unwrap();
-    assert!(folder.file("a.mp4.part").exists());
+    let [part] = &folder.names()[..] else { panic!("{:?}", folder.names()) };
+    assert!(part.starts_with("a.mp4.") && part.ends_with(".part"), "{part}");
     drop(writer);
-    assert!(!path.exists() && !folder.file("a.mp4.part").exists());
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn two_writers_of_one_file_do_not_write_into_each_other() {
+    let folder = Folder::new();
+    let path = folder.file("a.mp4");
+    let create = || Mp4Writer::create(&path, &settings(), AudioTrack::None).unwrap();
+    let (mut one, mut two) = (create(), create());
+    assert_eq!(folder.names().len(), 2);
+    one.write_video(&picture(0)).unwrap();
+    for index in 0..3 {
+        two.write_video(&picture(index)).unwrap();
+    }
+    one.finish().unwrap();
+    assert_eq!(probe_frames(&path), 1);
+    two.finish().unwrap();
+    assert_eq!((probe_frames(&path), folder.names()), (3, vec!["a.mp4".to_owned()]));
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let folder = Folder::new();
+    let pipe = folder.pipe("pipe");
+    let link = folder.file("link-to-pipe");
+    std::os::unix::fs::symlink("pipe", &link).unwrap();
+    let circle = folder.file("circle");
+    std::os::unix::fs::symlink("circle", &circle).unwrap();
+    let before = folder.names();
+    for (path, kind, named) in [
+        (pipe.as_path(), ErrorKind::InvalidSettings, pipe.as_path()),
+        (&link, ErrorKind::InvalidSettings, &pipe),
+        (&circle, ErrorKind::InvalidSettings, &circle),
+        (&folder.file("."), ErrorKind::IsDirectory, &folder.file(".")),
+        (Path::new("/"), ErrorKind::IsDirectory, Path::new("/")),
+    ] {
+        let error = Mp4Writer::create(path, &settings(), AudioTrack::None).err().unwrap();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(&format!("`{}`", named.display())), "{error}");
+    }
+    assert_eq!(folder.names(), before);
+    // One that came while the file grew.
+    let path = folder.file("late.mp4");
+    let writer = Mp4Writer::create(&path, &settings(), AudioTrack::None).unwrap();
+    folder.pipe("late.mp4");
+    assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::InvalidSettings);
+    assert!(!std::fs::metadata(&path).unwrap().is_file());
+    assert_eq!(folder.names().len(), before.len() + 1);
+}
+
+#[test]
+fn a_link_stays_and_what_it_names_is_written() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.file("far")).unwrap();
+    // One names a file that is there, one a file that is not.
+    folder.write("far/old.mp4", b"old");
+    for name in ["old.mp4", "new.mp4"] {
+        let (link, path) = (folder.file(name), folder.file("far").join(name));
+        std::os::unix::fs::symlink(format!("far/{name}"), &link).unwrap();
+        let mut writer = Mp4Writer::create(&link, &settings(), AudioTrack::None).unwrap();
+        writer.write_video(&picture(0)).unwrap();
+        writer.finish().unwrap();
+        assert!(link.is_symlink() && !path.is_symlink());
+        assert_eq!(probe_frames(&path), 1);
+    }
+}
+
+#[test]
+fn a_variable_frame_rate_survives() {
+    let folder = Folder::new();
+    // Steps from 4 ms to a second, more pictures than the encoder keeps for its B frames.
+    let steps = [33_333, 4_000, 250_000, 40_000, 1_000_000, 16_667, 100_000].into_iter().cycle();
+    let times: Vec<i64> =
+        steps.take(60).scan(7_000_000, |at, step| Some(std::mem::replace(at, *at + step))).collect();
+    let path = folder.file("a.mp4");
+    let settings = VideoSettings::new(SIZE.0, SIZE.1, (30_000, 1_001));
+    let mut writer = Mp4Writer::create(&path, &settings, AudioTrack::None).unwrap();
+    for (index, time) in times.iter().enumerate() {
+        writer.write_video_at(&picture(index), *time).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut input = Input::open(&address(&path), &options()).unwrap();
+    let mut found = Vec::new();
+    while let Some(packet) = input.read().unwrap() {
+        let (num, den) = packet.time_base();
+        found.push(packet.pts().unwrap() * i64::from(num) * 1_000_000 / i64::from(den));
+    }
+    found.sort_unstable();
+    assert_eq!(found.len(), times.len());
+    for (found, time) in found.iter().zip(&times) {
+        assert!((found - (time - times[0])).abs() <= 12, "{found} {}", time - times[0]);
+    }
+}
+
+#[test]
+fn a_constant_frame_rate_is_exact() {
+    let folder = Folder::new();
+    for rate in [(24_000, 1_001), (30_000, 1_001), (25, 1), (1, 2)] {
+        let path = folder.file("a.mp4");
+        let settings = VideoSettings::new(SIZE.0, SIZE.1, rate);
+        let mut writer = Mp4Writer::create(&path, &settings, AudioTrack::None).unwrap();
+        for index in 0..24 {
+            writer.write_video(&picture(index)).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut input = Input::open(&address(&path), &options()).unwrap();
+        assert_eq!(input.video().frame_rate, Some(rate));
+        let base = input.video().time_base;
+        let mut times: Vec<i64> =
+            std::iter::from_fn(|| input.read().unwrap()).map(|packet| packet.pts().unwrap()).collect();
+        times.sort_unstable();
+        for (index, time) in times.iter().enumerate() {
+            let (ours, exact) =
+                (time * i64::from(base.0) * i64::from(rate.0), index as i64 * i64::from(rate.1));
+            assert_eq!(ours, exact * i64::from(base.1), "{rate:?} {index}");
+        }
+    }
 }
 
 #[test]
