@@ -17,9 +17,9 @@ use crate::raw_frame::RawFrame;
 pub struct DecodeOptions {
     /// Threads of the decoder; 0 is one a core. More than one for a file delays frames by as many.
     ///
-    /// An intact stream gives the same frames with any number. A damaged one gives the same frames at each run only with
-    /// 1: several threads conceal damage with whatever part of a neighbouring picture is done by then, and so do threads
-    /// that share slices, because a broken slice may write into the next one's part of the picture.
+    /// An intact stream gives the same frames with any number. For a damaged one only 1 promises the same frames at each
+    /// run: frame threads conceal damage with whatever part of another picture is done by then, and where threads share
+    /// slices, a broken slice writes into the next one's part of the picture (other frames than with 1 were measured).
     pub threads: usize,
     /// Give each frame out as soon as it can be. `None`: for live sources. Threads then share slices, not frames.
     pub low_delay: Option<bool>,

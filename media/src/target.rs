@@ -22,7 +22,7 @@ impl Target {
     /// is written.
     ///
     /// # Errors
-    /// `IsDirectory`; `InvalidSettings` for a device, a pipe or a socket, which a rename would destroy.
+    /// `IsDirectory`; `NotFound` for an empty name; `InvalidSettings` for a device, a pipe or a socket, which a rename would destroy.
     pub(crate) fn new(path: &Path) -> Result<Self, MediaError> {
         let path = followed(path)?;
         check(&path)?;
@@ -79,7 +79,7 @@ fn followed(path: &Path) -> Result<PathBuf, MediaError> {
 /// Sees to it that a rename over `path` destroys nothing but an older file.
 fn check(path: &Path) -> Result<(), MediaError> {
     let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => return Ok(()),
         Err(error) => return Err(failed(path, &error)),
         Ok(metadata) => metadata,
     };
@@ -105,6 +105,7 @@ fn part_path(path: &Path) -> PathBuf {
 
 fn failed(path: &Path, error: &io::Error) -> MediaError {
     let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
         io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
         _ => ErrorKind::Other(-error.raw_os_error().unwrap_or(0)),
     };

@@ -10,8 +10,11 @@ const SECRET: [&str; 12] =
 const HIDDEN: &str = "***";
 
 /// `scheme://rest` with `***` for the user information, for each value of the query, for the fragment and for the value
-/// of each secret parameter of the path.
+/// of each secret parameter of the path. Where it cannot be told what is what, nothing is shown.
 pub(super) fn address(scheme: &str, rest: &str) -> String {
+    if is_ambiguous(rest) {
+        return format!("{scheme}://{HIDDEN}");
+    }
     let Parts { user, place, query, fragment } = Parts::of(rest);
     let user = user.filter(|user| !user.is_empty()).map_or("", |_| "***@");
     // Without a user, an `@` is no more than a habit of multicast addresses.
@@ -72,6 +75,12 @@ impl<'a> Parts<'a> {
         all.dedup();
         all
     }
+}
+
+/// Whether an `@` follows a `?` or `#` that no path precedes: a password that should have been escaped, or a query.
+fn is_ambiguous(rest: &str) -> bool {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    !rest[end..].starts_with('/') && rest[end..].contains('@')
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {

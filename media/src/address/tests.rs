@@ -106,10 +106,13 @@ fn user_information_is_hidden_by_position_and_queries_whatever_their_names() {
         ("http://cam/?usr=admin&pw=hunter2&access=tok", "http://cam/?usr=***&pw=***&access=***"),
         ("http://cam/?x=a b c&y", "http://cam/?x=***&***"),
         ("http://cam/?mail=a@b.c", "http://cam/?mail=***"),
+        ("http://cam?pw=hun@ter2", "http://***"),
         ("http://cam/v#hunter2", "http://cam/v#***"),
         ("rtsp://cam/password=se cret&channel=1", "rtsp://cam/password=***&channel=1"),
         ("udp://@239.0.0.1:1234?fifo_size=1", "udp://@239.0.0.1:1234?fifo_size=***"),
         ("rtsp://cam:554/plain", "rtsp://cam:554/plain"),
+        ("rtsp://user:1?s3cret@cam/x", "rtsp://***"),
+        ("rtsp://user:1#s3cret@cam/x?k=v", "rtsp://***"),
     ] {
         assert_eq!(parsed(text).to_string(), shown);
     }

@@ -163,6 +163,7 @@ fn what_is_no_file_is_not_replaced_by_one() {
         (&circle, ErrorKind::InvalidSettings, &circle),
         (&folder.file("."), ErrorKind::IsDirectory, &folder.file(".")),
         (Path::new("/"), ErrorKind::IsDirectory, Path::new("/")),
+        (Path::new(""), ErrorKind::NotFound, Path::new("")),
     ] {
         let error = Mp4Writer::create(path, &settings(), AudioTrack::None).err().unwrap();
         assert_eq!(error.kind(), kind, "{error}");
