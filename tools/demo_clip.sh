@@ -1,5 +1,5 @@
 #!/bin/sh
-# The demonstration: renders the test dancer as 1080p60 H.264 with AAC, analyses the clip, draws what was found.
+# The offline demonstration (`make demo-clip`): renders the test dancer as 1080p60 H.264 with AAC, analyses the clip, draws what was found.
 # $1 the kinora binary, $2 the folder for results, $3 the number of frames.
 set -eu
 kinora=$1

@@ -1,0 +1,327 @@
+#!/usr/bin/python3
+"""The live demonstration: the test dancer as a looping stream and as an RTSP camera, one server, one agent.
+
+Starts the camera and `kinora serve` with a private database in a temporary folder, and shows what an agent
+(`kinora watch`) receives, a line a second. Ends after --seconds or at Ctrl-C; then it stops the server, so that
+the agent sees the balanced accounts, and removes what it made but the clip. Ends every process it started.
+Needs Python's standard library only.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+CONFIG = """[server]
+listen = "{listen}"
+data_directory = "{data}"
+
+[log]
+format = "json"
+
+[[streams]]
+name = "dancer-file"
+source = "{clip}"
+loop = true
+
+[[streams]]
+name = "dancer-camera"
+source = "{camera}"
+"""
+
+
+class Asked(Exception):
+    """Somebody asked the demonstration to end."""
+
+
+def ask_to_end(_signal, _frame):
+    """Ends the demonstration once; a second Ctrl-C does not disturb the clean-up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Asked
+
+
+class Processes:
+    """What was started, to be ended in the opposite order."""
+
+    def __init__(self):
+        self.running = []
+
+    def start(self, *command, **options):
+        """Starts a process in a session of its own: Ctrl-C reaches the demonstration only."""
+        process = subprocess.Popen([str(word) for word in command], start_new_session=True, **options)
+        self.running.append(process)
+        return process
+
+    def end(self):
+        """Ends what still runs, politely, then by force."""
+        for process in reversed(self.running):
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Stream:
+    """What the agent received of one stream."""
+
+    def __init__(self):
+        self.frames = 0
+        self.recent = []
+        self.latencies = collections.deque(maxlen=100_000)
+        self.state = "-"
+        self.last = {}
+        self.missing = 0
+        self.sessions = {}
+        self.ended = None
+
+    def take(self, event):
+        """Notes one event; a number that does not follow is missing."""
+        payload, session = event["payload"], event["sessionId"]
+        if event["event"] == "gap":
+            self.missing += payload["to"] - payload["from"] + 1
+            return
+        expected = self.sessions.get(session, payload["prevSeq"])
+        self.missing += max(0, payload["prevSeq"] - expected)
+        self.sessions[session] = payload["seq"]
+        if event["event"] == "streamState":
+            self.state = payload["state"]
+        elif event["event"] == "sessionEnded":
+            self.ended = payload
+        elif event["event"] == "frameAnalyzed":
+            self.frames += 1
+            self.last = payload
+            self.recent.append(payload["latencyMs"]["total"])
+            self.latencies.append(payload["latencyMs"]["total"])
+
+    def line(self, seconds):
+        """The last period in a few words."""
+        rate, self.recent = self.recent, []
+        if not rate:
+            return f"{self.state}"
+        poses = self.last["poses"]
+        score = f"score {poses[0]['score']:.2f}" if poses else "nobody"
+        return f"{len(rate) / seconds:5.1f} frames/s  {statistics.median(rate):5.1f} ms  {score}"
+
+
+class Agent:
+    """`kinora watch`, read without ever waiting for it."""
+
+    def __init__(self, process):
+        self.process = process
+        self.rest = b""
+        self.streams = collections.defaultdict(Stream)
+        os.set_blocking(process.stdout.fileno(), False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(process.stdout, selectors.EVENT_READ)
+
+    def read_until(self, deadline):
+        """Takes events until then; whether there may be more."""
+        while (left := deadline - time.monotonic()) > 0:
+            if not self.selector.select(left):
+                continue
+            data = os.read(self.process.stdout.fileno(), 1 << 20)
+            if not data:
+                return False
+            *lines, self.rest = (self.rest + data).split(b"\n")
+            for line in lines:
+                event = json.loads(line)
+                name = event["payload"].get("stream") or self.stream_of(event["sessionId"])
+                self.streams[name].take(event)
+        return True
+
+    def stream_of(self, session):
+        """A gap for one subscriber names its session only."""
+        return next((name for name, stream in self.streams.items() if session in stream.sessions), "?")
+
+
+def free_port(preferred):
+    """The usual port if nobody has it, else any."""
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return listener.getsockname()[1]
+            except OSError:
+                continue
+    sys.exit("demo: no free port")
+
+
+def render(kinora, clip, size, fps, frames):
+    """Makes the clip unless it is there; a half-written one never gets its name."""
+    if clip.exists():
+        return
+    print(f"demo: rendering {frames} frames of the test dancer, {size} at {fps} frames a second")
+    part = clip.with_name(f"part-{clip.name}")
+    subprocess.run([kinora, "dancer", "--frames", frames, "--size", size, "--fps", fps, "--out", str(part)],
+                   check=True)
+    part.rename(clip)
+
+
+def wait_until_ready(server, url, log):
+    """Until the server answers; the first start makes a database."""
+    for _ in range(600):
+        if server.poll() is not None:
+            sys.stderr.write(log.read_text())
+            sys.exit(f"demo: the server ended with code {server.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit("demo: the server does not get ready; its log is " + str(log))
+
+
+def make_agent(kinora, config, login):
+    """An account that may only watch."""
+    password = secrets.token_hex(12)
+    subprocess.run([kinora, "--config", config, "user", "create", "demo-agent", "--role", "agent"],
+                   input=password + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    login.touch(mode=0o600)
+    login.write_text(f"username: demo-agent\npassword: {password}\n")
+
+
+def tell(url, camera, kinora, login, log):
+    """Where to look."""
+    print(f"""
+demo: the server is ready
+  streams    dancer-file    the clip as a looping file
+             dancer-camera  {camera}
+  health     {url}/health        metrics  {url}/metrics
+  an agent   {kinora} watch {url} --login-file {login}
+  log        {log}
+""", flush=True)
+
+
+def show(agent, seconds):
+    """A line a second for each stream; on a terminal the lines stay where they are."""
+    started = shown = time.monotonic()
+    lines = 0
+    while seconds is None or time.monotonic() - started < seconds:
+        if not agent.read_until(shown + 1):
+            sys.exit("demo: the agent ended")
+        now = time.monotonic()
+        if lines and sys.stdout.isatty():
+            sys.stdout.write(f"\x1b[{lines}A")
+        for name, stream in sorted(agent.streams.items()):
+            clear = "\x1b[K" if sys.stdout.isatty() else ""
+            print(f"  {now - started:5.0f} s  {name:14}{stream.line(now - shown)}{clear}", flush=True)
+        lines, shown = len(agent.streams), now
+
+
+def summarise(agent, seconds):
+    """What came, and whether anything was lost; the exit code."""
+    print("\ndemo: summary of what the agent received")
+    good = len(agent.streams) == 2
+    for name, stream in sorted(agent.streams.items()):
+        if not stream.frames:
+            print(f"  {name}: no frame; the stream is {stream.state}")
+            good = False
+            continue
+        cuts = statistics.quantiles(stream.latencies, n=100) if len(stream.latencies) > 1 else [0] * 99
+        print(f"  {name}: {stream.frames} frames, {stream.frames / seconds:.1f} a second,"
+              f" latency p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, missing numbers {stream.missing}")
+        if stream.ended is None:
+            print("    its end was not seen")
+            good = False
+            continue
+        account = stream.ended["frames"]
+        settled = account["analyzed"] + account["skipped"] + sum(account["dropped"].values())
+        balanced = settled == account["received"]
+        print(f"    account of the whole session: {json.dumps(account)}, {'balanced' if balanced else 'NOT BALANCED'}")
+        good = good and balanced and stream.missing == 0
+    return 0 if good else 1
+
+
+def run(args, work, processes):
+    """From the clip to the summary."""
+    out = pathlib.Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    clip = out / f"dancer-{args.size}-{args.fps}-{args.frames}.mp4"
+    render(args.kinora, clip, args.size, args.fps, args.frames)
+
+    camera_log = (work / "camera.log").open("w")
+    camera = processes.start("/usr/bin/python3", TOOLS / "rtsp_camera.py", clip, "--port", free_port(8554),
+                             stdout=subprocess.PIPE, stderr=camera_log, text=True)
+    address = camera.stdout.readline().strip()
+    if not address:
+        sys.exit("demo: the camera does not start:\n" + (work / "camera.log").read_text())
+
+    listen = f"127.0.0.1:{free_port(8080)}"
+    config, log, login = work / "config.toml", out / "server.log", work / "agent-login"
+    config.write_text(CONFIG.format(listen=listen, data=work / "data", clip=clip, camera=address))
+    print("demo: starting the server with a database of its own", flush=True)
+    server = processes.start(args.kinora, "--config", config, "serve", stderr=log.open("w"))
+    url = f"http://{listen}"
+    wait_until_ready(server, url, log)
+    make_agent(args.kinora, str(config), login)
+    tell(url, address, args.kinora, login, log)
+
+    watch = processes.start(args.kinora, "watch", url, "--login-file", login, stdout=subprocess.PIPE,
+                            stderr=(out / "agent.log").open("w"))
+    agent = Agent(watch)
+    started = time.monotonic()
+    try:
+        show(agent, args.seconds)
+    except Asked:
+        print()
+    seconds = time.monotonic() - started
+    # The streams end first and the agent is told; only then are connections closed.
+    server.terminate()
+    while server.poll() is None and agent.read_until(time.monotonic() + 0.2):
+        pass
+    agent.read_until(time.monotonic() + 0.5)
+    code = summarise(agent, seconds)
+    if server.wait(15) != 0:
+        print(f"demo: the server ended with code {server.returncode}")
+        code = 1
+    return code
+
+
+def main():
+    """Runs the demonstration and removes what it made."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinora", default="target/release/kinora")
+    parser.add_argument("--out", default="out", help="for the clip and the logs")
+    parser.add_argument("--seconds", type=float, help="end after so long (default: at Ctrl-C)")
+    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--fps", default="30")
+    parser.add_argument("--frames", default="300")
+    args = parser.parse_args()
+
+    # PostgreSQL refuses to run as root: its own user has to pass through this folder.
+    work = pathlib.Path(tempfile.mkdtemp(prefix="kinora-demo-"))
+    work.chmod(0o755)
+    processes = Processes()
+    signal.signal(signal.SIGINT, ask_to_end)
+    signal.signal(signal.SIGTERM, ask_to_end)
+    try:
+        code = run(args, work, processes)
+    except Asked:
+        code = 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        processes.end()
+        shutil.rmtree(work, ignore_errors=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
