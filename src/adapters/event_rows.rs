@@ -80,9 +80,8 @@ fn number(seq: u64) -> i64 {
 }
 
 fn port_error(error: StoreError) -> ports::StoreError {
-    let kind = match error {
-        StoreError::Query { .. } => StoreErrorKind::Refused,
-        _ => StoreErrorKind::Away,
-    };
+    // Single rows that can never be stored are set aside by the store; what is left of refusals is a fault of the
+    // database that its operator mends, so the batch is offered again.
+    let kind = StoreErrorKind::Away;
     ports::StoreError { kind, message: error.to_string() }
 }

@@ -43,6 +43,24 @@ pub(crate) enum User {
     },
     /// List users with their roles.
     List,
+    /// Refuse a user's logins and end what runs under the name.
+    Disable {
+        /// The name.
+        username: String,
+    },
+    /// Allow a user's logins again.
+    Enable {
+        /// The name.
+        username: String,
+    },
+    /// Set a user's password, the first line of standard input or of a file.
+    Password {
+        /// The name.
+        username: String,
+        /// The file whose first line is the password [default: standard input].
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 fn open(settings: &Settings) -> Result<Store, CliError> {
@@ -76,13 +94,21 @@ pub(crate) fn user(action: &User, settings: &Settings) -> Result<(), CliError> {
             let line = |user: &crate::store::User| format!("{}\t{}\n", user.username, user.roles.join(","));
             finish(&store, users.map(|users| users.iter().map(line).collect()))
         }
+        User::Disable { username } => {
+            change(settings, |store| store.wait(store.set_user_disabled(username, true)))
+        }
+        User::Enable { username } => {
+            change(settings, |store| store.wait(store.set_user_disabled(username, false)))
+        }
+        User::Password { username, password_file } => {
+            let hash = hash_of_first_line(password_file.as_deref())?;
+            change(settings, |store| store.wait(store.set_password_hash(username, &hash)))
+        }
         User::Create { username, roles, email, password_file } => {
-            let password = first_line(password_file.as_deref())?;
-            let hash = Passwords::new().and_then(|passwords| passwords.hash_blocking(&password));
             let user = NewUser {
                 username: username.clone(),
                 email: email.clone(),
-                password_hash: hash.map_err(|error| CliError::usage(error.to_string()))?,
+                password_hash: hash_of_first_line(password_file.as_deref())?,
                 roles: roles.clone(),
             };
             let store = open(settings)?;
@@ -99,12 +125,27 @@ pub(crate) fn user(action: &User, settings: &Settings) -> Result<(), CliError> {
 fn finish(store: &Store, report: Result<String, StoreError>) -> Result<(), CliError> {
     store.wait(store.close());
     let report = report.map_err(|error| match error {
-        StoreError::Unavailable(_) => CliError::unavailable(error.to_string()),
-        _ => CliError::failed(error.to_string()),
+        error if error.is_transient() => CliError::unavailable(error.to_string()),
+        error => CliError::failed(error.to_string()),
     })?;
     std::io::stdout()
         .write_all(report.as_bytes())
         .map_err(|error| CliError::failed(format!("standard output: {error}")))
+}
+
+fn change(
+    settings: &Settings,
+    change: impl FnOnce(&Store) -> Result<(), StoreError>,
+) -> Result<(), CliError> {
+    let store = open(settings)?;
+    let changed = change(&store);
+    finish(&store, changed.map(|()| String::new()))
+}
+
+fn hash_of_first_line(file: Option<&std::path::Path>) -> Result<String, CliError> {
+    let password = first_line(file)?;
+    let hash = Passwords::new().and_then(|passwords| passwords.hash_blocking(&password));
+    hash.map_err(|error| CliError::usage(error.to_string()))
 }
 
 fn first_line(file: Option<&std::path::Path>) -> Result<String, CliError> {

@@ -47,11 +47,6 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Where the rest of the server registers its own.
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Everything, in Prometheus' text format.
     ///
     /// # Errors

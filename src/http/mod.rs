@@ -18,7 +18,9 @@ pub(crate) mod tests;
 mod ws;
 
 pub(crate) use app::{App, Parts};
-pub(crate) use auth::{PasswordError, Passwords, Role, TokenKeys, TokenSettings};
+pub(crate) use auth::{Passwords, Role, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
-pub(crate) use server::{BindError, Server, ServerSettings, Stopper};
+#[cfg(test)]
+pub(crate) use server::BindError;
+pub(crate) use server::{Server, ServerSettings, Stopper};
 pub(crate) use ws::WsSettings;

@@ -24,14 +24,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kinora_actors::domain::LoggedEvent;
-use tokio::sync::watch;
-
 use self::flusher::Flusher;
 pub(crate) use self::reader::Reader;
 pub(crate) use self::recovery::Recovered;
 pub(crate) use self::sink::{JournalLog, JournalSink};
 use self::writer::Writer;
+use kinora_actors::domain::LoggedEvent;
 
 /// A place in the journal, in bytes since its beginning of time; always between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +99,7 @@ impl OpenError {
 /// The journal. Shared by all writers; one mutex orders their events.
 pub(crate) struct Journal {
     shared: Arc<Shared>,
-    flusher: Flusher,
+    flusher: Mutex<Flusher>,
     /// Held as long as the journal is open.
     _lock: File,
 }
@@ -111,8 +109,6 @@ struct Shared {
     dir: PathBuf,
     layout: Mutex<Layout>,
     writer: Mutex<Writer>,
-    /// The position after the last record; wakes readers.
-    end: watch::Sender<u64>,
     /// What the last fsync said, if it failed. While it stands, nothing is appended.
     sync_error: Mutex<Option<String>>,
 }
@@ -149,14 +145,13 @@ impl Journal {
         state::write_boot(dir, boot_id, false).map_err(OpenError::io(dir))?;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
-            end: watch::Sender::new(layout.end),
             layout: Mutex::new(layout),
             writer: Mutex::new(writer),
             sync_error: Mutex::default(),
         });
         let flusher = Flusher::start(Arc::clone(&shared), limits.sync_every, boot_id.to_owned())
             .map_err(OpenError::io(dir))?;
-        Ok((Self { shared, flusher, _lock: lock }, recovered))
+        Ok((Self { shared, flusher: Mutex::new(flusher), _lock: lock }, recovered))
     }
 
     /// Appends `event`; returns the position after it. The event is with the operating system then.
@@ -206,12 +201,17 @@ impl Journal {
         self.shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Syncs everything and marks the journal as closed, so that the next boot knows that nothing is missing.
+    /// Syncs everything and marks the journal as closed, so that the next boot knows that nothing is missing. What
+    /// comes later is refused.
     ///
     /// # Errors
     /// When the last events may not be on disk.
-    pub(crate) fn close(mut self) -> io::Result<()> {
-        self.flusher.finish()
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = flusher.finish();
+        let mut refusal = self.shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.get_or_insert_with(|| "it is closed".to_owned());
+        finished
     }
 }
 

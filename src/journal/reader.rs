@@ -3,16 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use kinora_actors::domain::LoggedEvent;
-use tokio::sync::watch;
-
 use super::segment::{self, HEADER, Scan, Step};
 use super::{Position, Shared};
+use kinora_actors::domain::LoggedEvent;
 
 /// Reads records in order. Segments that it has not read must not be removed.
 pub(crate) struct Reader {
     shared: Arc<Shared>,
-    ends: watch::Receiver<u64>,
     base: u64,
     scan: Scan,
     /// How far the file may be read, as of the last look.
@@ -26,13 +23,7 @@ impl Reader {
         let file = segment_file(&shared, base)?;
         let length = file.metadata()?.len();
         let offset = HEADER + from.0.saturating_sub(base);
-        Ok(Self {
-            ends: shared.end.subscribe(),
-            scan: Scan::new(file, offset.min(length)),
-            limit: 0,
-            base,
-            shared,
-        })
+        Ok(Self { scan: Scan::new(file, offset.min(length)), limit: 0, base, shared })
     }
 
     /// The next record, or `None` at the tail.
@@ -56,12 +47,6 @@ impl Reader {
     /// Where the next record begins: what to commit once all records read so far are stored.
     pub(crate) fn position(&self) -> Position {
         Position(self.base + self.scan.offset() - HEADER)
-    }
-
-    /// Waits until something was appended since the last call.
-    pub(crate) async fn appended(&mut self) {
-        // The sender lives in `shared`, which this reader holds.
-        let _ = self.ends.changed().await;
     }
 
     /// Renews the limit; returns the next segment, if there is one.

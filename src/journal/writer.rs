@@ -100,7 +100,6 @@ impl Writer {
         self.end += size;
         self.dirty = true;
         shared.layout().end = self.end;
-        shared.end.send_replace(self.end);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! in it, streams, HTTP. Order of the end: streams, rows, connections, journal, database.
 
 mod admin;
+mod gauges;
 mod housekeeping;
 mod secrets;
 mod streams;
@@ -16,7 +17,7 @@ use actix::{Actor, Addr};
 use actix_web::web;
 use kinora_actors::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain};
 use kinora_actors::db_writer_keeper::DbWriterKeeper;
-use kinora_actors::domain::Provenance;
+use kinora_actors::domain::{EndReason, Provenance};
 use kinora_actors::hub::{Hub, QueueBound};
 use kinora_actors::lanes::{HANG_AFTER, Lanes};
 use kinora_actors::ports::{Clock, EventSink, ModelFactory};
@@ -35,7 +36,8 @@ use crate::http::{
     App, Metrics, Parts, Passwords, Server, ServerSettings, Stopper, TokenKeys, TokenSettings, WsSettings,
 };
 use crate::journal::{Journal, JournalLimits, JournalLog, JournalSink, Recovered};
-use crate::store::{EmbeddedSettings, Store, StoreSettings, StoreTarget};
+use crate::store::{EmbeddedSettings, SessionEnd, Store, StoreSettings, StoreTarget};
+use gauges::{Gauged, Gauges};
 
 /// The journal is kept in so many segments; whole ones are removed once they are stored.
 const SEGMENTS: u64 = 32;
@@ -134,7 +136,10 @@ pub(crate) async fn start(
     let hub = Hub::new();
     let (journal, recovered) = open_journal(&data, settings.storage.journal_max_bytes).map_err(away)?;
     close_interrupted(&journal, &hub, &recovered, &*clock, &log);
-    let writer = start_writer(&journal, &store, &log);
+    let end = SessionEnd { at_us: clock.unix_us(), reason: EndReason::Restart.code().to_owned() };
+    store.close_open_sessions(&end).await.map_err(away)?;
+    let counters = Arc::new(DbWriterCounters::default());
+    let writer = start_writer(&journal, &store, &counters, &log);
 
     let (fatal_teller, fatal) = mpsc::channel(1);
     let lanes = start_lanes(&settings, model, &clock, fatal_teller);
@@ -146,10 +151,20 @@ pub(crate) async fn start(
         provenance,
         journal: Arc::clone(&journal),
         hub: Arc::clone(&hub),
-        lanes,
+        lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
     };
-    let app = build_app(&settings, &store, &board, hub, &clock, &key, passwords, &log)?;
+    let registry_of_metrics = prometheus::Registry::new();
+    let gauges = Gauges::new(Gauged {
+        board: Arc::clone(&board),
+        journal: Arc::clone(&journal),
+        store: store.clone(),
+        counters,
+        lanes,
+    });
+    registry_of_metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
+    let metrics = Metrics::new(registry_of_metrics).map_err(away)?;
+    let app = build_app(&settings, &store, &board, hub, &clock, &key, passwords, metrics, &log)?;
     let http_settings = ServerSettings::on(settings.server.listen, HTTP_WORKERS);
     let http = Server::bind(&http_settings, app.clone()).map_err(away)?;
     add_streams(&registry, &shared, &store).await?;
@@ -177,12 +192,19 @@ impl Running {
             warn!(self.log, "events are left in the journal for the next start");
         }
         self.http.stop(STOP_HTTP).await;
-        if let Some(error) = self.journal.sync_error() {
-            warn!(self.log, "the journal could not be synced"; "error" => error);
-        }
+        self.close_journal();
         self.store.close().await;
         info!(self.log, "stopped");
         ended
+    }
+}
+
+impl Running {
+    /// Syncs and marks the end: the next start knows that nothing is missing.
+    fn close_journal(&self) {
+        if let Err(error) = self.journal.close() {
+            warn!(self.log, "the last events may not be on disk"; "error" => %error);
+        }
     }
 }
 
@@ -203,6 +225,7 @@ fn close_interrupted(
     if recovered.cut_bytes > 0 {
         warn!(log, "the end of the journal was torn and cut"; "bytes" => recovered.cut_bytes);
     }
+    info!(log, "journal open"; "committed" => recovered.committed.0, "interrupted" => recovered.sessions.len());
     for session in &recovered.sessions {
         let mut sink = JournalSink {
             journal: Arc::clone(journal),
@@ -219,14 +242,19 @@ fn close_interrupted(
     }
 }
 
-fn start_writer(journal: &Arc<Journal>, store: &Store, log: &Logger) -> Addr<DbWriterKeeper> {
+fn start_writer(
+    journal: &Arc<Journal>,
+    store: &Store,
+    counters: &Arc<DbWriterCounters>,
+    log: &Logger,
+) -> Addr<DbWriterKeeper> {
     let journal = Arc::clone(journal);
     let log = log.new(o!("part" => "db_writer"));
     DbWriterKeeper::new(DbWriterParts {
         log: Arc::new(move || Ok(Box::new(JournalLog::from_commit(Arc::clone(&journal))?))),
         store: Arc::new(EventRows(store.clone())),
         policy: DbWriterPolicy::default(),
-        counters: Arc::new(DbWriterCounters::default()),
+        counters: Arc::clone(counters),
         observer: Arc::new(move |error| warn!(log, "events could not be stored"; "error" => %error)),
     })
     .start()
@@ -240,7 +268,10 @@ fn start_lanes(
 ) -> Arc<Lanes> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = settings.inference.workers.map_or(cores, |workers| workers.get() as usize);
-    let tell = Box::new(move || drop(fatal.try_send(())));
+    let tell = Box::new(move || {
+        // One word is enough; a second finds the channel full.
+        let _ = fatal.try_send(());
+    });
     Lanes::new(count, model, Arc::clone(clock), HANG_AFTER, tell)
 }
 
@@ -253,6 +284,7 @@ fn build_app(
     clock: &Arc<dyn Clock>,
     key: &[u8],
     passwords: Passwords,
+    metrics: Metrics,
     log: &Logger,
 ) -> Result<web::Data<App>, StartError> {
     let ports = Ports {
@@ -277,7 +309,7 @@ fn build_app(
         clock: Arc::clone(clock),
         tokens: TokenKeys::new(key, TokenSettings::default()).map_err(away)?,
         passwords,
-        metrics: Metrics::new(prometheus::Registry::new()).map_err(away)?,
+        metrics,
         ws,
         query_timeout: QUERY_TIMEOUT,
     })))

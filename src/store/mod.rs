@@ -31,12 +31,15 @@ use tokio::runtime::{Handle, Runtime};
 
 pub(crate) use embedded::EmbeddedStatus;
 pub(crate) use error::StoreError;
-pub(crate) use events::{EventRow, Inserted, RefusedRow};
-pub(crate) use migrations::{MigrationRecord, MigrationState};
-pub(crate) use partitions::{Retention, RetentionOutcome};
+pub(crate) use events::EventRow;
+#[cfg(test)]
+pub(crate) use events::Inserted;
+pub(crate) use partitions::Retention;
 pub(crate) use sessions::{SessionEnd, SessionRow};
 pub(crate) use settings::{EmbeddedSettings, IfRunning, StoreSettings, StoreTarget};
-pub(crate) use streams::{ConfigStream, StreamRow, StreamsSynced};
+pub(crate) use streams::ConfigStream;
+#[cfg(test)]
+pub(crate) use streams::StreamsSynced;
 pub(crate) use users::{NewUser, User};
 
 use embedded::EmbeddedCluster;

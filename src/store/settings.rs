@@ -1,8 +1,7 @@
 //! What the store is opened with: plain data, filled from the configuration by the composition root.
 
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which database, and how it is spoken to.
@@ -82,11 +81,5 @@ impl EmbeddedSettings {
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(5),
         }
-    }
-    /// The documented folder: `/var/lib/kinora/pg` for root, whose home is closed to the account that the
-    /// cluster runs as; for others `kinora/pg` in `data_home`, which is `$XDG_DATA_HOME` or `~/.local/share`.
-    pub(crate) fn default_directory(data_home: &Path) -> PathBuf {
-        let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        if root { PathBuf::from("/var/lib/kinora/pg") } else { data_home.join("kinora/pg") }
     }
 }

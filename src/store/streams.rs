@@ -1,10 +1,12 @@
 //! Streams: the table is the truth about them; config.toml is brought into it at boot.
 
 use deadpool_postgres::Transaction;
+#[cfg(test)]
 use tokio_postgres::Row;
 
 use super::Store;
 use super::error::StoreError;
+#[cfg(test)]
 use super::time::to_us;
 
 /// A stream of config.toml.
@@ -21,6 +23,7 @@ pub(crate) struct ConfigStream {
 }
 
 /// A stream as it is kept.
+#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamRow {
     /// Number.
@@ -93,6 +96,7 @@ impl Store {
         .await
     }
 
+    #[cfg(test)]
     /// All streams by name.
     ///
     /// # Errors
@@ -120,6 +124,7 @@ async fn upsert(
     Ok(())
 }
 
+#[cfg(test)]
 fn stream(row: &Row) -> Result<StreamRow, StoreError> {
     Ok(StreamRow {
         id: row.try_get(0)?,

@@ -139,18 +139,6 @@ fn readers_follow_while_writers_append() {
 }
 
 #[test]
-fn a_reader_that_waits_is_woken() {
-    let dir = TempDir::new().unwrap();
-    let journal = open(dir.path()).0;
-    let mut reader = journal.reader(Position::default()).unwrap();
-    actix::System::new().block_on(async {
-        append(&journal, [1]);
-        reader.appended().await;
-        assert_eq!(reader.next().unwrap().unwrap().seq, 1);
-    });
-}
-
-#[test]
 fn a_full_journal_refuses_whole_events_until_something_is_stored() {
     let dir = TempDir::new().unwrap();
     let limits = JournalLimits { max_bytes: 20_000, segment_bytes: 1 << 20, ..LIMITS };
