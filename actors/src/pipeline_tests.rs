@@ -14,7 +14,7 @@ use crate::domain::{DropReason, EndReason, Provenance, SessionId};
 use crate::guard::ChildKind;
 use crate::handoff::HandoffPolicy;
 use crate::policy::FramePolicy;
-use crate::ports::SourceItem;
+use crate::ports::{SourceError, SourceErrorKind, SourceItem};
 use crate::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSupervisor};
 use crate::testing::{
     EmptySampler, HostClock, MemorySink, Misdeed, MoodyModel, OneStepTracker, ScriptedFactory,
@@ -160,12 +160,20 @@ fn every_nth_skips_and_counts() {
 }
 
 #[test]
-fn a_file_that_announces_more_frames_than_it_has_is_reported() {
+fn a_file_that_claims_more_frames_than_it_shows_ends_in_order() {
     let mut scene = Scene::of(ScriptedSource::frames(10));
     scene.factory.claimed_frames = Some(60);
     let closed = closed(scene.play().0);
-    let EndReason::SourceFailed(message) = &closed.reason else { panic!("got {:?}", closed.reason) };
-    assert!(message.contains("60") && message.contains("10"), "{message}");
+    assert_eq!((closed.reason, closed.account.analyzed), (EndReason::EndOfSource, 10));
+}
+
+#[test]
+fn a_source_that_reports_its_damage_at_the_end_fails_the_session() {
+    let mut script = ScriptedSource::frames(10);
+    let message = "the file is cut short".to_owned();
+    script.push(SourceItem::End(Some(SourceError { kind: SourceErrorKind::Damaged, message })));
+    let closed = closed(Scene::of(script).play().0);
+    assert_eq!(closed.reason, EndReason::SourceFailed("the file is cut short".into()));
     assert_eq!(closed.account.analyzed, 10);
 }
 
