@@ -1,7 +1,7 @@
 //! `kinora draw`: a copy of a clip with the skeletons of its recorded events, sound kept.
 //!
 //! A pass of its own, so that drawing and encoding never slow an analysis down. Frames and events meet by the
-//! frame's index. The copy has a constant frame rate, the clip's mean one.
+//! frame's index; each frame keeps its time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,8 +23,8 @@ const DEFAULT_RATE: (i32, i32) = (30, 1);
 /// Arguments of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The clip that was analysed.
-    clip: PathBuf,
+    /// The clip that was analysed: a path or address as for `kinora analyze`.
+    clip: String,
     /// Its events, one JSON object a line, as `kinora analyze --out` writes them.
     #[arg(long, value_name = "FILE")]
     events: PathBuf,
@@ -72,6 +72,9 @@ fn read_skeletons(path: &Path) -> Result<Skeletons, CliError> {
     let mut skeletons = Skeletons::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| failed(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
         let event: Event = serde_json::from_str(&line)
             .map_err(|error| failed(format!("line {} is not an event of Kinora: {error}", number + 1)))?;
         if let (true, Some(frame)) = (event.event == "frameAnalyzed", event.payload.frame) {
@@ -83,42 +86,70 @@ fn read_skeletons(path: &Path) -> Result<Skeletons, CliError> {
     Ok(skeletons)
 }
 
+/// What could be read is written, also when the clip ends with an error.
 fn draw(args: &Args, skeletons: &Skeletons) -> Result<(), MediaError> {
-    let address = Address::file(&args.clip.to_string_lossy());
+    let address = Address::parse(&args.clip)?;
     let mut reader = FrameReader::open(&address, &OpenOptions::default(), &DecodeOptions::default())?;
     let mut sound = Sound::open(&address)?;
-    let video = settings(reader.input().video());
-    let mut writer = Mp4Writer::create(&args.out, &video, sound.track())?;
-    let mut written = 0;
+    let mut copy: Option<Copy> = None;
     loop {
         match reader.next_item() {
             Item::Frame(frame, meta) => {
                 let image = drawn(&frame, skeletons.get(&meta.index))?;
-                writer.write_video(&image)?;
-                written += 1;
-                sound.copy_until(time_us(written, video.frame_rate), &mut writer)?;
+                let copy = match &mut copy {
+                    Some(copy) => copy,
+                    None => copy.insert(Copy::begin(args, reader.input().video(), &image, &frame, &sound)?),
+                };
+                let time_us = copy.time_us(&frame);
+                copy.writer.write_video_at(&image, time_us)?;
+                sound.copy_until(time_us, &mut copy.writer)?;
             }
             Item::Lost(_) => {}
-            Item::End { error: Some(error) } => return Err(error),
-            Item::End { error: None } => break,
+            Item::End { error } => {
+                if let Some(mut copy) = copy {
+                    sound.copy_until(i64::MAX, &mut copy.writer)?;
+                    copy.writer.finish()?;
+                }
+                return error.map_or(Ok(()), Err);
+            }
         }
     }
-    sound.copy_until(i64::MAX, &mut writer)?;
-    writer.finish()
 }
 
-fn settings(info: &VideoInfo) -> VideoSettings {
-    let (width, height) = match info.rotation {
-        90 | 270 => (info.height, info.width),
-        _ => (info.width, info.height),
-    };
-    // H.264 in 4:2:0 has even sides; the last row or column of an odd picture is left out.
-    VideoSettings::new(width & !1, height & !1, info.frame_rate.unwrap_or(DEFAULT_RATE))
+/// The file that is written: as large as the first displayed frame, with the times of the clip.
+struct Copy {
+    writer: Mp4Writer,
+    first_us: i64,
+    last_us: i64,
+    step_us: i64,
 }
 
-/// Time of the beginning of frame `index`.
-fn time_us(index: i64, (num, den): (i32, i32)) -> i64 {
-    index * 1_000_000 * i64::from(den) / i64::from(num.max(1))
+impl Copy {
+    fn begin(
+        args: &Args,
+        info: &VideoInfo,
+        image: &YuvImage,
+        first: &Frame,
+        sound: &Sound,
+    ) -> Result<Self, MediaError> {
+        let rate = info.frame_rate.unwrap_or(DEFAULT_RATE);
+        let settings = VideoSettings::new(image.width, image.height, rate);
+        let writer = Mp4Writer::create(&args.out, &settings, sound.track())?;
+        let step_us = 1_000_000 * i64::from(rate.1) / i64::from(rate.0.max(1));
+        Ok(Self { writer, first_us: pts_us(first).unwrap_or(0), last_us: -step_us, step_us })
+    }
+
+    /// Time of `frame` since the first one; a frame without a time stamp follows the last one.
+    fn time_us(&mut self, frame: &Frame) -> i64 {
+        let time = pts_us(frame).map(|us| us.saturating_sub(self.first_us));
+        self.last_us = time.unwrap_or(self.last_us + self.step_us);
+        self.last_us
+    }
+}
+
+fn pts_us(frame: &Frame) -> Option<i64> {
+    let (num, den) = frame.time_base();
+    Some(frame.pts()?.saturating_mul(1_000_000).saturating_mul(i64::from(num)) / i64::from(den.max(1)))
 }
 
 fn drawn(frame: &Frame, skeleton: Option<&Vec<Keypoint>>) -> Result<YuvImage, MediaError> {
