@@ -45,7 +45,7 @@ pub struct SourceFailed {
 #[rtype(result = "()")]
 pub struct StartDecoding;
 
-/// End the stream of frames; what was handed over is still analysed.
+/// End the stream of frames. Before the source is open, that is a source that failed as cancelled.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct StopDecoding;
@@ -97,10 +97,40 @@ pub struct Decoder {
     received: u64,
     /// What happened since the last frame that was handed over.
     since: FrameAccount,
-    /// A frame that found no room.
-    waiting: Option<Box<VideoFrame>>,
+    waiting: Waiting,
     stopped: bool,
     _guard: ExitGuard,
+}
+
+/// A frame that cannot be handed over yet.
+///
+/// Each wait has an end of its own: the hand-off may call for a wait that was over before the call, and such a
+/// late [`RoomMade`] must not let a frame go ahead of its moment.
+enum Waiting {
+    Nothing,
+    /// Until the hand-off has room.
+    ForRoom(Box<VideoFrame>),
+    /// Until its media time has come.
+    ForMoment(Box<VideoFrame>),
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Box<VideoFrame>> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => None,
+            Self::ForRoom(frame) | Self::ForMoment(frame) => Some(frame),
+        }
+    }
+
+    /// The frame, if it is room that it waits for.
+    fn take_for_room(&mut self) -> Option<Box<VideoFrame>> {
+        if matches!(self, Self::ForRoom(_)) { self.take() } else { None }
+    }
+
+    /// The frame, if it is its moment that it waits for.
+    fn take_for_moment(&mut self) -> Option<Box<VideoFrame>> {
+        if matches!(self, Self::ForMoment(_)) { self.take() } else { None }
+    }
 }
 
 struct Open {
@@ -135,7 +165,7 @@ impl Decoder {
             open: None,
             received: parts.ledger.received(),
             since: FrameAccount::default(),
-            waiting: None,
+            waiting: Waiting::Nothing,
             stopped: false,
             parts,
             _guard: guard,
@@ -143,7 +173,11 @@ impl Decoder {
     }
 
     fn open(&mut self, ctx: &mut Context<Self>) {
-        match self.parts.factory.open(&self.parts.cancel) {
+        let opened = self.parts.factory.open(&self.parts.cancel);
+        if self.stopped || self.parts.cancel.is_cancelled() {
+            return self.stop();
+        }
+        match opened {
             Ok(source) => {
                 let description = source.description.clone();
                 self.open = Some(self.first_round(source));
@@ -151,12 +185,32 @@ impl Decoder {
                 let _ = self.parts.broadcaster.try_send(StartSession(description));
                 ctx.notify(DecodeNext);
             }
-            Err(error) => {
-                let generation = self.parts.generation;
-                // The supervisor's mailbox has room for each child's last word.
-                let _ = self.parts.failed.try_send(SourceFailed { error, generation });
-            }
+            Err(error) => self.fail_to_open(error),
         }
+    }
+
+    /// The one word of a source that never opened; nothing follows it.
+    fn fail_to_open(&mut self, error: SourceError) {
+        self.stopped = true;
+        let generation = self.parts.generation;
+        // The supervisor's mailbox has room for each child's last word.
+        let _ = self.parts.failed.try_send(SourceFailed { error, generation });
+    }
+
+    fn stop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        if self.open.is_none() {
+            let message = "stopped before the source was open".to_owned();
+            return self.fail_to_open(SourceError { kind: SourceErrorKind::Cancelled, message });
+        }
+        if let Some(frame) = self.waiting.take() {
+            // It was not handed over before the stop: it is counted with the frames that were never analysed.
+            self.since.add(&frame.account);
+            self.since.drop_received(1, DropReason::Stopped);
+        }
+        self.finish(EndReason::Stopped);
     }
 
     fn first_round(&self, source: OpenSource) -> Open {
@@ -196,8 +250,11 @@ impl Decoder {
     }
 
     fn decode_next(&mut self, ctx: &mut Context<Self>) {
-        if self.stopped || self.waiting.is_some() {
+        if self.stopped || !matches!(self.waiting, Waiting::Nothing) {
             return;
+        }
+        if self.parts.cancel.is_cancelled() {
+            return self.stop();
         }
         if self.parts.max_frames.is_some_and(|limit| self.received >= limit) {
             return self.finish(EndReason::FrameLimit);
@@ -269,8 +326,11 @@ impl Decoder {
         }
         // The wait for the frame's moment is not latency of the pipeline.
         frame.decoded_at_us += wait_us;
-        self.waiting = Some(frame);
-        ctx.run_later(Duration::from_micros(wait_us), |actor, ctx| actor.retry(ctx));
+        self.waiting = Waiting::ForMoment(frame);
+        ctx.run_later(Duration::from_micros(wait_us), |actor, ctx| {
+            let frame = actor.waiting.take_for_moment();
+            actor.hand_over_at_last(frame, ctx);
+        });
     }
 
     fn hand_over(&mut self, frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
@@ -279,12 +339,12 @@ impl Decoder {
                 self.call_consumer();
                 ctx.notify(DecodeNext);
             }
-            Err(frame) => self.waiting = Some(frame),
+            Err(frame) => self.waiting = Waiting::ForRoom(frame),
         }
     }
 
-    fn retry(&mut self, ctx: &mut Context<Self>) {
-        if let Some(frame) = self.waiting.take() {
+    fn hand_over_at_last(&mut self, frame: Option<Box<VideoFrame>>, ctx: &mut Context<Self>) {
+        if let Some(frame) = frame {
             self.hand_over(frame, ctx);
         }
     }
@@ -352,7 +412,8 @@ impl Handler<RoomMade> for Decoder {
     type Result = ();
 
     fn handle(&mut self, _: RoomMade, ctx: &mut Self::Context) {
-        self.retry(ctx);
+        let frame = self.waiting.take_for_room();
+        self.hand_over_at_last(frame, ctx);
     }
 }
 
@@ -360,14 +421,23 @@ impl Handler<StopDecoding> for Decoder {
     type Result = ();
 
     fn handle(&mut self, _: StopDecoding, _: &mut Self::Context) {
-        if self.stopped {
-            return;
-        }
-        if let Some(frame) = self.waiting.take() {
-            // It found no room before the stop: it is counted with the frames that were never analysed.
-            self.since.add(&frame.account);
-            self.since.drop_received(1, DropReason::Stopped);
-        }
-        self.finish(EndReason::Stopped);
+        self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::frame;
+
+    #[test]
+    fn a_late_call_for_room_does_not_release_a_frame_before_its_moment() {
+        let mut waiting = Waiting::ForMoment(frame(7));
+        assert!(waiting.take_for_room().is_none());
+        assert_eq!(waiting.take_for_moment().map(|frame| frame.index), Some(7));
+        waiting = Waiting::ForRoom(frame(8));
+        assert!(waiting.take_for_moment().is_none());
+        assert_eq!(waiting.take_for_room().map(|frame| frame.index), Some(8));
+        assert!(waiting.take().is_none());
     }
 }

@@ -135,6 +135,7 @@ impl Connection {
         let ticket = session.ledger.open_connection(kin.clock.monotonic_us());
         let preprocessor = PreprocessorParts {
             handoff: Arc::clone(&handoff),
+            cancel: cancel.clone(),
             tracker: parts.tracker,
             sampler: parts.sampler,
             marks: parts.marks,
@@ -171,7 +172,7 @@ impl Connection {
         Self { generation: kin.generation, cancel, decoder, arbiters }
     }
 
-    /// Ends the frames; what was handed over is still analysed.
+    /// Ends the frames; the one in flight is still analysed.
     pub(crate) fn stop(&self) {
         self.cancel.cancel();
         // A decoder whose mailbox is full or closed hears of the end through the token.

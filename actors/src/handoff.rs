@@ -2,8 +2,8 @@
 //!
 //! Live sources hand over the newest frame ([`HandoffPolicy::Latest`]); files wait for room
 //! ([`HandoffPolicy::Wait`]). Frames travel here and never in a mailbox; mailboxes carry only the two wake-up
-//! calls, of which at most one of each is under way: a flag is raised by the side that wants to be called and
-//! lowered by the side that calls.
+//! calls: a flag is raised by the side that wants to be called and lowered by the side that calls. A call for room
+//! may come late, when the wait that asked for it is over; the Decoder keeps what it waits for and ignores it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +93,8 @@ impl Handoff {
             }
             Room::Wait(queue) => queue.push(frame).or_else(|frame| {
                 self.producer_waits.store(true, Ordering::SeqCst);
-                // The consumer may have made room between the refusal and the flag: try once more.
+                // The consumer may have made room between the refusal and the flag: try once more. It may have seen
+                // the flag as well; then its call comes late.
                 queue.push(frame).inspect(|()| self.producer_waits.store(false, Ordering::SeqCst))
             }),
         }

@@ -40,17 +40,17 @@ impl SessionLedger {
         entries.connection
     }
 
-    /// The connection writes no more; every unit without an end was dropped with it.
+    /// The connection writes no more; every unit without an end was dropped with it for `reason`.
     ///
     /// Events that were on their way to a broadcaster that is lost are not kept, so then the last event counts.
-    pub fn close_connection(&self, broadcaster_lost: bool) -> FrameAccount {
+    pub fn close_connection(&self, broadcaster_lost: bool, reason: DropReason) -> FrameAccount {
         let mut entries = self.entries();
         entries.connection.0 += 1;
         if broadcaster_lost {
             entries.settled = entries.published;
         }
         let received = entries.received;
-        entries.settled.balance(received, DropReason::WorkerRestart);
+        entries.settled.balance(received, reason);
         entries.settled
     }
 
@@ -164,7 +164,7 @@ mod tests {
         ledger.receive(ticket, 10, 5);
         assert!(ledger.settle(ticket, analyzed(7)));
         assert_eq!(ledger.live_account().in_flight(), 3);
-        let account = ledger.close_connection(false);
+        let account = ledger.close_connection(false, DropReason::WorkerRestart);
         assert!(account.is_balanced());
         assert_eq!((account.received, account.dropped_for(DropReason::WorkerRestart)), (10, 3));
         ledger.receive(ticket, 1, 6);
@@ -179,7 +179,7 @@ mod tests {
         ledger.receive(ticket, 10, 5);
         ledger.publish(6, analyzed(5));
         ledger.settle(ticket, analyzed(9));
-        let account = ledger.close_connection(true);
+        let account = ledger.close_connection(true, DropReason::WorkerRestart);
         assert_eq!((account.analyzed, account.dropped_for(DropReason::WorkerRestart)), (5, 5));
     }
 }

@@ -28,17 +28,21 @@ struct Scene {
     every_nth: u32,
     pace: Pace,
     stop_after_events: Option<usize>,
+    depth: usize,
+    model_takes: Duration,
 }
 
 impl Scene {
     fn of(script: Vec<SourceItem>) -> Self {
         Self {
-            factory: ScriptedFactory { script, live: false, claimed_frames: None },
+            factory: ScriptedFactory { script, live: false, claimed_frames: None, opens_late: false },
             model: (None, Misdeed::Panic),
             max_frames: None,
             every_nth: 1,
             pace: Pace::Max,
             stop_after_events: None,
+            depth: 2,
+            model_takes: Duration::ZERO,
         }
     }
 
@@ -66,7 +70,7 @@ impl Scene {
 
     fn into_parts(self, sink: MemorySink) -> FamilyParts {
         let live = self.factory.live;
-        let (patience, misdeed) = self.model;
+        let ((patience, misdeed), takes) = (self.model, self.model_takes);
         FamilyParts {
             stream: "test".into(),
             session: SessionId("session".into()),
@@ -78,14 +82,14 @@ impl Scene {
                 version: "0".into(),
             },
             source: Box::new(self.factory),
-            handoff: if live { HandoffPolicy::Latest } else { HandoffPolicy::Wait { depth: 2 } },
+            handoff: if live { HandoffPolicy::Latest } else { HandoffPolicy::Wait { depth: self.depth } },
             pace: self.pace,
             max_frames: self.max_frames,
             policy: FramePolicy::new(NonZeroU32::new(self.every_nth).unwrap(), None),
             sampler: Box::new(EmptySampler),
             tracker: Box::new(OneStepTracker),
             marks: None,
-            model: Arc::new(move || Box::new(MoodyModel { patience, misdeed })),
+            model: Arc::new(move || Box::new(MoodyModel { patience, misdeed, takes })),
             sink: Box::new(sink),
             clock: Arc::new(HostClock(Instant::now())),
         }
@@ -216,4 +220,73 @@ fn a_refusing_model_ends_the_session_with_its_words() {
     let closed = closed(scene.play().0);
     assert!(matches!(&closed.reason, EndReason::PipelineFailed(message) if message.contains("refuses")));
     assert!(closed.account.is_balanced());
+}
+
+#[test]
+fn a_stop_far_behind_the_decoder_drops_what_waits_and_ends_in_time() {
+    // The first file is read to its end long before the stop, the second one is not.
+    for frames in [40, 100_000] {
+        let scene = Scene {
+            depth: 64,
+            model_takes: Duration::from_millis(100),
+            stop_after_events: Some(3),
+            ..Scene::of(ScriptedSource::frames(frames))
+        };
+        let begun = Instant::now();
+        let (outcome, events) = scene.play();
+        assert!(begun.elapsed() < Duration::from_millis(1_000), "{:?}", begun.elapsed());
+        let closed = closed(outcome);
+        assert_eq!(closed.reason, EndReason::Stopped);
+        assert!(closed.account.is_balanced(), "{:?}", closed.account);
+        // One was analysed before the stop and one or two were in flight; a frame may wait for room besides the 64.
+        assert!((1..=3).contains(&closed.account.analyzed));
+        let dropped = closed.account.dropped_for(DropReason::Stopped);
+        assert_eq!(dropped, closed.account.received - closed.account.analyzed);
+        assert_eq!(closed.account.received.min(66), frames.min(66));
+        assert_eq!(events.last().unwrap()["event"], "sessionEnded");
+    }
+}
+
+#[test]
+fn a_family_that_does_not_finish_in_time_still_writes_its_end() {
+    let scene = Scene {
+        model_takes: Duration::from_millis(4_000),
+        stop_after_events: Some(1),
+        ..Scene::of(ScriptedSource::frames(10))
+    };
+    let (outcome, events) = scene.play();
+    let closed = closed(outcome);
+    assert_eq!(closed.reason, EndReason::Stopped);
+    assert!(closed.account.is_balanced());
+    assert_eq!(events.last().unwrap()["event"], "sessionEnded");
+    let stopped = events.last().unwrap()["payload"]["frames"]["dropped"]["stopped"].as_u64();
+    assert_eq!(stopped, Some(closed.account.received));
+}
+
+#[test]
+fn a_stop_before_the_source_is_open_writes_nothing() {
+    let mut scene = Scene { stop_after_events: Some(0), ..Scene::of(ScriptedSource::frames(10)) };
+    scene.factory.opens_late = true;
+    let (outcome, events) = scene.play();
+    assert!(
+        matches!(&outcome, StreamOutcome::SourceFailed(error) if error.kind == SourceErrorKind::Cancelled),
+        "{outcome:?}"
+    );
+    assert!(events.is_empty(), "{events:?}");
+}
+
+#[test]
+fn a_failure_counts_the_frames_that_waited_behind_it() {
+    let mut script = ScriptedSource::frames(100);
+    script.insert(1, SourceItem::Lost(1));
+    let scene = Scene {
+        model: (Some(0), Misdeed::Refuse),
+        model_takes: Duration::from_millis(100),
+        ..Scene::of(script)
+    };
+    let account = closed(scene.play().0).account;
+    // One in flight, one lost, two queued, one without room.
+    let drops = (account.dropped_for(DropReason::WorkerRestart), account.dropped_for(DropReason::Corrupt));
+    assert!(account.is_balanced());
+    assert_eq!((account.received, drops), (5, (4, 1)));
 }

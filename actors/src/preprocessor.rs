@@ -20,7 +20,7 @@ use crate::lanes::LaneSeat;
 use crate::ledger::{ConnectionTicket, SessionLedger};
 use crate::policy::FramePolicy;
 use crate::ports::{
-    Clock, MarkReader, NetworkId, SampleRequest, Sampler, SourceErrorKind, Tracker, TrackerStep,
+    CancelToken, Clock, MarkReader, NetworkId, SampleRequest, Sampler, SourceErrorKind, Tracker, TrackerStep,
 };
 
 /// Time between looks at a shared lane whose worker may have been abandoned.
@@ -62,6 +62,8 @@ pub enum Lane {
 pub struct PreprocessorParts {
     /// Where frames come from.
     pub handoff: Arc<Handoff>,
+    /// Says that the stream is to end: frames that wait are then dropped and counted.
+    pub cancel: CancelToken,
     /// The stream's memory.
     pub tracker: Box<dyn Tracker>,
     /// Reads regions out of pictures.
@@ -140,9 +142,12 @@ impl Preprocessor {
         }
     }
 
-    /// Begins frames until one is in flight or there is none.
+    /// Begins frames until one is in flight or there is none. Once the stream is to end, none is begun any more.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         while self.state == Flow::Open && self.in_flight.is_none() {
+            if self.parts.cancel.is_cancelled() {
+                return self.wind_up(ctx);
+            }
             let (handed, decoder_waits) = self.parts.handoff.take();
             if let (true, Some(decoder)) = (decoder_waits, &self.decoder) {
                 // One call a wait, so the mailbox has room.
@@ -157,6 +162,33 @@ impl Preprocessor {
                 Handed::Empty => return,
             }
         }
+    }
+
+    /// Drops what waits, and ends if that was all.
+    fn wind_up(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut end) = self.drop_queued(DropReason::Stopped) {
+            // A file that was read to its end but not analysed to its end was stopped.
+            if self.account.dropped_for(DropReason::Stopped) > 0 && end.failure.is_none() {
+                end.reason = EndReason::Stopped;
+            }
+            self.end(end, ctx);
+        }
+    }
+
+    /// Drops the frames that wait in the hand-off, each with the account it carries; gives the end if it is there.
+    fn drop_queued(&mut self, reason: DropReason) -> Option<HandoffEnd> {
+        let end = loop {
+            match self.parts.handoff.take().0 {
+                Handed::Frame(frame) => {
+                    self.account.add(&frame.account);
+                    self.account.drop_received(1, reason);
+                }
+                Handed::End(end) => break Some(end),
+                Handed::Empty => break None,
+            }
+        };
+        self.settle();
+        end
     }
 
     fn begin(&mut self, frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
@@ -315,8 +347,10 @@ impl Preprocessor {
 
     fn fail(&mut self, message: String, ctx: &mut Context<Self>) {
         self.lose_in_flight();
+        // A frame that waits for room with the decoder is counted with its connection.
+        let account = self.drop_queued(DropReason::WorkerRestart).map(|end| end.account).unwrap_or_default();
         let reason = EndReason::PipelineFailed(message);
-        self.end(HandoffEnd { reason, failure: None, account: FrameAccount::default() }, ctx);
+        self.end(HandoffEnd { reason, failure: None, account }, ctx);
     }
 
     fn end(&mut self, end: HandoffEnd, ctx: &mut Context<Self>) {

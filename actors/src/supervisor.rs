@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::broadcaster::{AnnounceState, EndSession, FramesFlow, SessionClosed};
 use crate::decoder::SourceFailed;
-use crate::domain::{EndReason, SessionId, SourceFields, StreamState, StreamStateChanged, Timestamp};
+use crate::domain::{
+    DropReason, EndReason, SessionId, SourceFields, StreamState, StreamStateChanged, Timestamp,
+};
 use crate::family::{Connection, ConnectionParts, Kin, Session, SessionParts};
 use crate::guard::{ChildExited, ChildKind, ExitKind};
 use crate::ledger::SessionLedger;
@@ -26,7 +28,7 @@ pub use crate::once::{FamilyFactory, FamilyParts};
 
 /// Room for the words of two families of children beside each other.
 const MAILBOX: usize = 64;
-/// How long a family may take to finish what it holds after [`StopStream`].
+/// How long a family may take to finish the frame in flight after [`StopStream`], and its session's end after that.
 const STOP_GRACE: Duration = Duration::from_millis(1_500);
 
 /// Begin the stream; one that runs goes on.
@@ -34,7 +36,7 @@ const STOP_GRACE: Duration = Duration::from_millis(1_500);
 #[rtype(result = "()")]
 pub struct StartStream;
 
-/// End the stream; what was handed over is still analysed.
+/// End the stream: the frame in flight is still analysed, those that wait are dropped and counted.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct StopStream;
@@ -58,7 +60,7 @@ pub enum StreamOutcome {
     SourceFailed(SourceError),
     /// A child panicked.
     Crashed(ChildKind),
-    /// The family did not finish in time after it was told to stop.
+    /// The session's last event could not be kept in time after the stop.
     Hung,
 }
 
@@ -231,10 +233,12 @@ impl StreamSupervisor {
 
     /// Throws the connection away; what was in flight in it is dropped and counted.
     fn drop_connection(&mut self, broadcaster_lost: bool) {
-        self.connection = None;
+        let reason = if self.stopping { DropReason::Stopped } else { DropReason::WorkerRestart };
         if let Some(session) = &self.session {
-            session.ledger.close_connection(broadcaster_lost);
+            session.ledger.close_connection(broadcaster_lost, reason);
         }
+        // Last, since it cancels: what its parts still make of that is not heard any more.
+        self.connection = None;
     }
 
     fn end_session(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
@@ -263,22 +267,35 @@ impl StreamSupervisor {
         });
     }
 
-    /// The family has had its time.
+    /// The family has had its time: the session is ended without it.
     fn stop_at_last(&mut self, ctx: &mut Context<Self>) {
+        if self.ending.is_some() {
+            return self.give_up_on_end(ctx);
+        }
+        match self.keeper {
+            Keeper::Once(_) if !self.is_open() => return self.conclude(not_opened_before_stop(), ctx),
+            Keeper::Once(_) => self.end_session(EndReason::Stopped, ctx),
+            Keeper::Stream(..) => self.happen(Happening::StopAsked, ctx),
+        }
+        let generation = self.generation;
+        ctx.run_later(STOP_GRACE, move |actor, ctx| {
+            if actor.generation == generation && actor.ending.is_some() {
+                actor.give_up_on_end(ctx);
+            }
+        });
+    }
+
+    /// The end of the session finds no room. A journal stays without it; the next start of the server closes it.
+    fn give_up_on_end(&mut self, ctx: &mut Context<Self>) {
         match self.keeper {
             Keeper::Once(_) => self.conclude(StreamOutcome::Hung, ctx),
-            Keeper::Stream(..) if self.ending.is_some() => self.forget_session(EndReason::Stopped),
-            Keeper::Stream(..) => {
-                self.happen(Happening::StopAsked, ctx);
-                let generation = self.generation;
-                ctx.run_later(STOP_GRACE, move |actor, _| {
-                    // Its events stay in the journal without an end; the next start of the server closes it.
-                    if actor.generation == generation && actor.ending.is_some() {
-                        actor.forget_session(EndReason::Stopped);
-                    }
-                });
-            }
+            Keeper::Stream(..) => self.forget_session(EndReason::Stopped),
         }
+    }
+
+    /// Whether the session's first event is kept.
+    fn is_open(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.ledger.last_seq() > 0)
     }
 
     fn forget_session(&mut self, reason: EndReason) {
@@ -390,6 +407,11 @@ impl StreamSupervisor {
             Keeper::Stream(life, _) => Some(life.state()),
         }
     }
+}
+
+fn not_opened_before_stop() -> StreamOutcome {
+    let message = "stopped before the source was open".to_owned();
+    StreamOutcome::SourceFailed(SourceError { kind: SourceErrorKind::Cancelled, message })
 }
 
 impl Actor for StreamSupervisor {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::domain::{
     CaptureTime, ClockSource, Colour, ColourMatrix, ColourRange, EncodedEvent, FrameAccount, Picture,
@@ -93,10 +93,15 @@ pub(crate) struct ScriptedFactory {
     pub(crate) script: Vec<SourceItem>,
     pub(crate) live: bool,
     pub(crate) claimed_frames: Option<u64>,
+    /// Opening waits until it is cancelled, and then succeeds all the same.
+    pub(crate) opens_late: bool,
 }
 
 impl SourceFactory for ScriptedFactory {
-    fn open(&mut self, _: &CancelToken) -> Result<OpenSource, SourceError> {
+    fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        while self.opens_late && !cancel.is_cancelled() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
         let size = Size { width: 1, height: 1 };
         Ok(OpenSource {
             description: SourceDescription {
@@ -152,6 +157,8 @@ pub(crate) struct MoodyModel {
     /// Calls left before it misbehaves; `None`: never.
     pub(crate) patience: Option<u32>,
     pub(crate) misdeed: Misdeed,
+    /// Time that each call takes.
+    pub(crate) takes: Duration,
 }
 
 /// What a [`MoodyModel`] does in the end.
@@ -163,6 +170,7 @@ pub(crate) enum Misdeed {
 
 impl PoseModel for MoodyModel {
     fn infer(&mut self, _: NetworkId, _: &[f32]) -> Result<ModelOutput, String> {
+        std::thread::sleep(self.takes);
         match (self.patience.as_mut(), self.misdeed) {
             (None, _) => {}
             (Some(0), Misdeed::Panic) => panic!("the model panics, as the test asked"),
@@ -232,7 +240,8 @@ impl SourceFactory for Plot {
         if let Take::Refuse(kind) = take {
             return Err(SourceError { kind, message: "refused, as the test asked".into() });
         }
-        let mut factory = ScriptedFactory { script: Vec::new(), live: self.live, claimed_frames: None };
+        let mut factory =
+            ScriptedFactory { script: Vec::new(), live: self.live, claimed_frames: None, opens_late: false };
         let frames = Box::new(PlayedTake { take, next: 0, cancel: cancel.clone() });
         Ok(OpenSource { frames, ..factory.open(cancel)? })
     }
@@ -258,7 +267,7 @@ impl FrameSource for PlayedTake {
             Take::Silence(_) => {
                 // A read that blocks until it is interrupted.
                 while !self.cancel.is_cancelled() {
-                    std::thread::park_timeout(std::time::Duration::from_millis(1));
+                    std::thread::park_timeout(Duration::from_millis(1));
                 }
                 SourceItem::End(None)
             }
