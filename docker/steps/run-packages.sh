@@ -9,5 +9,5 @@ DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
     libavcodec59 libavformat59 libavutil57 libavdevice59 libswscale6 libswresample4 \
     postgresql ca-certificates
 rm -rf /var/lib/apt/lists/*
-useradd --system --uid 10001 --user-group --home-dir /var/lib/kinora --shell /usr/sbin/nologin kinora
+useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/kinora --shell /usr/sbin/nologin kinora
 install -d -o kinora -g kinora -m 0711 /var/lib/kinora
