@@ -1,10 +1,20 @@
-//! The pipeline: one family of actors a stream, from access units to numbered JSON events.
+//! The server's actors: one family a stream, from access units to numbered JSON events, and what they share.
 //!
 //! ```text
-//! StreamSupervisor ── owns ──> Decoder ──Handoff──> Preprocessor ──Infer──> InferenceWorker (one a lane)
-//!                                                        │  ^───Inferred──────────┘
-//!                                                        └──PublishFrame──> SessionBroadcaster ──> EventSink
+//! StreamRegistry ── owns ──> StreamSupervisor (one a stream; `lifecycle` decides, `once` for a single session)
+//!       │                        │
+//!       │                        ├─ a connection:  Decoder ──Handoff──> Preprocessor ──PublishFrame──┐
+//!       │                        │                                       │      ^                    v
+//!       │                        └─ a session:  SessionLedger          Infer  Inferred     SessionBroadcaster
+//!       │                                                                v      │                    │
+//!       └── watches ──> Lanes ── own ──> InferenceWorker (one a lane) ───┴──────┘                EventSink
+//!                                                                                                    │
+//!                     clients <── Hub (told once it is kept) <─────────────────────────────── the journal
+//!                    database <── DbWriter (read from behind; its keeper rebuilds it) <── EventLog ──┘
 //! ```
+//!
+//! A connection is thrown away whole when a part of it fails; a session outlives it, since its numbers and its
+//! account are in its ledger; an event is kept in the journal before anyone is told of it.
 //!
 //! This crate assumes nothing about FFmpeg, candle, SQL or HTTP: it speaks its own [`domain`] types and the
 //! [`ports`], each a trait for test injection with one adapter in the binary. It is not a general actor
@@ -39,6 +49,7 @@ pub mod slot;
 pub mod stats;
 pub mod status;
 pub mod supervisor;
+pub mod timeline;
 
 #[cfg(test)]
 mod db_writer_tests;
