@@ -1,7 +1,10 @@
 //! The capture clock: when a frame was taken, by the best clock at hand, with an honest uncertainty.
 //!
 //! Files carry their creation time or nothing; live sources are timed by arrival, assuming that the quickest
-//! frame so far was not delayed. Sender reports of cameras are a later strategy beside these.
+//! frame of the last minute was not delayed. A minute, because clocks drift: were it the quickest frame ever, a
+//! camera whose clock is slow by 50 ppm would lag by 4 s after a day. Sender reports of cameras are a later strategy beside these.
+
+use std::collections::VecDeque;
 
 use crate::domain::{CaptureTime, ClockSource};
 
@@ -11,6 +14,14 @@ const EARLIEST_SANE_UNIX_US: i64 = 946_684_800_000_000;
 const FUTURE_GRACE_US: i64 = 24 * 3_600 * 1_000_000;
 /// Containers store whole seconds, so the true time lies within the second.
 const CREATION_UNCERTAINTY_MS: u32 = 1_000;
+
+/// Arrival is remembered in buckets of this length,
+const BUCKET_US: i64 = 5_000_000;
+/// so many of them: one minute.
+const BUCKETS: i64 = 12;
+/// What is told until the first bucket is full, when too few frames were seen to know their spread: cameras and
+/// their buffers rarely hold a picture back for longer than this.
+const STARTING_UNCERTAINTY_MS: u32 = 500;
 
 /// Maps media time to capture time for one session.
 #[derive(Clone, Debug)]
@@ -22,11 +33,48 @@ pub enum CaptureClock {
         /// Whether the base is the container's word or the session's start.
         source: ClockSource,
     },
-    /// Arrival times with the least delay seen in this epoch.
-    Arrival {
-        /// Smallest and largest (arrival - media time) so far.
-        spread_us: Option<(i64, i64)>,
-    },
+    /// Arrival times with the least delay seen of late in this epoch.
+    Arrival(ArrivalWindow),
+}
+
+/// The delays (arrival - media time) of the last minute.
+#[derive(Clone, Debug, Default)]
+pub struct ArrivalWindow {
+    buckets: VecDeque<Bucket>,
+    /// When the first frame arrived.
+    since_unix_us: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    number: i64,
+    least_us: i64,
+    most_us: i64,
+}
+
+impl ArrivalWindow {
+    /// Takes a frame's delay; gives the least and the largest one in the window.
+    fn see(&mut self, delay_us: i64, arrived_unix_us: i64) -> (i64, i64) {
+        self.since_unix_us.get_or_insert(arrived_unix_us);
+        let number = arrived_unix_us.div_euclid(BUCKET_US);
+        // A host clock that was set back leaves buckets of a time to come; they are as wrong as old ones.
+        self.buckets.retain(|bucket| (number - BUCKETS + 1..=number).contains(&bucket.number));
+        match self.buckets.back_mut().filter(|bucket| bucket.number == number) {
+            Some(bucket) => {
+                (bucket.least_us, bucket.most_us) =
+                    (bucket.least_us.min(delay_us), bucket.most_us.max(delay_us));
+            }
+            None => self.buckets.push_back(Bucket { number, least_us: delay_us, most_us: delay_us }),
+        }
+        let folded = |(least, most): (i64, i64), bucket: &Bucket| {
+            (least.min(bucket.least_us), most.max(bucket.most_us))
+        };
+        self.buckets.iter().fold((delay_us, delay_us), folded)
+    }
+
+    fn is_young(&self, arrived_unix_us: i64) -> bool {
+        self.since_unix_us.is_none_or(|since| arrived_unix_us.saturating_sub(since) < BUCKET_US)
+    }
 }
 
 impl CaptureClock {
@@ -43,7 +91,7 @@ impl CaptureClock {
     /// The clock of a live source without one of its own.
     #[must_use]
     pub fn of_arrival() -> Self {
-        Self::Arrival { spread_us: None }
+        Self::Arrival(ArrivalWindow::default())
     }
 
     /// The capture time of a frame at `media_us` that arrived at `arrived_unix_us`.
@@ -55,15 +103,15 @@ impl CaptureClock {
                 // A synthetic base is exact by definition: it stands for nothing but itself.
                 uncertainty_ms: if *source == ClockSource::File { CREATION_UNCERTAINTY_MS } else { 0 },
             },
-            Self::Arrival { spread_us } => {
-                let delay = arrived_unix_us.saturating_sub(media_us);
-                let (least, most) = spread_us.map_or((delay, delay), |(a, b)| (a.min(delay), b.max(delay)));
-                *spread_us = Some((least, most));
-                let uncertainty_ms = u32::try_from(most.saturating_sub(least) / 1_000).unwrap_or(u32::MAX);
+            Self::Arrival(window) => {
+                let delay_us = arrived_unix_us.saturating_sub(media_us);
+                let (least_us, most_us) = window.see(delay_us, arrived_unix_us);
+                let spread_ms = u32::try_from(most_us.saturating_sub(least_us) / 1_000).unwrap_or(u32::MAX);
+                let floor_ms = if window.is_young(arrived_unix_us) { STARTING_UNCERTAINTY_MS } else { 0 };
                 CaptureTime {
-                    unix_us: least.saturating_add(media_us),
+                    unix_us: least_us.saturating_add(media_us),
                     source: ClockSource::Arrival,
-                    uncertainty_ms,
+                    uncertainty_ms: spread_ms.max(floor_ms),
                 }
             }
         }
@@ -71,8 +119,8 @@ impl CaptureClock {
 
     /// A new epoch: arrival is learned anew.
     pub fn reset(&mut self) {
-        if let Self::Arrival { spread_us } = self {
-            *spread_us = None;
+        if let Self::Arrival(window) = self {
+            *window = ArrivalWindow::default();
         }
     }
 }
@@ -95,10 +143,32 @@ mod tests {
     #[test]
     fn arrival_follows_the_least_delay_and_tells_the_spread() {
         let mut clock = CaptureClock::of_arrival();
-        clock.capture(0, NOW + 30_000);
+        let first = clock.capture(0, NOW + 30_000);
+        assert_eq!(first.uncertainty_ms, STARTING_UNCERTAINTY_MS, "one frame knows nothing of the spread");
         let quick = clock.capture(40_000, NOW + 45_000);
-        assert_eq!((quick.unix_us, quick.uncertainty_ms), (NOW + 45_000, 25));
-        let late = clock.capture(80_000, NOW + 185_000);
-        assert_eq!((late.unix_us, late.uncertainty_ms), (NOW + 85_000, 100));
+        assert_eq!(quick.unix_us, NOW + 45_000);
+        let late = clock.capture(6_000_000, NOW + 6_105_000);
+        assert_eq!((late.unix_us, late.uncertainty_ms), (NOW + 6_005_000, 100));
+    }
+
+    #[test]
+    fn a_camera_whose_clock_is_slow_does_not_lag_without_bound() {
+        let mut clock = CaptureClock::of_arrival();
+        // One frame a second for a day; the camera's second is 50 us too short.
+        let mut last = clock.capture(0, NOW);
+        for second in 1..86_400_i64 {
+            last = clock.capture(second * 999_950, NOW + second * 1_000_000);
+        }
+        let lag_us = NOW + 86_399 * 1_000_000 - last.unix_us;
+        assert!((0..=60 * 50).contains(&lag_us), "{lag_us}");
+        assert!(last.uncertainty_ms <= 3);
+    }
+
+    #[test]
+    fn a_host_clock_that_is_set_back_is_followed() {
+        let mut clock = CaptureClock::of_arrival();
+        clock.capture(0, NOW);
+        let after = clock.capture(1_000_000, NOW - 3_600_000_000);
+        assert_eq!(after.unix_us, NOW - 3_600_000_000);
     }
 }

@@ -20,6 +20,7 @@ use crate::ports::{
     SourceItem,
 };
 use crate::preprocessor::{FrameReady, Preprocessor};
+use crate::timeline::Timeline;
 
 /// How fast a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,26 +136,13 @@ impl Waiting {
 
 struct Open {
     frames: Box<dyn FrameSource>,
+    live: bool,
     capture: CaptureClock,
     epoch: u32,
-    /// Media time of the source's first frame; capture times and pace count from it.
-    first_media_us: Option<i64>,
-    last_media_us: i64,
-    /// Time from one frame to the next, as seen last.
-    step_us: i64,
-    /// Media time of earlier rounds of a loop.
-    rounds_us: i64,
+    timeline: Timeline,
     started_us: u64,
     /// Units received before this round.
     received_before: u64,
-}
-
-impl Open {
-    /// Media time since the first frame of the first round.
-    fn since_first_us(&self, media_us: i64) -> i64 {
-        let in_round = media_us.saturating_sub(self.first_media_us.unwrap_or(media_us));
-        self.rounds_us.saturating_add(in_round)
-    }
 }
 
 impl Decoder {
@@ -222,12 +210,10 @@ impl Decoder {
         };
         Open {
             frames: source.frames,
+            live: source.description.live,
             capture,
             epoch: self.parts.ledger.next_epoch(),
-            first_media_us: None,
-            last_media_us: i64::MIN,
-            step_us: 0,
-            rounds_us: 0,
+            timeline: Timeline::default(),
             started_us: self.parts.clock.monotonic_us(),
             received_before: self.received,
         }
@@ -241,10 +227,9 @@ impl Decoder {
         };
         let received = self.received;
         let Some(open) = self.open.as_mut() else { return };
-        open.rounds_us = open.since_first_us(open.last_media_us).saturating_add(open.step_us);
+        open.timeline.begin_epoch();
         open.frames = source.frames;
         open.epoch = self.parts.ledger.next_epoch();
-        (open.first_media_us, open.last_media_us) = (None, i64::MIN);
         open.received_before = received;
         ctx.notify(DecodeNext);
     }
@@ -283,16 +268,16 @@ impl Decoder {
     /// Numbers and times a frame.
     fn admit(&mut self, frame: SourceFrame) -> Box<VideoFrame> {
         let open = self.open.as_mut().expect("a frame should come from an open source");
-        if frame.media_us < open.last_media_us {
+        let is_jump = open.timeline.jumps_to(frame.media_us);
+        if open.timeline.restarts_at(frame.media_us) || (is_jump && open.live) {
+            open.timeline.begin_epoch();
             open.epoch = self.parts.ledger.next_epoch();
             open.capture.reset();
+        } else if is_jump {
+            open.timeline.skip_to(frame.media_us);
         }
-        if open.first_media_us.is_some() {
-            open.step_us = frame.media_us.saturating_sub(open.last_media_us).max(0);
-        }
-        open.last_media_us = frame.media_us;
-        open.first_media_us.get_or_insert(frame.media_us);
-        let captured = open.capture.capture(open.since_first_us(frame.media_us), self.parts.clock.unix_us());
+        let since_first_us = open.timeline.advance(frame.media_us);
+        let captured = open.capture.capture(since_first_us, self.parts.clock.unix_us());
         let epoch = open.epoch;
         let index = self.received;
         self.receive(1);
@@ -316,7 +301,7 @@ impl Decoder {
     fn hand_over_in_time(&mut self, mut frame: Box<VideoFrame>, ctx: &mut Context<Self>) {
         let wait_us = match (self.parts.pace, &self.open) {
             (Pace::Realtime, Some(open)) => {
-                let due = open.started_us.saturating_add_signed(open.since_first_us(frame.media_us));
+                let due = open.started_us.saturating_add_signed(open.timeline.played_us());
                 due.saturating_sub(self.parts.clock.monotonic_us())
             }
             _ => 0,

@@ -14,7 +14,7 @@ use crate::domain::{DropReason, EndReason, Provenance, SessionId};
 use crate::guard::ChildKind;
 use crate::handoff::HandoffPolicy;
 use crate::policy::FramePolicy;
-use crate::ports::{SourceError, SourceErrorKind, SourceItem};
+use crate::ports::{SourceError, SourceErrorKind, SourceFrame, SourceItem};
 use crate::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSupervisor};
 use crate::testing::{
     EmptySampler, HostClock, MemorySink, Misdeed, MoodyModel, OneStepTracker, ScriptedFactory,
@@ -289,4 +289,38 @@ fn a_failure_counts_the_frames_that_waited_behind_it() {
     let drops = (account.dropped_for(DropReason::WorkerRestart), account.dropped_for(DropReason::Corrupt));
     assert!(account.is_balanced());
     assert_eq!((account.received, drops), (5, (4, 1)));
+}
+
+/// Frames with these media times.
+fn clocked(media_us: impl IntoIterator<Item = i64>) -> Vec<SourceItem> {
+    let frame = |media_us| SourceItem::Frame(SourceFrame { media_us, ..source_frame(0) });
+    media_us.into_iter().map(frame).collect()
+}
+
+#[test]
+fn a_file_whose_clock_restarts_goes_on_in_time_and_pace() {
+    let clock = (0..10).chain(0..10).map(|n| n * 20_000);
+    let scene = Scene { pace: Pace::Realtime, ..Scene::of(clocked(clock)) };
+    let begun = Instant::now();
+    let (outcome, events) = scene.play();
+    assert_eq!(closed(outcome).account.analyzed, 20);
+    assert!(begun.elapsed() >= Duration::from_millis(380), "the second half has its time as well");
+    let frames: Vec<_> = events.iter().filter(|event| event["event"] == "frameAnalyzed").collect();
+    assert_eq!((&frames[9]["payload"]["epoch"], &frames[10]["payload"]["epoch"]), (&1.into(), &2.into()));
+    let times: Vec<_> = frames.iter().map(|frame| frame["timestamp"].as_str().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+}
+
+#[test]
+fn a_jump_of_the_clock_is_an_epoch_when_live_and_not_waited_out_in_a_file() {
+    for live in [false, true] {
+        let clock = [0, 20_000, 40_000, 60_000_000, 60_020_000];
+        let mut scene = Scene { pace: Pace::Realtime, ..Scene::of(clocked(clock)) };
+        scene.factory.live = live;
+        let begun = Instant::now();
+        let (_, events) = scene.play();
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        let last = events.iter().rfind(|event| event["event"] == "frameAnalyzed").unwrap();
+        assert_eq!(last["payload"]["epoch"], if live { 2 } else { 1 });
+    }
 }
