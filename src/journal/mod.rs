@@ -100,8 +100,8 @@ impl OpenError {
 pub(crate) struct Journal {
     shared: Arc<Shared>,
     flusher: Mutex<Flusher>,
-    /// Held as long as the journal is open.
-    _lock: File,
+    /// Locked as long as the journal is open.
+    lock: File,
 }
 
 /// What the journal shares with its readers and its flusher.
@@ -151,7 +151,7 @@ impl Journal {
         });
         let flusher = Flusher::start(Arc::clone(&shared), limits.sync_every, boot_id.to_owned())
             .map_err(OpenError::io(dir))?;
-        Ok((Self { shared, flusher: Mutex::new(flusher), _lock: lock }, recovered))
+        Ok((Self { shared, flusher: Mutex::new(flusher), lock }, recovered))
     }
 
     /// Appends `event`; returns the position after it. The event is with the operating system then.
@@ -211,6 +211,8 @@ impl Journal {
         let finished = flusher.finish();
         let mut refusal = self.shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner);
         refusal.get_or_insert_with(|| "it is closed".to_owned());
+        // The lock file goes with this value at the latest; a failure to let go early only makes the next wait.
+        let _ = self.lock.unlock();
         finished
     }
 }

@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -22,6 +23,9 @@ use super::account::Account;
 const LONGEST_SOCKET: usize = 107;
 /// Name of PostgreSQL's socket for the default port.
 const SOCKET_NAME: &str = ".s.PGSQL.5432";
+/// How long a lock that another process holds is waited for, and how often it is tried.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// Only the account goes in.
 const PRIVATE: u32 = 0o700;
 
@@ -63,10 +67,15 @@ impl Folders {
         let mut options = File::options();
         let opened = options.create(true).append(true).mode(0o600).open(&path);
         let file = opened.map_err(|error| StoreError::directory(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(StoreError::directory(&path, error)),
+        // A process that was just forked holds a copy of its parent's lock until it has become another program.
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_RETRY),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(StoreError::directory(&path, error)),
+            }
         }
     }
 
