@@ -3,12 +3,14 @@
 //! It holds the supervisors; what a stream is made of comes with [`AddStream`]. It keeps no configuration and no
 //! history: those are the store's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::clock::Instant;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
+};
 
 use crate::domain::Timestamp;
 use crate::lanes::Lanes;
@@ -19,7 +21,8 @@ use crate::supervisor::{AwaitStopped, StartStream, StopStream, StreamParts, Stre
 /// Time between looks at the lanes: a hang is seen within its limit and this.
 const LANE_LOOK: Duration = Duration::from_millis(250);
 
-/// Adds a stream, and starts it if it is enabled. One of the same name is stopped and replaced.
+/// Adds a stream, and starts it if it is enabled. One of the same name is stopped and replaced; the new one starts
+/// when the old one has stopped, since they may share a camera and do share a name.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AddStream {
@@ -83,6 +86,10 @@ pub struct StopAll {
 /// The actor.
 pub struct StreamRegistry {
     streams: BTreeMap<Arc<str>, Addr<StreamSupervisor>>,
+    /// Streams that were replaced or removed and still stop, by name.
+    leaving: BTreeMap<Arc<str>, Vec<Addr<StreamSupervisor>>>,
+    /// Streams to be started as soon as nobody of their name is leaving.
+    due: BTreeSet<Arc<str>>,
     board: Arc<StatusBoard>,
     lanes: Option<Arc<Lanes>>,
     clock: Arc<dyn Clock>,
@@ -92,41 +99,76 @@ impl StreamRegistry {
     /// A registry without streams. `lanes` are watched for hangs as long as it lives.
     #[must_use]
     pub fn new(board: Arc<StatusBoard>, lanes: Option<Arc<Lanes>>, clock: Arc<dyn Clock>) -> Self {
-        Self { streams: BTreeMap::new(), board, lanes, clock }
+        Self { streams: BTreeMap::new(), leaving: BTreeMap::new(), due: BTreeSet::new(), board, lanes, clock }
     }
 
-    fn add(&mut self, AddStream { parts, enabled }: AddStream) {
+    fn add(&mut self, AddStream { parts, enabled }: AddStream, ctx: &mut Context<Self>) {
         let name = Arc::clone(&parts.name);
-        if let Some(old) = self.streams.remove(&name) {
-            actix::spawn(stop_and_wait(old));
-        }
+        self.retire(&name, ctx);
         let since = Timestamp(self.clock.unix_us());
         let entry = StatusEntry::new(Arc::clone(&name), Arc::clone(&parts.address), since);
         let entry = Arc::new(entry);
         self.board.enter(Arc::clone(&entry));
         let supervisor = StreamSupervisor::of_stream(parts, entry).start();
+        self.streams.insert(Arc::clone(&name), supervisor);
         if enabled {
-            // The mailbox of an actor that was just started is empty.
-            let _ = supervisor.try_send(StartStream);
+            self.start_when_alone(&name);
         }
-        self.streams.insert(name, supervisor);
     }
 
-    fn command(&mut self, name: &Arc<str>, order: Order) -> Result<(), UnknownStream> {
-        let stream = self.streams.get(name).ok_or_else(|| UnknownStream(Arc::clone(name)))?;
-        let stream = stream.clone();
-        // A mailbox without room is that of a stream in trouble; `send` in a task waits for it.
+    /// Stops a stream, which nobody can ask anything of any more.
+    fn retire(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
+        self.due.remove(name);
+        let Some(stream) = self.streams.remove(name) else { return };
+        self.leaving.entry(Arc::clone(name)).or_default().push(stream.clone());
+        let name = Arc::clone(name);
+        let stopped = stop_and_wait(stream.clone()).into_actor(self);
+        ctx.spawn(stopped.map(move |(), actor, _| actor.left(&name, &stream)));
+    }
+
+    /// A stream that was retired has stopped.
+    fn left(&mut self, name: &Arc<str>, stream: &Addr<StreamSupervisor>) {
+        let Some(leaving) = self.leaving.get_mut(name) else { return };
+        leaving.retain(|other| other != stream);
+        if leaving.is_empty() {
+            self.leaving.remove(name);
+            if self.due.remove(name) {
+                self.start_when_alone(name);
+            }
+        }
+    }
+
+    fn start_when_alone(&mut self, name: &Arc<str>) {
+        if self.leaving.contains_key(name) {
+            self.due.insert(Arc::clone(name));
+        } else if let Some(stream) = self.streams.get(name).cloned() {
+            // A mailbox without room is that of a stream in trouble; `send` in a task waits for it.
+            actix::spawn(async move { stream.send(StartStream).await });
+        }
+    }
+
+    fn command(
+        &mut self,
+        name: &Arc<str>,
+        order: Order,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), UnknownStream> {
+        let stream = self.streams.get(name).cloned().ok_or_else(|| UnknownStream(Arc::clone(name)))?;
         match order {
-            Order::Start => drop(actix::spawn(async move { stream.send(StartStream).await })),
-            Order::Stop => drop(actix::spawn(async move { stream.send(StopStream).await })),
+            Order::Start => self.start_when_alone(name),
+            Order::Stop => {
+                self.due.remove(name);
+                actix::spawn(async move { stream.send(StopStream).await });
+            }
+            // It does not run yet, and its start is its restart.
+            Order::Restart if self.leaving.contains_key(name) => self.start_when_alone(name),
             Order::Restart => drop(actix::spawn(async move {
                 stop_and_wait(stream.clone()).await;
                 stream.send(StartStream).await
             })),
             Order::Remove => {
-                self.streams.remove(name);
                 self.board.leave(name);
-                actix::spawn(stop_and_wait(stream));
+                self.retire(name, ctx);
             }
         }
         Ok(())
@@ -165,16 +207,16 @@ impl Actor for StreamRegistry {
 impl Handler<AddStream> for StreamRegistry {
     type Result = ();
 
-    fn handle(&mut self, message: AddStream, _: &mut Self::Context) {
-        self.add(message);
+    fn handle(&mut self, message: AddStream, ctx: &mut Self::Context) {
+        self.add(message, ctx);
     }
 }
 
 impl Handler<Command> for StreamRegistry {
     type Result = Result<(), UnknownStream>;
 
-    fn handle(&mut self, Command { name, order }: Command, _: &mut Self::Context) -> Self::Result {
-        self.command(&name, order)
+    fn handle(&mut self, Command { name, order }: Command, ctx: &mut Self::Context) -> Self::Result {
+        self.command(&name, order, ctx)
     }
 }
 
@@ -206,7 +248,11 @@ impl Handler<StopAll> for StreamRegistry {
     type Result = ResponseFuture<Vec<Arc<str>>>;
 
     fn handle(&mut self, StopAll { within }: StopAll, _: &mut Self::Context) -> Self::Result {
-        let streams = self.streams.iter().map(|(name, stream)| (Arc::clone(name), stream.clone()));
-        Box::pin(stop_all(streams.collect(), within))
+        self.due.clear();
+        let leaving =
+            self.leaving.iter().flat_map(|(name, streams)| streams.iter().map(move |one| (name, one)));
+        let streams = self.streams.iter().chain(leaving);
+        let streams = streams.map(|(name, stream)| (Arc::clone(name), stream.clone())).collect();
+        Box::pin(stop_all(streams, within))
     }
 }

@@ -335,3 +335,41 @@ fn a_full_journal_makes_a_file_wait_and_loses_nothing() {
         assert_eq!(stage.assert_whole()["analyzed"], 100);
     });
 }
+
+#[test]
+fn a_stream_that_is_replaced_has_ended_before_its_successor_begins() {
+    // Inference takes its time, so that the old stream has a frame in flight when it is replaced.
+    play((u32::MAX, Some(Duration::from_millis(20))), async |stage| {
+        let endless = || Plot::of(false, [Take::Silence(100)]);
+        stage.add(stage.stream(&endless(), false)).await;
+        stage.until(|events| count(events, "frameAnalyzed") == 1).await;
+        for name in ["middle", "last"] {
+            let mut parts = stage.stream(&endless(), false);
+            let id = SessionId(name.into());
+            parts.session = Box::new(move || SessionParts { id: id.clone(), provenance: provenance() });
+            stage.add(parts).await;
+        }
+        stage.until(|events| count(events, "sessionStarted") == 2).await;
+        stage.stop().await;
+        let events = stage.events.lock().unwrap();
+        let sessions: Vec<_> = events.iter().map(|event| event["sessionId"].as_str().unwrap()).collect();
+        let first_of_last = sessions.iter().position(|&session| session == "last").unwrap();
+        assert!(sessions[..first_of_last].iter().all(|&session| session == "s1"), "{sessions:?}");
+        assert!(sessions[first_of_last..].iter().all(|&session| session == "last"), "{sessions:?}");
+        assert_eq!(events[first_of_last - 1]["event"], "sessionEnded");
+    });
+}
+
+#[test]
+fn a_stream_that_is_removed_while_it_waits_for_its_predecessor_never_begins() {
+    play((u32::MAX, Some(Duration::from_millis(20))), async |stage| {
+        let endless = || Plot::of(false, [Take::Silence(100)]);
+        stage.add(stage.stream(&endless(), false)).await;
+        stage.until(|events| count(events, "frameAnalyzed") == 1).await;
+        stage.add(stage.stream(&endless(), false)).await;
+        stage.order(Order::Remove).await;
+        stage.stop().await;
+        assert_eq!(count(&stage.events.lock().unwrap(), "sessionStarted"), 1);
+        stage.assert_whole();
+    });
+}
