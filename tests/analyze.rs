@@ -81,7 +81,7 @@ fn events_are_valid_by_the_published_schema() {
 ///
 /// The validator is Debian's `python3-jsonschema`: a Rust one in the dev-dependencies would change the features of
 /// crates that the binary is built from, and everything would be compiled twice.
-fn schema_errors(events: &Path) -> String {
+pub(crate) fn schema_errors(events: &Path) -> String {
     let schema = root().join("docs/reference/event.schema.json");
     let output = Command::new("/usr/bin/python3")
         .arg(root().join("tests/tools/validate.py"))

@@ -1,6 +1,6 @@
 //! Black-box tests: the `kinora` binary as its users run it, with real files, real senders and real weights.
 //!
-//! One binary, so that it is linked once. Needs `ffmpeg` and the weights, which `make setup` brings; a test that
+//! One binary, so that it is linked once. Needs the weights and the programs that `make setup` brings; a test that
 //! misses one of them fails and says so.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
@@ -13,5 +13,9 @@ mod clips;
 mod config;
 mod dancer;
 mod invariants;
+mod server_faults;
+mod server_flow;
+mod server_streams;
+mod server_support;
 mod support;
 mod transport;

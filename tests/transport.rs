@@ -13,7 +13,7 @@ use crate::support::{Running, balanced, frames, kinora, only, spawn, text};
 const ATTEMPTS: usize = 5;
 
 /// Poses by the number that is drawn in the frame.
-fn by_mark(events: &[Value]) -> BTreeMap<u64, Value> {
+pub(crate) fn by_mark(events: &[Value]) -> BTreeMap<u64, Value> {
     frames(events)
         .iter()
         .map(|frame| (frame["frame"]["mark"].as_u64().unwrap(), frame["poses"].clone()))
@@ -24,7 +24,8 @@ fn analyze(source: &str) -> BTreeMap<u64, Value> {
     by_mark(&kinora(&["analyze", source, "--read-marks", "--set", "analysis.tracking=off"]).events())
 }
 
-fn assert_same(name: &str, expected: &Value, got: &Value) {
+/// Asserts that both have the same poses, within what arithmetic may change.
+pub(crate) fn assert_same(name: &str, expected: &Value, got: &Value) {
     let (Some(expected), Some(got)) = (expected[0]["keypoints"].as_array(), got[0]["keypoints"].as_array())
     else {
         assert_eq!(expected, got, "{name}: a pose should be found in both or in none");
