@@ -7,7 +7,7 @@ use super::CliError;
 use crate::config::Settings;
 use crate::http::Passwords;
 use crate::server::store_settings;
-use crate::store::{NewUser, Store, StoreError};
+use crate::store::{MigrationRecord, MigrationState, NewUser, Store, StoreError};
 
 /// What to do with the schema.
 #[derive(clap::Subcommand)]
@@ -73,16 +73,26 @@ pub(crate) fn migrate(action: &Migrate, settings: &Settings) -> Result<(), CliEr
     let store = open(settings)?;
     let report = store.wait(async {
         match action {
-            Migrate::Up { to } => {
-                Ok(store.migrate_up(*to).await?.iter().map(|step| format!("{step:?}\n")).collect())
-            }
-            Migrate::Down => {
-                Ok(store.migrate_down().await?.map_or(String::new(), |step| format!("{step:?}\n")))
-            }
-            Migrate::Status => store.migration_status().await.map(|state| format!("{state:#?}\n")),
+            Migrate::Up { to } => Ok(store.migrate_up(*to).await?.iter().map(line).collect()),
+            Migrate::Down => Ok(store.migrate_down().await?.as_ref().map_or(String::new(), line)),
+            Migrate::Status => Ok(status(&store.migration_status().await?)),
         }
     });
     finish(&store, report)
+}
+
+/// A step that was done, in columns: when, which way, number, name.
+fn line(step: &MigrationRecord) -> String {
+    let way = if step.up { "up" } else { "down" };
+    let at = jiff::Timestamp::from_microsecond(step.applied_at_us).unwrap_or_default();
+    format!("{at:.0}\t{way}\t{}\t{}\n", step.version, step.name)
+}
+
+/// The history, then what is pending.
+fn status(state: &MigrationState) -> String {
+    let done: String = state.history.iter().map(line).collect();
+    let pending = state.pending.iter().map(|(version, name)| format!("-\tpending\t{version}\t{name}\n"));
+    done + &pending.collect::<String>()
 }
 
 /// Runs `kinora user`.

@@ -139,35 +139,39 @@ pub(crate) async fn start(
     let end = SessionEnd { at_us: clock.unix_us(), reason: EndReason::Restart.code().to_owned() };
     store.close_open_sessions(&end).await.map_err(away)?;
     let counters = Arc::new(DbWriterCounters::default());
-    let writer = start_writer(&journal, &store, &counters, &log);
-
     let (fatal_teller, fatal) = mpsc::channel(1);
     let lanes = start_lanes(&settings, model, &clock, fatal_teller);
     let board = Arc::new(StatusBoard::default());
-    let registry =
-        StreamRegistry::new(Arc::clone(&board), Some(Arc::clone(&lanes)), Arc::clone(&clock)).start();
-    let shared = streams::Shared {
-        settings: Arc::clone(&settings),
-        provenance,
-        journal: Arc::clone(&journal),
-        hub: Arc::clone(&hub),
-        lanes: Arc::clone(&lanes),
-        clock: Arc::clone(&clock),
-    };
-    let registry_of_metrics = prometheus::Registry::new();
+    let metrics = prometheus::Registry::new();
     let gauges = Gauges::new(Gauged {
         board: Arc::clone(&board),
         journal: Arc::clone(&journal),
         store: store.clone(),
-        counters,
-        lanes,
+        counters: Arc::clone(&counters),
+        lanes: Arc::clone(&lanes),
     });
-    registry_of_metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
-    let metrics = Metrics::new(registry_of_metrics).map_err(away)?;
-    let app = build_app(&settings, &store, &board, hub, &clock, &key, passwords, metrics, &log)?;
+    metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
+    let metrics = Metrics::new(metrics).map_err(away)?;
+    let app = build_app(&settings, &store, &board, Arc::clone(&hub), &clock, &key, passwords, metrics, &log)?;
     let http_settings = ServerSettings::on(settings.server.listen, HTTP_WORKERS);
     let http = Server::bind(&http_settings, app.clone()).map_err(away)?;
-    add_streams(&registry, &shared, &store).await?;
+    let shared = streams::Shared {
+        settings: Arc::clone(&settings),
+        provenance,
+        journal: Arc::clone(&journal),
+        hub,
+        lanes: Arc::clone(&lanes),
+        clock: Arc::clone(&clock),
+    };
+    let streams = configured_streams(&shared, &store).await?;
+
+    // From here on nothing fails: no actor is left behind by a start that was given up.
+    let writer = start_writer(&journal, &store, &counters, &log);
+    let registry = StreamRegistry::new(board, Some(lanes), Arc::clone(&clock)).start();
+    for stream in streams {
+        // A registry that was just started is there.
+        let _ = registry.send(stream).await;
+    }
     info!(log, "listening"; "address" => %http.address(), "streams" => settings.streams.len());
     app.set_ready(true);
     let stopper = http.stopper();
@@ -315,13 +319,9 @@ fn build_app(
     })))
 }
 
-/// Brings the configured streams into the table and starts them.
-async fn add_streams(
-    registry: &Addr<StreamRegistry>,
-    shared: &streams::Shared,
-    store: &Store,
-) -> Result<(), StartError> {
-    let mut rows = Vec::new();
+/// Brings the configured streams into the table; returns what starts them.
+async fn configured_streams(shared: &streams::Shared, store: &Store) -> Result<Vec<AddStream>, StartError> {
+    let (mut rows, mut streams) = (Vec::new(), Vec::new());
     for stream in &shared.settings.streams {
         let parts = streams::parts(stream, shared)
             .map_err(|error| StartError::Configuration(format!("stream {}: {error}", stream.name)))?;
@@ -332,8 +332,8 @@ async fn add_streams(
             settings: "{}".to_owned(),
             enabled: stream.enabled,
         });
-        registry.send(AddStream { parts, enabled: stream.enabled }).await.map_err(away)?;
+        streams.push(AddStream { parts, enabled: stream.enabled });
     }
     store.sync_config_streams(&rows).await.map_err(away)?;
-    Ok(())
+    Ok(streams)
 }

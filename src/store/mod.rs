@@ -34,6 +34,7 @@ pub(crate) use error::StoreError;
 pub(crate) use events::EventRow;
 #[cfg(test)]
 pub(crate) use events::Inserted;
+pub(crate) use migrations::{MigrationRecord, MigrationState};
 pub(crate) use partitions::Retention;
 pub(crate) use sessions::{SessionEnd, SessionRow};
 pub(crate) use settings::{EmbeddedSettings, IfRunning, StoreSettings, StoreTarget};

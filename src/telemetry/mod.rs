@@ -80,6 +80,32 @@ impl Serializer for Fields {
         Ok(())
     }
 
+    // The library writes a number whose kind is not named here as text.
+    fn emit_u8(&mut self, key: Key, value: u8) -> slog::Result {
+        self.emit_u64(key, value.into())
+    }
+
+    fn emit_u16(&mut self, key: Key, value: u16) -> slog::Result {
+        self.emit_u64(key, value.into())
+    }
+
+    fn emit_u32(&mut self, key: Key, value: u32) -> slog::Result {
+        self.emit_u64(key, value.into())
+    }
+
+    fn emit_usize(&mut self, key: Key, value: usize) -> slog::Result {
+        self.emit_u64(key, value as u64)
+    }
+
+    fn emit_i32(&mut self, key: Key, value: i32) -> slog::Result {
+        self.emit_i64(key, value.into())
+    }
+
+    fn emit_f64(&mut self, key: Key, value: f64) -> slog::Result {
+        self.put(key.as_ref(), value);
+        Ok(())
+    }
+
     fn emit_u64(&mut self, key: Key, value: u64) -> slog::Result {
         self.put(key.as_ref(), value);
         Ok(())

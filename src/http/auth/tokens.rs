@@ -43,13 +43,15 @@ pub(crate) enum Role {
     Admin,
     /// May see everything and steer streams.
     Operator,
-    /// May read streams and sessions, and subscribe to their events.
+    /// May read streams and sessions, and subscribe to their events: people.
+    Viewer,
+    /// May read streams and sessions, and subscribe to their events: programs.
     Agent,
 }
 
 impl Role {
     /// The roles that may read streams and sessions, and subscribe.
-    pub(crate) const WATCHERS: &[Role] = &[Role::Admin, Role::Operator, Role::Agent];
+    pub(crate) const WATCHERS: &[Role] = &[Role::Admin, Role::Operator, Role::Viewer, Role::Agent];
     /// The roles that may see how the server itself is.
     pub(crate) const KEEPERS: &[Role] = &[Role::Admin, Role::Operator];
 
@@ -58,6 +60,7 @@ impl Role {
         match self {
             Role::Admin => "admin",
             Role::Operator => "operator",
+            Role::Viewer => "viewer",
             Role::Agent => "agent",
         }
     }
