@@ -36,13 +36,14 @@ if [ -n "$missing" ]; then
     sudo=
     [ "$(id -u)" -eq 0 ] || sudo=sudo
     # Debian's package makes and starts a cluster of its own unless it is told not to.
-    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    if ! grep -q '^create_main_cluster' /etc/postgresql-common/createcluster.conf 2>/dev/null; then
         $sudo mkdir -p /etc/postgresql-common
-        echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+        echo 'create_main_cluster = false' | $sudo tee -a /etc/postgresql-common/createcluster.conf >/dev/null
     fi
     $sudo apt-get update -q
     # shellcheck disable=SC2086 # The list is split on purpose.
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o Dpkg::Options::=--force-confold $missing
 fi
 if ! command -v cargo >/dev/null; then
     echo "setup: Rust is missing; install it from https://rustup.rs and run this again" >&2
