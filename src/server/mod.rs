@@ -89,10 +89,7 @@ fn away(what: impl std::fmt::Display) -> StartError {
     StartError::Unavailable(what.to_string())
 }
 
-/// Opens the database of `settings`; with the private cluster, `join` uses one that another process runs.
-///
-/// # Errors
-/// What the store says.
+/// How the store is opened by `settings`; with `join`, a private cluster that another process runs is used.
 pub(crate) fn store_settings(settings: &Settings, join: bool) -> StoreSettings {
     let target = match &settings.storage.database_url {
         Some(url) => StoreTarget::Url(url.clone()),
@@ -201,9 +198,7 @@ impl Running {
         info!(self.log, "stopped");
         ended
     }
-}
 
-impl Running {
     /// Syncs and marks the end: the next start knows that nothing is missing.
     fn close_journal(&self) {
         if let Err(error) = self.journal.close() {
