@@ -3,8 +3,9 @@
 
 mod support;
 
+use kinora_kernels::Simd;
 use kinora_models::{
-    DETECTOR_SIDE, HEATMAP_SIDE, LANDMARK_COUNT, LANDMARK_SIDE, ModelError, PoseNetworks,
+    DETECTOR_SIDE, Execution, HEATMAP_SIDE, LANDMARK_COUNT, LANDMARK_SIDE, ModelError, PoseNetworks,
     weights::WEIGHT_FILES,
 };
 use serde_json::Value;
@@ -59,45 +60,56 @@ fn outputs_that_are_no_numbers_do_not_agree_with_anything() {
     assert_close("nothing", &serde_json::json!({ "scores": golden }), &[("scores", &[f32::NAN, f32::NAN])]);
 }
 
+/// Every way in which this machine can run the networks.
+fn ways() -> Vec<Execution> {
+    let plans = Simd::available().into_iter().map(Execution::Plan);
+    plans.chain([Execution::Plain]).collect()
+}
+
 #[test]
 fn detector_agrees_with_tensorflow_lite() {
-    let networks = support::networks();
     let golden = golden("detector");
     assert!(golden.len() >= 5);
-    for (input, golden) in &golden {
-        let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
-        assert_close(input, golden, &[("boxes", &output.boxes), ("scores", &output.scores)]);
+    for way in ways() {
+        let mut networks = support::networks_with(way);
+        for (input, golden) in &golden {
+            let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
+            let input = format!("{input}, {way:?}");
+            assert_close(&input, golden, &[("boxes", &output.boxes), ("scores", &output.scores)]);
+        }
     }
 }
 
 #[test]
 fn landmark_network_agrees_with_tensorflow_lite() {
-    let networks = support::networks();
     let golden = golden("landmarks");
     assert!(golden.len() >= 5);
-    let mut persons = 0;
-    for (input, golden) in &golden {
-        let output = networks.landmarks(&image(input, LANDMARK_SIDE, 0.0)).unwrap();
-        persons += usize::from(output.flag > 0.9);
-        assert_eq!(output.heatmap.len(), HEATMAP_SIDE * HEATMAP_SIDE * LANDMARK_COUNT);
-        assert_close(
-            input,
-            golden,
-            &[
-                ("landmarks", &output.landmarks),
-                ("flag", &[output.flag]),
-                ("heatmap", &output.heatmap),
-                ("world", &output.world),
-            ],
-        );
+    for way in ways() {
+        let mut networks = support::networks_with(way);
+        let mut persons = 0;
+        for (input, golden) in &golden {
+            let output = networks.landmarks(&image(input, LANDMARK_SIDE, 0.0)).unwrap();
+            persons += usize::from(output.flag > 0.9);
+            assert_eq!(output.heatmap.len(), HEATMAP_SIDE * HEATMAP_SIDE * LANDMARK_COUNT);
+            assert_close(
+                &format!("{input}, {way:?}"),
+                golden,
+                &[
+                    ("landmarks", &output.landmarks),
+                    ("flag", &[output.flag]),
+                    ("heatmap", &output.heatmap),
+                    ("world", &output.world),
+                ],
+            );
+        }
+        assert!(persons >= 2, "some inputs should show a person");
     }
-    assert!(persons >= 2, "some inputs should show a person");
 }
 
 #[test]
 fn networks_are_shared_by_threads_and_give_the_same_again() {
     fn shared<T: Send + Sync>(_: &T) {}
-    let networks = support::networks();
+    let mut networks = support::networks();
     shared(&networks);
     let input = image("standing", LANDMARK_SIDE, 0.0);
     let first = networks.landmarks(&input).unwrap();

@@ -6,8 +6,10 @@
 mod add;
 mod bias;
 mod depthwise;
+mod floats;
 mod im2col;
 mod resize;
+pub mod rows;
 pub mod sample;
 mod shape;
 mod simd;
@@ -17,6 +19,7 @@ mod testing;
 pub use add::{add, add_with};
 pub use bias::{add_bias, add_bias_with};
 pub use depthwise::{DepthwiseShape, depthwise, depthwise_with};
+pub use floats::Floats;
 pub use im2col::{PatchShape, im2col};
 pub use resize::{ResizeShape, resize_bilinear};
 pub use simd::Simd;
