@@ -4,6 +4,7 @@
 //! video frame. Public functions check the lengths of their slices and are safe.
 
 mod add;
+mod bf16;
 mod bias;
 mod depthwise;
 mod floats;
@@ -17,6 +18,7 @@ mod simd;
 mod testing;
 
 pub use add::{add, add_with};
+pub use bf16::Bf16;
 pub use bias::{add_bias, add_bias_with};
 pub use depthwise::{DepthwiseShape, depthwise, depthwise_with};
 pub use floats::Floats;

@@ -51,6 +51,7 @@ pub(crate) struct Between {
 }
 
 impl Between {
+    #[inline(always)]
     pub(crate) fn new(at: usize, size: usize, to_size: usize) -> Self {
         let scale = size as f32 / to_size as f32;
         let position = ((at as f32 + 0.5) * scale - 0.5).clamp(0.0, (size - 1) as f32);
@@ -61,7 +62,7 @@ impl Between {
 }
 
 /// One pixel from its four neighbours: upper left, upper right, lower left, lower right.
-#[inline]
+#[inline(always)]
 pub(crate) fn blend([ul, ur, ll, lr]: [&[f32]; 4], [x, y]: [f32; 2], pixel: &mut [f32]) {
     let weights = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
     let rows = ul.iter().zip(ur).zip(ll.iter().zip(lr));

@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::first_of_16;
 
 /// An instruction set that this processor has: a value exists only if the processor was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

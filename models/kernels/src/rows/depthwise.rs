@@ -1,13 +1,19 @@
 //! Depthwise convolution of rows with zeros beside them: no column is special.
 //!
 //! Some neighbouring columns are made together for one vector of channels, so that a pixel is loaded once for all
-//! windows that it lies in. Channels are the outermost loop: rows that several windows share stay in the
-//! first-level cache.
+//! windows that it lies in.
+
+use std::ops::Range;
 
 use super::{Span, WindowShape};
 use crate::shape::product;
 use crate::simd::{Kernel, Simd, Vector};
 use crate::{Clamp, Floats};
+
+/// A first-level cache of the usual kind: bytes of a line, sets, and lines of a set that may be counted on.
+const LINE: usize = 64;
+const SETS: usize = 64;
+const WAYS: usize = 8;
 
 /// Weights and bias of a depthwise convolution, in lines.
 #[derive(Debug, Clone)]
@@ -87,42 +93,85 @@ impl Convolution<'_> {
     /// All channels with a window of `KW` columns that steps by `S`.
     #[inline(always)]
     fn all<V: Vector, const KW: usize, const S: usize>(&mut self) {
+        let rows = self.span.output.clone();
+        if self.shares_rows() {
+            self.channels::<V, KW, S>(&rows, &(0..self.shape.output.width));
+            return;
+        }
+        // Pixels are read one after the other, all channels of some columns at a time.
+        for row in rows {
+            let mut column = 0;
+            while column < self.shape.output.width {
+                let end = (column + 8).min(self.shape.output.width);
+                self.channels::<V, KW, S>(&(row..row + 1), &(column..end));
+                column = end;
+            }
+        }
+    }
+
+    /// Whether one vector of channels of all input rows stays in the first-level cache, so that rows which several
+    /// windows share are read from there. Pixels that are a power of two apart share few sets of the cache.
+    #[inline(always)]
+    fn shares_rows(&self) -> bool {
+        let layout = &self.shape.input;
+        let rows = self.shape.input_rows(&self.span.output).len();
+        let pixels = rows * (layout.left + layout.width + layout.right);
+        let apart = (layout.channels * size_of::<f32>() / LINE).trailing_zeros().min(SETS.trailing_zeros());
+        pixels <= (SETS >> apart) * WAYS
+    }
+
+    /// All channels of some rows and columns, as wide vectors as there are.
+    #[inline(always)]
+    fn channels<V: Vector, const KW: usize, const S: usize>(
+        &mut self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+    ) {
         let mut channel = 0;
-        channel = self.channels::<V, KW, S>(channel);
-        channel = self.channels::<V::Half, KW, S>(channel);
-        self.channels::<f32, KW, S>(channel);
+        channel = self.vectors::<V, KW, S>(rows, columns, channel);
+        channel = self.vectors::<V::Half, KW, S>(rows, columns, channel);
+        self.vectors::<f32, KW, S>(rows, columns, channel);
     }
 
     /// Whole vectors of channels from `channel` on; gives the first channel left over.
     #[inline(always)]
-    fn channels<V: Vector, const KW: usize, const S: usize>(&mut self, mut channel: usize) -> usize {
+    fn vectors<V: Vector, const KW: usize, const S: usize>(
+        &mut self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        mut channel: usize,
+    ) -> usize {
         while channel + V::LANES <= self.shape.output.channels {
-            for row in self.span.output.clone() {
-                self.row::<V, KW, S>(row, channel);
+            for row in rows.clone() {
+                self.row::<V, KW, S>(row, columns, channel);
             }
             channel += V::LANES;
         }
         channel
     }
 
-    /// One row for one vector of channels.
+    /// Some columns of a row for one vector of channels.
     #[inline(always)]
-    fn row<V: Vector, const KW: usize, const S: usize>(&mut self, row: usize, channel: usize) {
-        let width = self.shape.output.width;
-        let mut column = 0;
-        while column + 8 <= width {
+    fn row<V: Vector, const KW: usize, const S: usize>(
+        &mut self,
+        row: usize,
+        columns: &Range<usize>,
+        channel: usize,
+    ) {
+        let mut column = columns.start;
+        while column + 8 <= columns.end {
             self.strip::<V, KW, S, 8>(row, column, channel);
             column += 8;
         }
-        while column + 7 <= width {
+        while column + 7 <= columns.end {
             self.strip::<V, KW, S, 7>(row, column, channel);
             column += 7;
         }
-        while column + 4 <= width {
+        while column + 4 <= columns.end {
             self.strip::<V, KW, S, 4>(row, column, channel);
             column += 4;
         }
-        while column < width {
+        while column < columns.end {
             self.strip::<V, KW, S, 1>(row, column, channel);
             column += 1;
         }

@@ -5,15 +5,23 @@
 //! product of the image with the weights. A tile of some pixels and some vectors of output channels is summed in
 //! registers; bias, residual and activation are applied before it is stored.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod pack;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use super::{RowLayout, Span, WindowShape};
 use crate::Clamp;
 use crate::shape::product;
 use crate::simd::{Kernel, Vector};
-pub use pack::ConvWeights;
+use pack::{Products, SingleWeights};
 use tile::{Pieces, Tile};
+
+pub use pack::ConvWeights;
 
 /// What is added to a convolution's sums before they are clamped, beside the bias.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +58,14 @@ pub fn conv(
     if span.output.is_empty() || weights.columns() == 0 {
         return;
     }
-    weights.simd().run(Convolution { shape, span, weights, input, epilogue, output });
+    let bias = weights.bias();
+    match &weights.products {
+        Products::Single(weights) => {
+            weights.simd.run(Convolution { shape, span, weights, bias, input, epilogue, output });
+        }
+        #[cfg(target_arch = "x86_64")]
+        Products::Half(weights) => bf16::conv(shape, span, (weights, bias), input, &epilogue, output),
+    }
 }
 
 /// Sees to it that a kernel stays inside its slices.
@@ -77,7 +92,9 @@ fn check(
 struct Convolution<'a> {
     shape: &'a WindowShape,
     span: &'a Span,
-    weights: &'a ConvWeights,
+    weights: &'a SingleWeights,
+    /// As long as all panels are wide.
+    bias: &'a [f32],
     input: &'a [f32],
     epilogue: Epilogue<'a>,
     output: &'a mut [f32],
@@ -86,7 +103,7 @@ struct Convolution<'a> {
 impl Kernel for Convolution<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        debug_assert_eq!(self.weights.lanes(), V::LANES);
+        debug_assert_eq!(self.weights.simd.lanes(), V::LANES);
         let mut first = 0;
         for panel in self.weights.panels() {
             match panel.vectors {
@@ -150,7 +167,7 @@ impl Convolution<'_> {
                 pieces,
                 patch: self.input.as_ptr().add(patch),
                 weights: values.as_ptr().add(taps),
-                bias: self.weights.bias().as_ptr().add(first),
+                bias: self.bias.as_ptr().add(first),
                 residual: beside,
                 output: self.output.as_mut_ptr().add(to),
                 columns,

@@ -1,11 +1,13 @@
 //! Weights in the order in which the tiles read them, made once.
 
-use crate::Floats;
 use crate::shape::product;
 use crate::simd::Simd;
+use crate::{Bf16, Floats};
 
 /// Most vectors of output channels in a panel: with eight pixels their sums fill the registers of AVX-512.
 const WIDEST: usize = 3;
+/// Floats in the widest vector.
+const WIDEST_VECTOR: usize = 16;
 
 /// Weights and bias of a full convolution, packed for one instruction set.
 ///
@@ -13,13 +15,29 @@ const WIDEST: usize = 3;
 /// channel lie side by side; channels that fill up the last vector are zeros.
 #[derive(Debug, Clone)]
 pub struct ConvWeights {
-    simd: Simd,
     depth: usize,
     columns: usize,
+    /// As long as all panels are wide.
+    bias: Floats,
+    pub(super) products: Products,
+}
+
+/// The weights, as the products want them.
+#[derive(Debug, Clone)]
+pub(super) enum Products {
+    Single(SingleWeights),
+    #[cfg(target_arch = "x86_64")]
+    Half(super::bf16::HalfWeights),
+}
+
+/// Weights in single precision.
+#[derive(Debug, Clone)]
+pub(super) struct SingleWeights {
+    pub(super) simd: Simd,
+    depth: usize,
     /// Vectors of each panel.
     widths: Vec<usize>,
     values: Floats,
-    bias: Floats,
 }
 
 /// Weights of some output channels.
@@ -36,21 +54,33 @@ impl ConvWeights {
     /// # Panics
     /// If the lengths do not fit: a bug of the caller.
     pub fn pack(simd: Simd, depth: usize, weights: &[f32], bias: &[f32]) -> Self {
-        let columns = bias.len();
-        assert_eq!(weights.len(), product(&[depth, columns]), "weights should be C_out x depth");
-        let widths = panel_widths(columns.div_ceil(simd.lanes()));
-        let padded = widths.iter().sum::<usize>() * simd.lanes();
-        let mut packed = Self {
-            simd,
-            depth,
-            columns,
-            widths,
-            values: Floats::zeros(product(&[depth, padded])),
-            bias: Floats::zeros(padded),
-        };
-        packed.bias[..columns].copy_from_slice(bias);
-        packed.fill(weights);
-        packed
+        assert_eq!(weights.len(), product(&[depth, bias.len()]), "weights should be C_out x depth");
+        let products = Products::Single(SingleWeights::pack(simd, depth, bias.len(), weights));
+        Self { depth, columns: bias.len(), bias: padded(bias), products }
+    }
+
+    /// As `pack`, with weights rounded to bfloat16 for products of such numbers; in single precision for `simd`
+    /// where patches are too long for that.
+    ///
+    /// # Panics
+    /// As `pack`.
+    pub fn pack_bf16(how: Bf16, simd: Simd, depth: usize, weights: &[f32], bias: &[f32]) -> Self {
+        let single = || Self::pack(simd, depth, weights, bias);
+        #[cfg(target_arch = "x86_64")]
+        {
+            assert_eq!(weights.len(), product(&[depth, bias.len()]), "weights should be C_out x depth");
+            super::bf16::HalfWeights::pack(how, depth, bias.len(), weights).map_or_else(single, |half| Self {
+                depth,
+                columns: bias.len(),
+                bias: padded(bias),
+                products: Products::Half(half),
+            })
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = how;
+            single()
+        }
     }
 
     /// Output channels.
@@ -63,22 +93,26 @@ impl ConvWeights {
         self.depth
     }
 
-    /// Bytes that the packed weights take.
-    pub fn bytes(&self) -> usize {
-        (self.values.len() + self.bias.len()) * size_of::<f32>()
-    }
-
-    pub(super) fn simd(&self) -> Simd {
-        self.simd
-    }
-
-    pub(super) fn lanes(&self) -> usize {
-        self.simd.lanes()
-    }
-
     /// As long as all panels are wide.
     pub(super) fn bias(&self) -> &[f32] {
         &self.bias
+    }
+}
+
+/// A bias, filled up to the widest vector of any instruction set.
+fn padded(bias: &[f32]) -> Floats {
+    let mut filled = Floats::zeros(bias.len().next_multiple_of(WIDEST_VECTOR));
+    filled[..bias.len()].copy_from_slice(bias);
+    filled
+}
+
+impl SingleWeights {
+    fn pack(simd: Simd, depth: usize, columns: usize, weights: &[f32]) -> Self {
+        let widths = widths_up_to(WIDEST, columns.div_ceil(simd.lanes()));
+        let padded = widths.iter().sum::<usize>() * simd.lanes();
+        let mut packed = Self { simd, depth, widths, values: Floats::zeros(product(&[depth, padded])) };
+        packed.fill(columns, weights);
+        packed
     }
 
     pub(super) fn panels(&self) -> impl Iterator<Item = Panel<'_>> {
@@ -90,11 +124,11 @@ impl ConvWeights {
         })
     }
 
-    fn fill(&mut self, weights: &[f32]) {
+    fn fill(&mut self, columns: usize, weights: &[f32]) {
         let (mut first, mut at) = (0, 0);
         for vectors in &self.widths {
             let width = vectors * self.simd.lanes();
-            let end = (first + width).min(self.columns);
+            let end = (first + width).min(columns);
             for tap in 0..self.depth {
                 for column in first..end {
                     self.values[at + column - first] = weights[column * self.depth + tap];
@@ -106,11 +140,11 @@ impl ConvWeights {
     }
 }
 
-/// Panels as wide as possible, with no narrow one left over where two of the middle width do as well.
-fn panel_widths(mut vectors: usize) -> Vec<usize> {
+/// Panels of at most `widest` vectors, with no narrow one left over where two of the middle width do as well.
+pub(super) fn widths_up_to(widest: usize, mut vectors: usize) -> Vec<usize> {
     let mut widths = Vec::new();
     while vectors > 0 {
-        let width = if vectors == WIDEST + 1 { 2 } else { vectors.min(WIDEST) };
+        let width = if vectors == widest + 1 { vectors.div_ceil(2) } else { vectors.min(widest) };
         widths.push(width);
         vectors -= width;
     }
@@ -126,7 +160,8 @@ mod tests {
         for (vectors, widths) in
             [(0, vec![]), (1, vec![1]), (4, vec![2, 2]), (5, vec![3, 2]), (9, vec![3, 3, 3])]
         {
-            assert_eq!(panel_widths(vectors), widths);
+            assert_eq!(widths_up_to(3, vectors), widths);
         }
+        assert_eq!(widths_up_to(2, 5), [2, 2, 1]);
     }
 }
