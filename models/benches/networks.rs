@@ -10,9 +10,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use kinora_kernels::Simd;
+use kinora_kernels::{Bf16, Simd};
 use kinora_models::{
-    DETECTOR_SIDE, Execution, LANDMARK_SIDE, PoseNetwork, PoseNetworks, one_thread_per_product,
+    DETECTOR_SIDE, Execution, Instructions, LANDMARK_SIDE, PoseNetwork, PoseNetworks, one_thread_per_product,
 };
 use support::inputs::image;
 
@@ -53,11 +53,19 @@ fn main() {
     product();
 }
 
-/// Instructions to measure: the best ones, or those that `KINORA_BENCH_SIMD` names (separated by commas).
-fn instructions() -> Vec<Simd> {
-    let Some(names) = std::env::var_os("KINORA_BENCH_SIMD") else { return vec![Simd::best()] };
-    let names = names.to_string_lossy().into_owned();
-    Simd::available().into_iter().filter(|simd| names.split(',').any(|name| name == simd.name())).collect()
+/// Instructions to measure: the best ones in single precision and all of bfloat16, or those that
+/// `KINORA_BENCH_INSTRUCTIONS` names (separated by commas).
+fn instructions() -> Vec<Instructions> {
+    let single = Simd::available().into_iter().map(|simd| Instructions { simd, bf16: None });
+    let half =
+        Bf16::available().into_iter().map(|bf16| Instructions { simd: Simd::best(), bf16: Some(bf16) });
+    let names =
+        std::env::var_os("KINORA_BENCH_INSTRUCTIONS").map(|names| names.to_string_lossy().into_owned());
+    let wanted = |each: &Instructions| match &names {
+        Some(names) => names.split(',').any(|name| name == each.name()),
+        None => each.simd == Simd::best(),
+    };
+    single.chain(half).filter(wanted).collect()
 }
 
 fn rate(work: f64, time: Duration) {

@@ -16,7 +16,7 @@ mod threads;
 pub mod weights;
 
 pub use error::ModelError;
-pub use plan::LayerCard;
+pub use plan::{Instructions, LayerCard, Precision};
 pub use pose_networks::{Execution, ModelCard, PoseNetwork, PoseNetworks};
 pub use pose_outputs::{
     DETECTOR_ANCHORS, DETECTOR_BOX_VALUES, DETECTOR_SIDE, DetectorOutput, HEATMAP_SIDE, LANDMARK_COUNT,

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use kinora_kernels::Simd;
-
 use crate::error::ModelError;
 use crate::graph::{Graph, ValueId};
 use crate::network::Network;
-use crate::plan::{LayerCard, PlannedNetwork};
+use crate::plan::{Instructions, LayerCard, PlannedNetwork, Precision};
 use crate::pose_outputs::{
     DETECTOR_ANCHORS, DETECTOR_BOX_VALUES, DETECTOR_SIDE, DetectorOutput, HEATMAP_SIDE, LANDMARK_COUNT,
     LANDMARK_SIDE, LANDMARK_VALUES, LandmarkOutput, WORLD_VALUES,
@@ -32,13 +30,13 @@ pub enum Execution {
     /// Node by node with candle: the reference that plans are compared with, and what serves a GPU.
     Plain,
     /// A compiled plan with the given instructions; on the CPU only.
-    Plan(Simd),
+    Plan(Instructions),
 }
 
 impl Execution {
-    /// The fastest one for a device.
-    pub fn best(device: &Device) -> Self {
-        if device.is_cpu() { Self::Plan(Simd::best()) } else { Self::Plain }
+    /// The fastest one for a device that is as exact as asked for.
+    pub fn best(device: &Device, precision: Precision) -> Self {
+        if device.is_cpu() { Self::Plan(Instructions::best(precision)) } else { Self::Plain }
     }
 }
 
@@ -72,7 +70,7 @@ impl PoseNetworks {
     /// Errors: `WeightsMissing`, `WeightsWrong`, `Io`; `Format`, `Network` and `Tensor` would mean a bug,
     /// since the files are the known ones.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, ModelError> {
-        Self::load_with(dir, device, Execution::best(device))
+        Self::load_with(dir, device, Execution::best(device, Precision::default()))
     }
 
     /// As `load`, run the given way. Errors: as `load`, and `Network` for a plan on another device than the CPU.
@@ -171,7 +169,9 @@ impl Executor {
             Execution::Plan(_) if !device.is_cpu() => {
                 Err(differs(weights, "a compiled plan runs on the CPU only".into()))
             }
-            Execution::Plan(simd) => Ok(Self::Plan(PlannedNetwork::load(weights.name, graph, simd)?)),
+            Execution::Plan(instructions) => {
+                Ok(Self::Plan(PlannedNetwork::load(weights.name, graph, instructions)?))
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! From a graph to layers: what a plan runs, with weights packed and with sums and activations folded in.
 
+use kinora_kernels::Clamp;
 use kinora_kernels::rows::{ConvWeights, DepthwiseWeights};
-use kinora_kernels::{Clamp, Simd};
 
+use super::Instructions;
 use super::values::{Image, Values};
 use crate::error::ModelError;
 use crate::graph::{Activation, Graph, Node, Op, ValueId, Window};
@@ -70,7 +71,7 @@ impl Layer {
 /// Makes layers of the nodes of a graph, and the table of the values that they read and make.
 ///
 /// Errors: `Format` if a node needs what plans lack.
-pub(super) fn lower(graph: &Graph, simd: Simd) -> Result<(Vec<Layer>, Values), ModelError> {
+pub(super) fn lower(graph: &Graph, instructions: Instructions) -> Result<(Vec<Layer>, Values), ModelError> {
     let mut values = Values::new(graph)?;
     let [input] = graph.inputs() else { return Err(ModelError::format("a plan takes one input")) };
     let loaded = values.add_copy_of(input.0);
@@ -82,7 +83,7 @@ pub(super) fn lower(graph: &Graph, simd: Simd) -> Result<(Vec<Layer>, Values), M
             Op::Concat(axis) => join_parts(graph, node, *axis, &mut values)?,
             Op::Add(activation) => add(node, *activation, &place, &values, graph, &mut layers),
             _ => {
-                let work = work(graph, node, simd)?;
+                let work = work(graph, node, instructions)?;
                 layers.push(Layer {
                     work,
                     input: place(node.inputs[0]),
@@ -99,13 +100,16 @@ pub(super) fn lower(graph: &Graph, simd: Simd) -> Result<(Vec<Layer>, Values), M
 }
 
 /// The work of a node that is neither a sum nor a change of names.
-fn work(graph: &Graph, node: &Node, simd: Simd) -> Result<Work, ModelError> {
+fn work(graph: &Graph, node: &Node, Instructions { simd, bf16 }: Instructions) -> Result<Work, ModelError> {
     Ok(match &node.op {
         Op::Conv2d(window, activation) => {
             let depth = window.kernel[0] * window.kernel[1] * Image::of(graph, node.inputs[0])?.channels;
             let (weights, bias) = (constant(graph, node, 1)?, constant(graph, node, 2)?);
             only(window.dilation == [1, 1], "a dilated convolution")?;
-            let weights = ConvWeights::pack(simd, depth, weights, bias);
+            let weights = match bf16.filter(|_| !feeds_output(graph, node.output)) {
+                Some(bf16) => ConvWeights::pack_bf16(bf16, simd, depth, weights, bias),
+                None => ConvWeights::pack(simd, depth, weights, bias),
+            };
             Work::Conv { window: *window, clamp: clamp(*activation), weights }
         }
         Op::DepthwiseConv2d(window, activation) => {
@@ -124,6 +128,14 @@ fn work(graph: &Graph, node: &Node, simd: Simd) -> Result<Work, ModelError> {
         Op::Pad(_) => return Err(ModelError::format("a plan has no padding that no convolution takes")),
         Op::Add(_) | Op::Reshape | Op::Concat(_) => unreachable!("these should be no work of their own"),
     })
+}
+
+/// Whether a value is an output but for its name and its scale: what makes it is kept in single precision.
+fn feeds_output(graph: &Graph, value: ValueId) -> bool {
+    let only_renames = |node: &Node| matches!(node.op, Op::Reshape | Op::Concat(_) | Op::Logistic);
+    let mut readers = graph.nodes().iter().filter(|node| node.inputs.contains(&value));
+    graph.outputs().contains(&value)
+        || readers.any(|node| only_renames(node) && feeds_output(graph, node.output))
 }
 
 /// A sum. It becomes a part of the layer that makes one of its operands, if nothing else reads that one and

@@ -13,7 +13,7 @@ mod program;
 mod run;
 mod values;
 
-use kinora_kernels::{Floats, Simd};
+use kinora_kernels::{Bf16, Floats, Simd};
 
 use crate::error::ModelError;
 use crate::graph::Graph;
@@ -22,6 +22,44 @@ use values::Values;
 
 pub(crate) use op::PlannedNetwork;
 pub(crate) use run::Workspace;
+
+/// What a plan is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instructions {
+    /// Vectors of single precision.
+    pub simd: Simd,
+    /// Products of bfloat16 numbers for convolutions; none to keep everything in single precision.
+    pub bf16: Option<Bf16>,
+}
+
+/// How exact products have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// The fastest that keeps landmarks within 0.2 % of the image of those of single precision.
+    #[default]
+    Auto,
+    /// Single precision everywhere.
+    F32,
+    /// bfloat16 for convolutions; single precision where the machine has no such products.
+    Bf16,
+}
+
+impl Instructions {
+    /// The best that this machine has for a precision.
+    pub fn best(precision: Precision) -> Self {
+        let bf16 = match precision {
+            Precision::F32 => None,
+            Precision::Auto | Precision::Bf16 => Bf16::available(),
+        };
+        Self { simd: Simd::best(), bf16 }
+    }
+
+    /// Their name, for reports.
+    pub fn name(&self) -> String {
+        let bf16 = self.bf16.map_or(String::new(), |bf16| format!("+{}", bf16.name()));
+        format!("{}{bf16}", self.simd.name())
+    }
+}
 
 /// A network ready to run.
 #[derive(Debug)]
@@ -43,12 +81,17 @@ pub struct LayerCard {
 impl Plan {
     /// Compiles a graph of one input for the given instructions. Errors: `Network` if a node needs what plans
     /// lack.
-    pub(crate) fn compile(name: &'static str, graph: &Graph, simd: Simd) -> Result<Self, ModelError> {
+    pub(crate) fn compile(
+        name: &'static str,
+        graph: &Graph,
+        instructions: Instructions,
+    ) -> Result<Self, ModelError> {
         let reason = |error: ModelError| match error {
             ModelError::Format(reason) => ModelError::Network { network: name, reason },
             other => other,
         };
-        let (layers, values) = layers::lower(graph, simd).map_err(reason)?;
+        let graph = graph.clone().convolve_before_resizing()?;
+        let (layers, values) = layers::lower(&graph, instructions).map_err(reason)?;
         let program = program::compile(&layers, &values).map_err(reason)?;
         Ok(Self { layers, values, program })
     }

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, InplaceOp2, Layout, Result, Tensor, bail};
-use kinora_kernels::Simd;
 
-use super::{LayerCard, Plan, Workspace};
+use super::{Instructions, LayerCard, Plan, Workspace};
 use crate::error::ModelError;
 use crate::graph::Graph;
 
@@ -32,9 +31,9 @@ impl PlannedNetwork {
     pub(crate) fn load(
         name: &'static str,
         graph: &Graph,
-        simd: Simd,
+        instructions: Instructions,
     ) -> std::result::Result<Self, ModelError> {
-        Ok(Self::new(Arc::new(Plan::compile(name, graph, simd)?))?)
+        Ok(Self::new(Arc::new(Plan::compile(name, graph, instructions)?))?)
     }
 
     fn new(plan: Arc<Plan>) -> Result<Self> {

@@ -6,7 +6,7 @@ pub(crate) mod inputs;
 use std::path::PathBuf;
 
 use candle_core::Device;
-use kinora_models::{Execution, PoseNetworks};
+use kinora_models::{Execution, PoseNetworks, Precision};
 
 /// The directory with the published weights: `KINORA_TEST_WEIGHTS`, or the workspace's own.
 pub(crate) fn weights_dir() -> PathBuf {
@@ -16,7 +16,7 @@ pub(crate) fn weights_dir() -> PathBuf {
 
 /// Both networks. A test without weights fails and says what to do: it is never skipped.
 pub(crate) fn networks() -> PoseNetworks {
-    networks_with(Execution::best(&Device::Cpu))
+    networks_with(Execution::best(&Device::Cpu, Precision::default()))
 }
 
 /// Both networks, run the given way.

@@ -7,8 +7,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod bf16;
-#[cfg(target_arch = "x86_64")]
-mod dot;
 mod pack;
 mod tile;
 #[cfg(target_arch = "x86_64")]
@@ -64,7 +62,7 @@ pub fn conv(
             weights.simd.run(Convolution { shape, span, weights, bias, input, epilogue, output });
         }
         #[cfg(target_arch = "x86_64")]
-        Products::Half(weights) => bf16::conv(shape, span, (weights, bias), input, &epilogue, output),
+        Products::Split(weights) => bf16::conv(shape, span, (weights, bias), input, &epilogue, output),
     }
 }
 

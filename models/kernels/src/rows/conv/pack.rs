@@ -27,7 +27,7 @@ pub struct ConvWeights {
 pub(super) enum Products {
     Single(SingleWeights),
     #[cfg(target_arch = "x86_64")]
-    Half(super::bf16::HalfWeights),
+    Split(super::bf16::SplitWeights),
 }
 
 /// Weights in single precision.
@@ -59,8 +59,8 @@ impl ConvWeights {
         Self { depth, columns: bias.len(), bias: padded(bias), products }
     }
 
-    /// As `pack`, with weights rounded to bfloat16 for products of such numbers; in single precision for `simd`
-    /// where patches are too long for that.
+    /// As `pack`, with weights split into pairs of bfloat16 numbers for products of such; in single precision for
+    /// `simd` where patches are too long for that.
     ///
     /// # Panics
     /// As `pack`.
@@ -69,11 +69,8 @@ impl ConvWeights {
         #[cfg(target_arch = "x86_64")]
         {
             assert_eq!(weights.len(), product(&[depth, bias.len()]), "weights should be C_out x depth");
-            super::bf16::HalfWeights::pack(how, depth, bias.len(), weights).map_or_else(single, |half| Self {
-                depth,
-                columns: bias.len(),
-                bias: padded(bias),
-                products: Products::Half(half),
+            super::bf16::SplitWeights::pack(how, depth, bias.len(), weights).map_or_else(single, |split| {
+                Self { depth, columns: bias.len(), bias: padded(bias), products: Products::Split(split) }
             })
         }
         #[cfg(not(target_arch = "x86_64"))]

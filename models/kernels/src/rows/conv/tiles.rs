@@ -1,18 +1,15 @@
-//! Products of tiles of bfloat16 numbers (AMX): two tiles of sixteen pixels times two of sixteen channels.
+//! Products of split numbers in tiles (AMX): one or two tiles of sixteen pixels times one or two of sixteen channels.
 
 use std::arch::asm;
-use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-use super::bf16::{BLOCK, LANES, Patches, Target};
-use super::dot::finish;
-use crate::bf16::Bf16;
+use super::bf16::{BLOCK, LANES, Sums};
+use crate::Bf16;
 
 /// Rows of a tile and its bytes in a row.
 const ROWS: u8 = 16;
 const ROW_BYTES: u16 = 64;
-/// Taps that a tile multiplies at once.
-const STEP: usize = 32;
+pub(super) const TILE_BYTES: usize = ROWS as usize * ROW_BYTES as usize;
 
 /// The processor's form of the shapes of tiles.
 #[repr(C, align(64))]
@@ -28,59 +25,44 @@ struct Config {
 /// need not save them.
 pub(super) struct Session(());
 
-/// Sums of a block: pixels, two vectors of channels.
-#[repr(align(64))]
-struct Sums([MaybeUninit<f32>; BLOCK * 2 * LANES]);
-
 impl Session {
-    /// Begins to use tiles, if that is how products are made.
-    pub(super) fn begin(how: Bf16) -> Option<Self> {
-        if !how.has_tiles() {
-            return None;
-        }
+    /// Begins to use tiles.
+    pub(super) fn begin(_: Bf16) -> Self {
         let mut config =
             Config { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
         config.row_bytes[..8].fill(ROW_BYTES);
         config.rows[..8].fill(ROWS);
-        // SAFETY: `how` says that the processor has tiles and the kernel grants them; the configuration is a valid one
-        // of eight full tiles.
+        // SAFETY: a `Bf16` exists only where the processor has tiles and the kernel grants them; the configuration is
+        // a valid one of eight full tiles.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &config, options(nostack, readonly)) };
-        Some(Self(()))
+        Self(())
     }
 
-    /// Multiplies a block of patches with a panel of one or two vectors.
+    /// Multiplies one tile of pixels, or `both`, with one or two vectors of channels over `steps` steps of taps.
     ///
     /// # Safety
-    /// `patches` has to hold a patch of `depth` taps for each pixel of the target, `panel` pairs of `depth` taps for
-    /// `vectors` vectors; the target's pixels have to be valid.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-    pub(super) unsafe fn panel(
+    /// `patches` has to hold a coarse and a fine tile for each step and sixteen pixels, `panel` as many for each step
+    /// and vector.
+    pub(super) unsafe fn multiply(
         &self,
-        depth: usize,
+        steps: usize,
         vectors: usize,
-        patches: &Patches,
-        panel: &[f32],
-        target: &Target<'_>,
-    ) {
+        both: bool,
+        patches: *const u8,
+        panel: *const u8,
+    ) -> Sums {
         let mut sums = Sums([MaybeUninit::uninit(); BLOCK * 2 * LANES]);
-        let both_rows = target.pixels.len() > LANES;
-        let (a, b): (*const u8, *const u8) = (patches.0.as_ptr().cast(), panel.as_ptr().cast());
-        // SAFETY: the caller's promise. A second tile of pixels is read only if the block has more than one; taps of
-        // pixels that the block lacks are whatever memory holds, and their sums go nowhere.
+        // SAFETY: the caller's promise; the tiles are configured. Pixels that a block lacks are whatever memory holds,
+        // and their sums go nowhere.
         unsafe {
-            match (both_rows, vectors) {
-                (true, 2) => two_by_two(depth, a, b, &mut sums),
-                (true, _) => two_by_one(depth, a, b, &mut sums),
-                (false, 2) => one_by_two(depth, a, b, &mut sums),
-                (false, _) => one_by_one(depth, a, b, &mut sums),
-            }
-            for pixel in 0..target.pixels.len() {
-                for vector in 0..vectors {
-                    let sum = _mm512_load_ps(sums.0.as_ptr().add((pixel * 2 + vector) * LANES).cast());
-                    finish(sum, target, pixel, vector);
-                }
+            match (both, vectors) {
+                (true, 2) => two_by_two(steps, patches, panel, &mut sums),
+                (true, _) => two_by_one(steps, patches, panel, &mut sums),
+                (false, 2) => one_by_two(steps, patches, panel, &mut sums),
+                (false, _) => one_by_one(steps, patches, panel, &mut sums),
             }
         }
+        sums
     }
 }
 
@@ -91,37 +73,34 @@ impl Drop for Session {
     }
 }
 
-/// Defines the product of some tiles of pixels with some tiles of channels. Tiles 0 to 3 hold sums, 4 and 5 pixels,
-/// 6 and 7 weights. `$first` are the instructions for one step of taps; `$last` store the sums.
+/// Defines the product of some tiles of pixels with some of channels. Tiles 0 to 3 hold sums, 4 and 5 pixels, 6 and 7
+/// weights. The three lists are the instructions before the steps, of one step, and after them.
 macro_rules! product {
     ($name:ident, $vectors:literal, [$($zero:literal),*], [$($step:literal),*], [$($store:literal),*]) => {
         /// # Safety
-        /// The tiles have to be configured; `a` has to hold sixteen patches of `depth` taps for each tile of pixels, `b`
-        /// pairs of weights for as many taps and all vectors.
+        /// The tiles have to be configured; `a` and `b` have to hold the tiles of `steps` steps.
         #[inline]
-        unsafe fn $name(depth: usize, a: *const u8, b: *const u8, sums: &mut Sums) {
-            let (a_row, b_row) = (depth * 2, $vectors * 64usize);
+        unsafe fn $name(steps: usize, a: *const u8, b: *const u8, sums: &mut Sums) {
             // SAFETY: the caller's promise; sums have room for all tiles.
             unsafe {
                 asm!(
                     $($zero,)*
                     "2:",
                     $($step,)*
-                    "add {a}, 64",
-                    "add {a2}, 64",
+                    "add {a}, 2048",
+                    "add {a2}, 2048",
                     "add {b}, {b_step}",
                     "dec {steps}",
                     "jnz 2b",
                     $($store,)*
                     a = inout(reg) a => _,
-                    a2 = inout(reg) a.wrapping_add(16 * a_row) => _,
+                    a2 = inout(reg) a.wrapping_add(2 * TILE_BYTES * steps) => _,
                     b = inout(reg) b => _,
-                    steps = inout(reg) depth / STEP => _,
-                    a_row = in(reg) a_row,
-                    b_row = in(reg) b_row,
-                    b_step = in(reg) b_row * 16,
+                    steps = inout(reg) steps => _,
+                    row = in(reg) ROW_BYTES as usize,
+                    b_step = const 2 * TILE_BYTES * $vectors,
                     sums = in(reg) sums.0.as_mut_ptr(),
-                    sums_row = in(reg) 2 * LANES * 4,
+                    sums_row = in(reg) 2 * LANES * size_of::<f32>(),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
@@ -136,12 +115,26 @@ product!(
     2,
     ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
     [
-        "tileloadd tmm4, [{a} + {a_row}*1]",
-        "tileloadd tmm6, [{b} + {b_row}*1]",
-        "tileloadd tmm7, [{b} + {b_row}*1 + 64]",
+        "tileloadd tmm6, [{b} + {row}*1]",
+        "tileloadd tmm7, [{b} + {row}*1 + 1024]",
+        "tileloadd tmm4, [{a} + {row}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
-        "tileloadd tmm5, [{a2} + {a_row}*1]",
         "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm5, [{a2} + {row}*1]",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+        "tileloadd tmm4, [{a} + {row}*1 + 1024]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm5, [{a2} + {row}*1 + 1024]",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tdpbf16ps tmm3, tmm5, tmm7",
+        "tileloadd tmm6, [{b} + {row}*1 + 2048]",
+        "tileloadd tmm7, [{b} + {row}*1 + 3072]",
+        "tileloadd tmm4, [{a} + {row}*1]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tileloadd tmm5, [{a2} + {row}*1]",
         "tdpbf16ps tmm2, tmm5, tmm6",
         "tdpbf16ps tmm3, tmm5, tmm7"
     ],
@@ -157,10 +150,17 @@ product!(
     1,
     ["tilezero tmm0", "tilezero tmm2"],
     [
-        "tileloadd tmm6, [{b} + {b_row}*1]",
-        "tileloadd tmm4, [{a} + {a_row}*1]",
-        "tileloadd tmm5, [{a2} + {a_row}*1]",
+        "tileloadd tmm6, [{b} + {row}*1]",
+        "tileloadd tmm4, [{a} + {row}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm5, [{a2} + {row}*1]",
+        "tdpbf16ps tmm2, tmm5, tmm6",
+        "tileloadd tmm7, [{b} + {row}*1 + 1024]",
+        "tdpbf16ps tmm0, tmm4, tmm7",
+        "tdpbf16ps tmm2, tmm5, tmm7",
+        "tileloadd tmm4, [{a} + {row}*1 + 1024]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm5, [{a2} + {row}*1 + 1024]",
         "tdpbf16ps tmm2, tmm5, tmm6"
     ],
     ["tilestored [{sums} + {sums_row}*1], tmm0", "tilestored [{sums} + {sums_row}*1 + 2048], tmm2"]
@@ -170,10 +170,17 @@ product!(
     2,
     ["tilezero tmm0", "tilezero tmm1"],
     [
-        "tileloadd tmm4, [{a} + {a_row}*1]",
-        "tileloadd tmm6, [{b} + {b_row}*1]",
-        "tileloadd tmm7, [{b} + {b_row}*1 + 64]",
+        "tileloadd tmm4, [{a} + {row}*1]",
+        "tileloadd tmm5, [{a} + {row}*1 + 1024]",
+        "tileloadd tmm6, [{b} + {row}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm7, [{b} + {row}*1 + 1024]",
+        "tdpbf16ps tmm1, tmm4, tmm7",
+        "tdpbf16ps tmm0, tmm5, tmm6",
+        "tdpbf16ps tmm1, tmm5, tmm7",
+        "tileloadd tmm6, [{b} + {row}*1 + 2048]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm7, [{b} + {row}*1 + 3072]",
         "tdpbf16ps tmm1, tmm4, tmm7"
     ],
     ["tilestored [{sums} + {sums_row}*1], tmm0", "tilestored [{sums} + {sums_row}*1 + 64], tmm1"]
@@ -182,6 +189,14 @@ product!(
     one_by_one,
     1,
     ["tilezero tmm0"],
-    ["tileloadd tmm4, [{a} + {a_row}*1]", "tileloadd tmm6, [{b} + {b_row}*1]", "tdpbf16ps tmm0, tmm4, tmm6"],
+    [
+        "tileloadd tmm4, [{a} + {row}*1]",
+        "tileloadd tmm6, [{b} + {row}*1]",
+        "tdpbf16ps tmm0, tmm4, tmm6",
+        "tileloadd tmm5, [{a} + {row}*1 + 1024]",
+        "tdpbf16ps tmm0, tmm5, tmm6",
+        "tileloadd tmm7, [{b} + {row}*1 + 1024]",
+        "tdpbf16ps tmm0, tmm4, tmm7"
+    ],
     ["tilestored [{sums} + {sums_row}*1], tmm0"]
 );
