@@ -13,7 +13,7 @@ use super::layers::Layer;
 use super::values::Values;
 
 /// Bytes that what passes between the layers of a chain should fit into: a part of a second-level cache.
-const BAND_BYTES: usize = 384 << 10;
+const BAND_BYTES: usize = 768 << 10;
 
 /// Layers `first..=last`, run together.
 #[derive(Debug, Clone, PartialEq, Eq)]

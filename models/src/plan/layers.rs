@@ -106,10 +106,11 @@ fn work(graph: &Graph, node: &Node, Instructions { simd, bf16 }: Instructions) -
             let depth = window.kernel[0] * window.kernel[1] * Image::of(graph, node.inputs[0])?.channels;
             let (weights, bias) = (constant(graph, node, 1)?, constant(graph, node, 2)?);
             only(window.dilation == [1, 1], "a dilated convolution")?;
-            let weights = match bf16.filter(|_| !feeds_output(graph, node.output)) {
-                Some(bf16) => ConvWeights::pack_bf16(bf16, simd, depth, weights, bias),
-                None => ConvWeights::pack(simd, depth, weights, bias),
-            };
+            let weights =
+                match bf16.filter(|_| pays(window, depth, bias.len()) && !feeds_output(graph, node.output)) {
+                    Some(bf16) => ConvWeights::pack_bf16(bf16, simd, depth, weights, bias),
+                    None => ConvWeights::pack(simd, depth, weights, bias),
+                };
             Work::Conv { window: *window, clamp: clamp(*activation), weights }
         }
         Op::DepthwiseConv2d(window, activation) => {
@@ -128,6 +129,12 @@ fn work(graph: &Graph, node: &Node, Instructions { simd, bf16 }: Instructions) -
         Op::Pad(_) => return Err(ModelError::format("a plan has no padding that no convolution takes")),
         Op::Add(_) | Op::Reshape | Op::Concat(_) => unreachable!("these should be no work of their own"),
     })
+}
+
+/// Whether tiles are faster than vectors: numbers have to be split first, and sums go through memory, which only many
+/// products a number make up for. Measured on a Sapphire Rapids core.
+fn pays(window: &Window, depth: usize, columns: usize) -> bool {
+    window.kernel == [1, 1] && depth >= 32 && columns >= 32
 }
 
 /// Whether a value is an output but for its name and its scale: what makes it is kept in single precision.

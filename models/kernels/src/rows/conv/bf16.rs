@@ -113,6 +113,7 @@ pub(super) fn conv(
 ) {
     let count = span.output.len() * shape.output.width;
     let mut patches = Patches([MaybeUninit::uninit(); 2 * BLOCK * LONGEST]);
+    let mut sums = Sums([MaybeUninit::uninit(); BLOCK * 2 * LANES]);
     let session = Session::begin(weights.how);
     for begin in (0..count).step_by(BLOCK) {
         let block = begin..count.min(begin + BLOCK);
@@ -122,24 +123,26 @@ pub(super) fn conv(
         let (mut first, mut values): (usize, &[f32]) = (0, &weights.values);
         for vectors in &weights.widths {
             let (panel, rest) = values.split_at(weights.depth * vectors * LANES);
-            // SAFETY: patches have been gathered for `depth` taps of this block, and the panel is as deep.
-            let sums = unsafe {
+            let steps = weights.depth / STEP;
+            let columns = shape.output.channels.saturating_sub(first);
+            // SAFETY: patches have been gathered for `depth` taps of this block, and the panel is as deep. The session
+            // exists, so there are these vectors; pixels lie in output and residual, which hold whole pixels, and the
+            // bias is as long as panels are wide.
+            unsafe {
                 let numbers = patches.0.as_ptr().cast();
                 session.multiply(
-                    weights.depth / STEP,
+                    steps,
                     *vectors,
                     block.len() > LANES,
                     numbers,
                     panel.as_ptr().cast(),
-                )
-            };
-            let columns = shape.output.channels.saturating_sub(first);
-            for vector in 0..*vectors {
-                let at = first + vector * LANES;
-                let count = columns.saturating_sub(vector * LANES).min(LANES);
-                // SAFETY: the session exists, so there are these vectors; pixels lie in output and residual, which
-                // hold whole pixels, and the bias is as long as panels are wide.
-                unsafe { finish(&sums, vector, pixels, (at, count), bias.as_ptr().add(at), epilogue.clamp) };
+                    &mut sums,
+                );
+                let bias = &bias[first..first + vectors * LANES];
+                match vectors {
+                    2 => finish::<2>(&sums, pixels, (first, columns), bias, epilogue.clamp),
+                    _ => finish::<1>(&sums, pixels, (first, columns), bias, epilogue.clamp),
+                }
             }
             (first, values) = (first + vectors * LANES, rest);
         }
@@ -234,34 +237,37 @@ unsafe fn split_all(patch: &[f32], tiles: &mut [MaybeUninit<u16>]) {
 #[repr(align(64))]
 pub(super) struct Sums(pub(super) [MaybeUninit<f32>; BLOCK * 2 * LANES]);
 
-/// Bias, residual and bounds of one vector of all pixels of a block; then it is stored. `channels` are the first one
-/// and how many of the vector exist.
+/// Bias, residual and bounds of `N` vectors of all pixels of a block; then they are stored. `channels` are the first
+/// one and how many there are from it on.
 ///
 /// # Safety
-/// The processor has to have AVX-512; the sums have to be made, `bias` to hold a vector, and the pixels to be valid for
-/// these channels.
+/// The processor has to have AVX-512; the sums have to be made, `bias` to hold `N` vectors, and the pixels to be valid
+/// for these channels.
 #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
-unsafe fn finish(
+unsafe fn finish<const N: usize>(
     sums: &Sums,
-    vector: usize,
     pixels: &[Pixel],
-    (first, count): (usize, usize),
-    bias: *const f32,
+    (first, columns): (usize, usize),
+    bias: &[f32],
     clamp: Clamp,
 ) {
-    let mask = first_of_16(count);
+    let masks: [__mmask16; N] =
+        std::array::from_fn(|n| first_of_16(columns.saturating_sub(n * LANES).min(LANES)));
     let (low, high) = (_mm512_set1_ps(clamp.low), _mm512_set1_ps(clamp.high));
     // SAFETY: the caller's promise; masked channels are neither read nor written.
     unsafe {
-        let bias = _mm512_loadu_ps(bias);
+        let bias: [__m512; N] = std::array::from_fn(|n| _mm512_loadu_ps(bias.as_ptr().add(n * LANES)));
         for (index, pixel) in pixels.iter().enumerate() {
-            let sum = _mm512_load_ps(sums.0.as_ptr().add((index * 2 + vector) * LANES).cast());
-            let mut sum = _mm512_add_ps(sum, bias);
-            if !pixel.residual.is_null() {
-                sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, pixel.residual.add(first)));
+            for n in 0..N {
+                let sum = _mm512_load_ps(sums.0.as_ptr().add((index * 2 + n) * LANES).cast());
+                let mut sum = _mm512_add_ps(sum, bias[n]);
+                let at = first + n * LANES;
+                if !pixel.residual.is_null() {
+                    sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(masks[n], pixel.residual.add(at)));
+                }
+                let bounded = _mm512_min_ps(_mm512_max_ps(sum, low), high);
+                _mm512_mask_storeu_ps(pixel.output.wrapping_add(at), masks[n], bounded);
             }
-            let bounded = _mm512_min_ps(_mm512_max_ps(sum, low), high);
-            _mm512_mask_storeu_ps(pixel.output.add(first), mask, bounded);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Products of split numbers in tiles (AMX): one or two tiles of sixteen pixels times one or two of sixteen channels.
 
 use std::arch::asm;
-use std::mem::MaybeUninit;
 
-use super::bf16::{BLOCK, LANES, Sums};
+use super::bf16::{LANES, Sums};
 use crate::Bf16;
 
 /// Rows of a tile and its bytes in a row.
@@ -50,19 +49,18 @@ impl Session {
         both: bool,
         patches: *const u8,
         panel: *const u8,
-    ) -> Sums {
-        let mut sums = Sums([MaybeUninit::uninit(); BLOCK * 2 * LANES]);
+        sums: &mut Sums,
+    ) {
         // SAFETY: the caller's promise; the tiles are configured. Pixels that a block lacks are whatever memory holds,
         // and their sums go nowhere.
         unsafe {
             match (both, vectors) {
-                (true, 2) => two_by_two(steps, patches, panel, &mut sums),
-                (true, _) => two_by_one(steps, patches, panel, &mut sums),
-                (false, 2) => one_by_two(steps, patches, panel, &mut sums),
-                (false, _) => one_by_one(steps, patches, panel, &mut sums),
+                (true, 2) => two_by_two(steps, patches, panel, sums),
+                (true, _) => two_by_one(steps, patches, panel, sums),
+                (false, 2) => one_by_two(steps, patches, panel, sums),
+                (false, _) => one_by_one(steps, patches, panel, sums),
             }
         }
-        sums
     }
 }
 
