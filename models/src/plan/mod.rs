@@ -90,8 +90,7 @@ impl Plan {
             ModelError::Format(reason) => ModelError::Network { network: name, reason },
             other => other,
         };
-        let graph = graph.clone().convolve_before_resizing()?;
-        let (layers, values) = layers::lower(&graph, instructions).map_err(reason)?;
+        let (layers, values) = layers::lower(graph, instructions).map_err(reason)?;
         let program = program::compile(&layers, &values).map_err(reason)?;
         Ok(Self { layers, values, program })
     }

@@ -213,7 +213,7 @@ impl Convolution<'_> {
     }
 }
 
-/// Adds one row of taps to `N` neighbouring windows; each pixel is loaded once.
+/// Adds one row of taps to `N` neighbouring windows; where they lie side by side, each pixel is loaded once.
 ///
 /// # Safety
 /// `pixels` must be valid for reading a vector at each of the `(N - 1) * S + KW` pixels.
@@ -224,12 +224,23 @@ unsafe fn add_taps<V: Vector, const KW: usize, const S: usize, const N: usize>(
     pixels: *const f32,
     channels: usize,
 ) {
-    for x in 0..(N - 1) * S + KW {
+    if S > 1 {
+        // Windows share few pixels: each FMA reads its own.
+        for (kx, weight) in weights.into_iter().enumerate() {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                let pixel = unsafe { V::load(pixels.add((n * S + kx) * channels)) };
+                *sum = sum.plus_product(pixel, weight);
+            }
+        }
+        return;
+    }
+    for x in 0..N - 1 + KW {
         // SAFETY: the caller's promise.
         let pixel = unsafe { V::load(pixels.add(x * channels)) };
         for (n, sum) in sums.iter_mut().enumerate() {
-            if x >= n * S && x - n * S < KW {
-                *sum = sum.plus_product(pixel, weights[x - n * S]);
+            if x >= n && x - n < KW {
+                *sum = sum.plus_product(pixel, weights[x - n]);
             }
         }
     }
