@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
 
 mod accuracy;
+mod agents;
 mod analyze;
 mod bad_input;
 mod clips;
