@@ -14,6 +14,8 @@ mod clips;
 mod config;
 mod dancer;
 mod invariants;
+mod raw_socket;
+mod refusals;
 mod server_faults;
 mod server_flow;
 mod server_streams;
