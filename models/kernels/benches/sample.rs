@@ -17,8 +17,8 @@ const WIDTH: usize = 1920;
 const HEIGHT: usize = 1080;
 const WARM_UP: usize = 20;
 const ROUNDS: usize = 300;
-/// Frames in the cold round: 200 MB, more than most third-level caches keep for one core.
-const COLD_FRAMES: usize = 64;
+/// Frames in the cold round: 50 MB, about what a decoder keeps in turn.
+const COLD_FRAMES: usize = 16;
 
 struct Case {
     name: &'static str,

@@ -18,7 +18,7 @@ pub(super) struct Affine {
     /// Change of x and y from one column to the next.
     column: [f64; 2],
     /// Change of x and y from one row to the next.
-    row: [f64; 2],
+    pub(super) row: [f64; 2],
 }
 
 impl Affine {
@@ -133,6 +133,11 @@ impl Axis {
         let bits = u32::from(FRACTION_BITS + sub);
         let first = ((1 << sub) - 1) << (FRACTION_BITS - 1);
         Self { first, bits, last: (length as i32 - 1) << bits }
+    }
+
+    /// Log2 of the pixels for each sample.
+    pub(super) fn sub(&self) -> u32 {
+        self.bits - u32::from(FRACTION_BITS)
     }
 
     /// The sum of the two neighbours' weights.

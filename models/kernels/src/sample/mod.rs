@@ -66,9 +66,10 @@ impl SampleRegion {
 }
 
 /// How many samples make an output pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sampling {
     /// One bilinear sample, whatever the scale, as MediaPipe takes it: what the networks' accuracy was measured with.
+    #[default]
     MediaPipe,
     /// The mean over the output pixel's square, so that no detail of the picture is lost or turns into a pattern.
     ///
@@ -144,7 +145,7 @@ pub fn sample_with(
     output: &SampleOutput,
     out: &mut [f32],
 ) -> Result<(), SampleError> {
-    let planes = Planes::new(image)?;
+    let mut planes = Planes::new(image)?;
     region.check()?;
     output.check(out.len())?;
     let job = Job {
@@ -154,6 +155,10 @@ pub fn sample_with(
         taps: output.sampling.taps(region.side / output.size as f32),
         black_beyond: (output.border == Border::Zero).then_some((image.width, image.height)),
     };
+    // Many samples a pixel are bound by what is computed, not by memory.
+    if job.taps == 1 {
+        planes.look_ahead(job.map.row);
+    }
     let shortest = planes.shortest();
     match planes {
         Planes::Rgb24(source) => run(simd, shortest, job, source, out),

@@ -3,7 +3,7 @@
 use super::error::SampleError;
 use super::geometry::{Axis, Pair};
 use super::image::Image;
-use super::lanes::{Floats, Ints};
+use super::lanes::{Floats, Ints, prefetch};
 
 /// Bilinear samples of a plane, side by side.
 pub(super) type FloatsOf<I> = <I as Ints>::Floats;
@@ -20,7 +20,20 @@ pub(super) struct Samples<'a, const PIXEL: usize> {
     down: Axis,
     /// One by the sum of all weights.
     unit: f32,
+    ahead: Ahead,
 }
+
+/// What to prefetch: so many rows, at a distance from the first pixel's upper left neighbour.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    bytes: isize,
+    rows: usize,
+}
+
+/// Output rows between a prefetch and the use. Twice as many are no better: the first-level cache cannot keep what they need.
+const ROWS_AHEAD: f64 = 4.0;
+/// The most rows that are prefetched for one output row; those of wider steps are mostly not read.
+const MOST_ROWS: usize = 8;
 
 /// Where the four neighbours of positions lie.
 struct Corners<I> {
@@ -40,7 +53,16 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
         let (across, down) = (Axis::new(width, sub.0), Axis::new(height, sub.1));
         let unit = 1.0 / (across.one() * down.one()) as f32;
         let next_row = if height > 1 { stride } else { 0 };
-        Ok(Self { data, stride, next_row, across, down, unit })
+        Ok(Self { data, stride, next_row, across, down, unit, ahead: Ahead { bytes: 0, rows: 0 } })
+    }
+
+    /// From now on prefetches what the output row [`ROWS_AHEAD`] further down needs, if output rows are `step` pixels apart.
+    /// A frame comes from a decoder whose caches are not ours; the processor's own prefetching does not see slanted rows.
+    pub(super) fn look_ahead(&mut self, step: [f64; 2]) {
+        let [x, y] = [step[0] / f64::from(1 << self.across.sub()), step[1] / f64::from(1 << self.down.sub())];
+        let [columns, rows] = [(x * ROWS_AHEAD) as isize, (y * ROWS_AHEAD) as isize];
+        self.ahead.bytes = rows * self.stride as isize + columns * PIXEL as isize;
+        self.ahead.rows = (y.abs().ceil() as usize).clamp(1, MOST_ROWS);
     }
 
     /// Bytes from the first sample to the last.
@@ -60,7 +82,19 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
             _ => across.first.times(I::splat(PIXEL as i32)),
         };
         let upper = row.plus(column);
+        self.prefetch(upper);
         Corners { upper, lower: upper.plus(I::splat(self.next_row)), across, down }
+    }
+
+    /// A word is asked for once in so many pixels, for lines of a cache hold about as many of a row.
+    #[inline(always)]
+    fn prefetch<I: Ints>(&self, upper: I) {
+        if I::COUNT > 1 {
+            let first = upper.first() as isize + self.ahead.bytes;
+            for row in 0..self.ahead.rows {
+                prefetch(self.data, first + row as isize * self.stride as isize);
+            }
+        }
     }
 
     /// The words `offset` bytes after the upper and the lower left neighbour.

@@ -56,6 +56,12 @@ impl Ints for __m256i {
     }
 
     #[inline(always)]
+    fn first(self) -> i32 {
+        // SAFETY: only inside `enabled`.
+        unsafe { _mm256_cvtsi256_si32(self) }
+    }
+
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         // SAFETY: only inside `enabled`.
         unsafe { _mm256_add_epi32(self, other) }

@@ -55,6 +55,12 @@ impl Ints for __m512i {
     }
 
     #[inline(always)]
+    fn first(self) -> i32 {
+        // SAFETY: only inside `enabled`.
+        unsafe { _mm512_cvtsi512_si32(self) }
+    }
+
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         // SAFETY: only inside `enabled`.
         unsafe { _mm512_add_epi32(self, other) }

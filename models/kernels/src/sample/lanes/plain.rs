@@ -30,6 +30,11 @@ impl Ints for i32 {
     }
 
     #[inline(always)]
+    fn first(self) -> i32 {
+        self
+    }
+
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
     }
