@@ -33,7 +33,7 @@ impl Bench {
     fn report(&mut self, unix_us: i64) {
         let seconds = (unix_us / 1_000_000 + 2_208_988_800) as u64;
         let fraction = ((unix_us % 1_000_000) as u64) << 32;
-        self.clock.report(seconds << 32 | fraction / 1_000_000, self.timestamp);
+        self.clock.report((seconds << 32) | (fraction / 1_000_000), self.timestamp);
     }
 }
 

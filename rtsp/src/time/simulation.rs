@@ -46,7 +46,7 @@ fn last_hour(drift_ppm: i64, with_reports: bool) -> Hour {
             // The camera's wall clock is kept by NTP; a report is up to 500 us old when it is written.
             let written_us = NOON + taken_us + noise.below(500);
             let seconds = (written_us / 1_000_000 + 2_208_988_800) as u64;
-            clock.report(seconds << 32 | ((written_us % 1_000_000) as u64) * 4_295, ticks);
+            clock.report((seconds << 32) | (((written_us % 1_000_000) as u64) * 4_295), ticks);
         }
         assert_eq!(stamp.epoch, 0, "frame {frame}");
         if taken_us >= (DAY_S - 3_600) * 1_000_000 {
