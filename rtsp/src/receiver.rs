@@ -40,6 +40,10 @@ pub struct Counts {
     pub ignored: u64,
     /// Sender reports.
     pub reports: u64,
+    /// Units that were given out, and how many of them are key frames.
+    pub units: u64,
+    /// A decoder that sees none for ten seconds has nothing to begin with.
+    pub key_frames: u64,
 }
 
 /// See the module.
@@ -161,6 +165,8 @@ impl Receiver {
     fn stamp_units(&mut self) {
         for unit in std::mem::take(&mut self.units) {
             let arrived_us = self.monotonic_us(unit.received_at);
+            self.counts.units += 1;
+            self.counts.key_frames += u64::from(unit.is_key);
             self.ready.push_back(AccessUnit {
                 stamp: self.clock.frame(unit.timestamp, arrived_us, &self.host),
                 data: unit.data,

@@ -8,6 +8,8 @@ mod challenge;
 mod credentials;
 mod digest;
 
+use std::str::FromStr;
+
 pub use credentials::Credentials;
 
 use basic::Basic;
@@ -26,6 +28,20 @@ pub enum AuthPolicy {
     Basic,
     /// Digest only.
     Digest,
+}
+
+impl FromStr for AuthPolicy {
+    type Err = Error;
+
+    /// `auto`, `basic` or `digest`, as in configurations and on command lines.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "basic" => Ok(Self::Basic),
+            "digest" => Ok(Self::Digest),
+            _ => Err(Error::new(ErrorKind::Invalid, format!("`{text}` is none of auto, basic and digest"))),
+        }
+    }
 }
 
 /// Applies the authorisation to a request.
@@ -152,6 +168,13 @@ mod tests {
         let headers =
             ["Negotiate", "Digest realm=\"r\", nonce=\"n\", algorithm=X", "Digest realm=\"r\", nonce=\"m\""];
         assert!(answer(AuthPolicy::Digest, &headers).unwrap().contains("nonce=\"m\""));
+    }
+
+    #[test]
+    fn policies_have_names() {
+        let named = ["auto", "basic", "digest"].map(|name| name.parse::<AuthPolicy>().unwrap());
+        assert_eq!(named, [AuthPolicy::Auto, AuthPolicy::Basic, AuthPolicy::Digest]);
+        assert!("Basic ".parse::<AuthPolicy>().is_err());
     }
 
     #[test]

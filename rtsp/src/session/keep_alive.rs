@@ -40,6 +40,8 @@ pub(super) struct KeepAlive {
     interval: Duration,
     due: Instant,
     uses_get_parameter: bool,
+    /// The last one was a second try.
+    is_second_try: bool,
 }
 
 impl KeepAlive {
@@ -48,7 +50,12 @@ impl KeepAlive {
         let interval = (timeout / 2).clamp(Duration::from_millis(500), Duration::from_secs(30));
         let known =
             |methods: &str| methods.split(',').any(|name| name.trim().eq_ignore_ascii_case("GET_PARAMETER"));
-        Self { interval, due: now + interval, uses_get_parameter: public.is_some_and(known) }
+        Self {
+            interval,
+            due: now + interval,
+            uses_get_parameter: public.is_some_and(known),
+            is_second_try: false,
+        }
     }
 
     /// The method to send, when it is time.
@@ -70,9 +77,16 @@ impl KeepAlive {
         self.uses_get_parameter = false;
     }
 
-    /// The last one was not heard: once more at once.
+    /// The server took the last one.
+    pub(super) fn accepted(&mut self) {
+        self.is_second_try = false;
+    }
+
+    /// The last one lacked the right authorisation: once more at once, but not again and again.
     pub(super) fn again(&mut self, now: Instant) {
-        self.due = now;
+        if !std::mem::replace(&mut self.is_second_try, true) {
+            self.due = now;
+        }
     }
 }
 

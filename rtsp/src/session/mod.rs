@@ -57,6 +57,8 @@ pub struct Client {
     receiver: Receiver,
     silence_timeout: Duration,
     is_over: bool,
+    /// The server ended the session: there is none to tear down.
+    is_dismissed: bool,
 }
 
 impl Client {
@@ -96,6 +98,7 @@ impl Client {
             receiver,
             silence_timeout: options.silence_timeout,
             is_over: false,
+            is_dismissed: false,
         })
     }
 
@@ -153,7 +156,7 @@ impl Client {
                 Some(Event::Response(response)) => self.answered(&response)?,
                 Some(Event::Farewell) => {
                     self.receiver.finish();
-                    self.is_over = true;
+                    (self.is_over, self.is_dismissed) = (true, true);
                 }
                 None if Instant::now() >= deadline => return Err(self.silent()),
                 None => {}
@@ -171,7 +174,10 @@ impl Client {
     /// The server's word on a sign of life. Silence is no fault: some servers answer none.
     fn answered(&mut self, response: &Response) -> Result<(), Error> {
         match response.status {
-            200..=299 => self.connection.accepted(),
+            200..=299 => {
+                self.connection.accepted();
+                self.keep_alive.accepted();
+            }
             401 => {
                 self.connection.challenged(response).map_err(|error| error.at(&self.address))?;
                 self.keep_alive.again(Instant::now());
@@ -195,7 +201,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_dismissed {
             let farewell = with_session(Request::new("TEARDOWN", &*self.aggregate), &self.session);
             // Whatever comes of it, the connection closes now.
             let _ = self.connection.request(&farewell, TEARDOWN_TIMEOUT);

@@ -14,6 +14,8 @@ const SLEW_PPM: i64 = 1_000;
 /// What is told until the first bucket is full, when too few frames were seen to know their spread: cameras and
 /// their buffers rarely hold a picture back for longer than this.
 const STARTING_UNCERTAINTY_US: i64 = 500_000;
+/// A frame that is early by this much proves the estimate wrong: nothing arrives before it was taken.
+const PROOF_US: i64 = 2_000_000;
 
 /// The delays (arrival - media time) of the last minute, and the estimate of the least one.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +52,8 @@ impl Arrival {
         let is_young = arrived_us.saturating_sub(*self.first_us.get_or_insert(arrived_us)) < BUCKET_US;
         let elapsed_us = arrived_us.saturating_sub(self.last_us).max(0);
         self.last_us = arrived_us;
-        let room_us = match is_young {
-            // Nothing is known yet that would be worth keeping.
+        let room_us = match is_young || least_us < self.estimate_us.saturating_sub(PROOF_US) {
+            // Nothing is known that would be worth keeping.
             true => i64::MAX,
             // Rounded up: frames that come a few microseconds apart move it too.
             false => elapsed_us.saturating_mul(SLEW_PPM) / 1_000_000 + 1,
@@ -89,6 +91,15 @@ impl Arrival {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_sends_faster_than_time_goes_by_is_followed() {
+        let mut arrival = Arrival::default();
+        for frame in 0..10_000_i64 {
+            let estimate = arrival.see(frame * 40_000, frame * 4_000);
+            assert!(estimate.error_us.abs() <= PROOF_US, "{frame}: {estimate:?}");
+        }
+    }
 
     #[test]
     fn the_quickest_frame_counts_and_the_spread_is_told() {

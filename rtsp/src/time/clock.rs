@@ -108,7 +108,7 @@ impl StreamClock {
             self.begin_epoch();
         }
         let (mut ticks, mut estimate) = self.take(timestamp, arrived_us);
-        if estimate.error_us.abs() > JUMP_US {
+        if estimate.error_us > JUMP_US {
             // All frames of the last minute were late by seconds: the camera's clock stood still meanwhile.
             self.begin_epoch();
             (ticks, estimate) = self.take(timestamp, arrived_us);
