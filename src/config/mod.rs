@@ -10,6 +10,7 @@ mod layers;
 mod shipped;
 mod value;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
@@ -72,6 +73,10 @@ pub(crate) struct Log {
 pub(crate) struct Storage {
     /// Address of a database server; `None`: the private one.
     pub(crate) database_url: Option<String>,
+    /// Folder of PostgreSQL's programs; `None`: they are looked for.
+    pub(crate) database_programs: Option<PathBuf>,
+    /// Value of `PATH`, where they are looked for last.
+    pub(crate) search_path: OsString,
     /// Connections that are kept.
     pub(crate) pool_size: usize,
     /// Connections beyond these.
@@ -147,6 +152,10 @@ pub(crate) struct WebSocket {
     pub(crate) max_total: usize,
     /// Events that may wait for an agent.
     pub(crate) queue_events: usize,
+    /// From ping to ping.
+    pub(crate) ping_every: Duration,
+    /// How long an agent may read nothing while events wait for it.
+    pub(crate) stall_after: Duration,
 }
 
 /// One configured stream.
@@ -201,6 +210,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         log: Log { level: values.text("log.level").into(), format: values.text("log.format").into() },
         storage: Storage {
             database_url: Some(values.text("database.url").to_owned()).filter(|url| url != "embedded"),
+            database_programs: Some(values.text("database.programs"))
+                .filter(|&folder| folder != "auto")
+                .map(PathBuf::from),
+            search_path: sources.variable("PATH").unwrap_or_default().to_owned(),
             pool_size: count("database.pool_size"),
             pool_overflow: count("database.pool_overflow"),
             journal_max_bytes: values.bytes("journal.max_bytes"),
@@ -224,6 +237,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             max_per_user: count("websocket.max_per_user"),
             max_total: count("websocket.max_total"),
             queue_events: count("websocket.queue_events"),
+            ping_every: values.duration("websocket.ping_every"),
+            stall_after: values.duration("websocket.stall_after"),
         },
         streams: streams.iter().map(stream).collect(),
         revision,
