@@ -33,6 +33,7 @@
 
 mod account;
 mod address;
+mod byte_stream;
 mod cancel;
 mod codec;
 mod convert;

@@ -36,7 +36,7 @@ fn a_good_camera_is_played_and_only_its_video_is_set_up() {
     let script = Script::start(|request| with_media(request, good(request), &media()));
     assert_eq!(play(&script), three_pictures());
     let methods: Vec<_> = script.requests().into_iter().map(|request| request.method).collect();
-    assert_eq!(methods, ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]);
+    assert_eq!(methods, ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]);
     let requests = script.requests();
     assert!(requests[2].uri.ends_with("/camera/trackID=1") && requests[3].uri.ends_with("/camera/"));
     assert_eq!(requests[3].header("Session"), Some("12345678"));
