@@ -5,6 +5,8 @@
 mod media {
     mod accounting;
     mod broken;
+    mod bytes;
+    mod elementary;
     mod formats;
     mod mp4;
     mod network;

@@ -6,7 +6,7 @@ use kinora_actors::domain::{EncodedEvent, EventFacts, EventKind, FrameAccount, S
 use kinora_actors::hub::Published;
 use kinora_actors::status::{self, SessionView, StatusBoard};
 use serde_json::Value;
-use slog::{Logger, info, warn};
+use slog::{Logger, debug, info, o, warn};
 
 use crate::http::Role;
 use crate::http::ports::{
@@ -17,6 +17,8 @@ use crate::store::{EventRow, SessionRow, Store, StoreError, User};
 
 /// Sessions that one answer holds.
 const SESSIONS_LISTED: u32 = 200;
+/// Routes that machines ask all the time.
+const PROBED: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 fn unavailable(error: StoreError) -> Unavailable {
     Unavailable(error.to_string())
@@ -139,6 +141,7 @@ fn stream_status(stream: status::StreamStatus) -> StreamStatus {
         address: stream.address.to_string(),
         state: stream.state,
         reason: stream.reason.to_owned(),
+        message: stream.message.to_string(),
         since: stream.since,
         next_try_at: stream.next_try_at,
         session_id: running.as_ref().map(|session| session.id.clone()),
@@ -201,10 +204,18 @@ pub(crate) struct HttpLog(pub(crate) Logger);
 impl Observer for HttpLog {
     fn notice(&self, event: HttpEvent<'_>) {
         match event {
-            HttpEvent::RequestAnswered { request_id, method, endpoint, status, elapsed_us } => info!(
-                self.0, "request answered"; "request_id" => request_id, "method" => method,
-                "endpoint" => endpoint, "status" => status, "elapsed_us" => elapsed_us
-            ),
+            HttpEvent::RequestAnswered { request_id, method, endpoint, status, elapsed_us } => {
+                let log = self.0.new(o!(
+                    "request_id" => request_id.to_owned(), "method" => method.to_owned(),
+                    "endpoint" => endpoint.to_owned(), "status" => status, "elapsed_us" => elapsed_us
+                ));
+                // Probes and scrapes come every few seconds for months; they are news when they fail.
+                if PROBED.contains(&endpoint) && status < 400 {
+                    debug!(log, "request answered");
+                } else {
+                    info!(log, "request answered");
+                }
+            }
             HttpEvent::ComponentUnavailable { component, error } => {
                 warn!(self.0, "component unavailable"; "component" => component, "error" => error);
             }

@@ -10,12 +10,15 @@ mod layers;
 mod shipped;
 mod value;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kinora_kernels::sample::Sampling;
+use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
 pub(crate) use layers::Sources;
@@ -72,6 +75,10 @@ pub(crate) struct Log {
 pub(crate) struct Storage {
     /// Address of a database server; `None`: the private one.
     pub(crate) database_url: Option<String>,
+    /// Folder of PostgreSQL's programs; `None`: they are looked for.
+    pub(crate) database_programs: Option<PathBuf>,
+    /// Value of `PATH`, where they are looked for last.
+    pub(crate) search_path: OsString,
     /// Connections that are kept.
     pub(crate) pool_size: usize,
     /// Connections beyond these.
@@ -107,6 +114,8 @@ pub(crate) struct Analysis {
     pub(crate) every_nth: NonZeroU32,
     /// Analyse at most so many frames of a second.
     pub(crate) max_fps: Option<NonZeroU32>,
+    /// How regions are scaled.
+    pub(crate) sampling: Sampling,
 }
 
 /// How sources are read.
@@ -127,6 +136,8 @@ pub(crate) struct Decoder {
 pub(crate) struct Inference {
     /// Lanes of the CPU; `None`: one a core.
     pub(crate) workers: Option<NonZeroU32>,
+    /// How exact products are.
+    pub(crate) precision: Precision,
 }
 
 /// How streams are watched.
@@ -147,6 +158,10 @@ pub(crate) struct WebSocket {
     pub(crate) max_total: usize,
     /// Events that may wait for an agent.
     pub(crate) queue_events: usize,
+    /// From ping to ping.
+    pub(crate) ping_every: Duration,
+    /// How long an agent may read nothing while events wait for it.
+    pub(crate) stall_after: Duration,
 }
 
 /// One configured stream.
@@ -201,6 +216,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         log: Log { level: values.text("log.level").into(), format: values.text("log.format").into() },
         storage: Storage {
             database_url: Some(values.text("database.url").to_owned()).filter(|url| url != "embedded"),
+            database_programs: Some(values.text("database.programs"))
+                .filter(|&folder| folder != "auto")
+                .map(PathBuf::from),
+            search_path: sources.variable("PATH").unwrap_or_default().to_owned(),
             pool_size: count("database.pool_size"),
             pool_overflow: count("database.pool_overflow"),
             journal_max_bytes: values.bytes("journal.max_bytes"),
@@ -215,7 +234,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             open_timeout: values.duration("decoder.open_timeout"),
             read_timeout: values.duration("decoder.read_timeout"),
         },
-        inference: Inference { workers: NonZeroU32::new(values.count("inference.workers")) },
+        inference: Inference {
+            workers: NonZeroU32::new(values.count("inference.workers")),
+            precision: match values.text("inference.precision") {
+                "f32" => Precision::F32,
+                "bf16" => Precision::Bf16,
+                _ => Precision::Auto,
+            },
+        },
         supervision: Supervision {
             stall_after: values.duration("supervision.stall_after"),
             retry_max: values.duration("supervision.retry_max"),
@@ -224,6 +250,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             max_per_user: count("websocket.max_per_user"),
             max_total: count("websocket.max_total"),
             queue_events: count("websocket.queue_events"),
+            ping_every: values.duration("websocket.ping_every"),
+            stall_after: values.duration("websocket.stall_after"),
         },
         streams: streams.iter().map(stream).collect(),
         revision,
@@ -237,6 +265,10 @@ fn analysis(values: &Values, prefix: &str) -> Analysis {
         every_nth: NonZeroU32::new(values.count(&name("every_nth")))
             .expect("the table of keys should demand at least 1"),
         max_fps: NonZeroU32::new(values.count(&name("max_fps"))),
+        sampling: match values.text(&name("sampling")) {
+            "antialiased" => Sampling::Antialiased,
+            _ => Sampling::MediaPipe,
+        },
     }
 }
 

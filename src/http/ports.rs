@@ -114,6 +114,8 @@ pub(crate) struct StreamStatus {
     pub(crate) state: StreamState,
     /// Why, as a stable code.
     pub(crate) reason: String,
+    /// The same in plain words; what the source said, if it was the source. No credentials.
+    pub(crate) message: String,
     /// Since when.
     pub(crate) since: Timestamp,
     /// When it is tried again, if that is planned.

@@ -55,7 +55,8 @@ pub(crate) enum StoreError {
     /// PostgreSQL's programs are not on this machine.
     #[error(
         "PostgreSQL's programs (initdb, postgres, pg_ctl) were not found in {}; \
-         install PostgreSQL 15 or later, or give [database] url a server",
+         install PostgreSQL 15 or later (Debian: postgresql), name their folder in \
+         database.programs, or give database.url a server",
         list(looked_in)
     )]
     ProgramsMissing {

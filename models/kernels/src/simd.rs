@@ -71,6 +71,17 @@ impl Simd {
         }
     }
 
+    /// Which registers it has, for kernels that need more than floats and are written for each of them.
+    pub(crate) fn registers(self) -> Registers {
+        match self.0 {
+            Level::Plain => Registers::Plain,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Registers::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Registers::Avx512,
+        }
+    }
+
     /// Runs a kernel in the version that was compiled for this instruction set.
     pub(crate) fn run(self, kernel: impl Kernel) {
         match self.0 {
@@ -83,6 +94,19 @@ impl Simd {
             Level::Avx512 => unsafe { x86::with_avx512(kernel) },
         }
     }
+}
+
+/// What instructions a `Simd` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registers {
+    /// Those that every processor of the architecture has.
+    Plain,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512F, AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 /// Work that is written over vectors of any width. `run` has to be `#[inline(always)]`, and so all that it

@@ -108,6 +108,7 @@ impl StreamsView for World {
             address: "rtsp://camera/stream".to_owned(),
             state: StreamState::Running,
             reason: "first_frame".to_owned(),
+            message: "frames arrive".to_owned(),
             since: Timestamp(0),
             next_try_at: None,
             session_id: Some(session("s")),
