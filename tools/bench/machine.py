@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -31,8 +32,11 @@ def load():
 
 
 def text(*command):
-    """Standard output of a command that must succeed."""
-    return subprocess.run([str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE).stdout
+    """Standard output of a command that must succeed; what it says beside that is shown only if it fails."""
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True)
+    if done.returncode != 0:
+        sys.exit(f"bench: `{' '.join(done.args)}` failed:\n{done.stderr}")
+    return done.stdout
 
 
 def timed(*command):
