@@ -131,47 +131,51 @@ pub(super) trait Source: Copy {
 
 impl Source for Rgb24<'_> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
-        self.0.three_bytes(x, y)
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
+        self.0.three_bytes(&self.0.place(position))
     }
 }
 
 impl Source for Gray8<'_> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
         // Of 8 bit; 128 is no colour.
         let none = FloatsOf::<I>::splat(128.0);
-        [self.0.byte(x, y), none, none]
+        [self.0.byte(&self.0.place(position)), none, none]
     }
 }
 
 impl Source for Planar<'_, 1> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
-        [self.0[0].byte(x, y), self.0[1].byte(x, y), self.0[2].byte(x, y)]
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
+        let [y, u, v] = &self.0;
+        let chroma = u.place(position);
+        [y.byte(&y.place(position)), u.byte(&chroma), v.byte(&chroma)]
     }
 }
 
 impl Source for Planar<'_, 2> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
-        [self.0[0].word(x, y), self.0[1].word(x, y), self.0[2].word(x, y)]
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
+        let [y, u, v] = &self.0;
+        let chroma = u.place(position);
+        [y.word(&y.place(position)), u.word(&chroma), v.word(&chroma)]
     }
 }
 
 impl Source for SemiPlanar<'_, 1, 2> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
-        let [u, v] = self.1.two_bytes(x, y);
-        [self.0.byte(x, y), u, v]
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
+        let [u, v] = self.1.two_bytes(&self.1.place(position));
+        [self.0.byte(&self.0.place(position)), u, v]
     }
 }
 
 impl Source for SemiPlanar<'_, 2, 4> {
     #[inline(always)]
-    fn triple<I: Ints>(&self, [x, y]: [I; 2]) -> [FloatsOf<I>; 3] {
-        let [u, v] = self.1.two_words(x, y);
-        [self.0.word(x, y), u, v]
+    fn triple<I: Ints>(&self, position: [I; 2]) -> [FloatsOf<I>; 3] {
+        let [u, v] = self.1.two_words(&self.1.place(position));
+        [self.0.word(&self.0.place(position)), u, v]
     }
 }
 
