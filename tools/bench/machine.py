@@ -13,10 +13,20 @@ TICK = os.sysconf("SC_CLK_TCK")
 FLAGS = ("avx2", "fma", "avx512f", "avx512bw", "avx512_bf16", "amx_bf16")
 
 
+def processor():
+    """What `lscpu` says, and those of its flags that matter here."""
+    lscpu = dict(re.findall(r"^([^:\n]+):\s+(.*)$", text("lscpu"), re.MULTILINE))
+    return lscpu, [flag for flag in FLAGS if flag in lscpu.get("Flags", "").split()]
+
+
+def judged():
+    """Whether requirements are for this processor."""
+    return "avx512_bf16" in processor()[1]
+
+
 def described():
     """Processor, cores, flags, commit and date in one line."""
-    lscpu = dict(re.findall(r"^([^:\n]+):\s+(.*)$", text("lscpu"), re.MULTILINE))
-    flags = [flag for flag in FLAGS if flag in lscpu.get("Flags", "").split()]
+    lscpu, flags = processor()
     dirty = "" if not text("git", "status", "--porcelain", "--untracked-files=no") else " with changes"
     commit = text("git", "rev-parse", "--short=12", "HEAD").strip()
     today = datetime.date.today().isoformat()

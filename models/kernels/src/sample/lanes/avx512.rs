@@ -192,14 +192,12 @@ impl Floats for __m512 {
 
     #[inline(always)]
     fn store([red, green, blue]: [Self; 3], out: &mut [f32]) {
-        let out = &mut out[..3 * COUNT];
-        for part in 0..3 {
-            let (of_two, of_three) = INTERLEAVED[part];
-            // SAFETY: only inside `enabled`; the tables have sixteen numbers each, and `out` three times sixteen.
+        for ((of_two, of_three), out) in INTERLEAVED.iter().zip(out[..3 * COUNT].chunks_exact_mut(COUNT)) {
+            // SAFETY: only inside `enabled`; the tables and `out` have sixteen numbers each.
             unsafe {
                 let two = _mm512_permutex2var_ps(red, _mm512_loadu_epi32(of_two.as_ptr()), green);
                 let three = _mm512_permutex2var_ps(two, _mm512_loadu_epi32(of_three.as_ptr()), blue);
-                _mm512_storeu_ps(out.as_mut_ptr().add(part * COUNT), three);
+                _mm512_storeu_ps(out.as_mut_ptr(), three);
             }
         }
     }
