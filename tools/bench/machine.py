@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -12,10 +13,20 @@ TICK = os.sysconf("SC_CLK_TCK")
 FLAGS = ("avx2", "fma", "avx512f", "avx512bw", "avx512_bf16", "amx_bf16")
 
 
+def processor():
+    """What `lscpu` says, and those of its flags that matter here."""
+    lscpu = dict(re.findall(r"^([^:\n]+):\s+(.*)$", text("lscpu"), re.MULTILINE))
+    return lscpu, [flag for flag in FLAGS if flag in lscpu.get("Flags", "").split()]
+
+
+def judged():
+    """Whether requirements are for this processor."""
+    return "avx512_bf16" in processor()[1]
+
+
 def described():
     """Processor, cores, flags, commit and date in one line."""
-    lscpu = dict(re.findall(r"^([^:\n]+):\s+(.*)$", text("lscpu"), re.MULTILINE))
-    flags = [flag for flag in FLAGS if flag in lscpu.get("Flags", "").split()]
+    lscpu, flags = processor()
     dirty = "" if not text("git", "status", "--porcelain", "--untracked-files=no") else " with changes"
     commit = text("git", "rev-parse", "--short=12", "HEAD").strip()
     today = datetime.date.today().isoformat()
@@ -31,8 +42,11 @@ def load():
 
 
 def text(*command):
-    """Standard output of a command that must succeed."""
-    return subprocess.run([str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE).stdout
+    """Standard output of a command that must succeed; what it says beside that is shown only if it fails."""
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True)
+    if done.returncode != 0:
+        sys.exit(f"bench: `{' '.join(done.args)}` failed:\n{done.stderr}")
+    return done.stdout
 
 
 def timed(*command):

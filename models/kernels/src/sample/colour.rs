@@ -55,7 +55,7 @@ impl Conversion {
     pub(super) fn convert<F: Floats>(&self, triple: [F; 3], coverage: Option<F>) -> [F; 3] {
         let [mut red, mut green, mut blue] = match &self.colours {
             Colours::Rgb => triple,
-            Colours::Yuv(yuv) => yuv.to_rgb(triple),
+            Colours::Yuv(yuv) => yuv.rgb(triple),
         };
         if let Some(part) = coverage {
             [red, green, blue] = [red.times(part), green.times(part), blue.times(part)];
@@ -108,7 +108,7 @@ impl Yuv {
     }
 
     #[inline(always)]
-    fn to_rgb<F: Floats>(&self, [y, u, v]: [F; 3]) -> [F; 3] {
+    fn rgb<F: Floats>(&self, [y, u, v]: [F; 3]) -> [F; 3] {
         let y = y.minus(F::splat(self.luma_black)).times(F::splat(self.luma_scale));
         let zero = F::splat(self.chroma_zero);
         let (u, v) = (u.minus(zero), v.minus(zero));

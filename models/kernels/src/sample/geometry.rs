@@ -159,10 +159,10 @@ impl Axis {
 }
 
 impl<I: Ints> Pair<I> {
-    /// The first's weight in the low half, the second's in the high half.
+    /// The weighted sum of two values of 15 bit, the first in the low half and the second in the high half.
     #[inline(always)]
-    pub(super) fn weights(&self) -> I {
-        self.to_second.up(16).minus(self.to_second).plus(I::splat(self.one))
+    pub(super) fn mix(&self, halves: I) -> I {
+        halves.mix(self.to_second, self.one)
     }
 
     /// The weighted sum of two values.

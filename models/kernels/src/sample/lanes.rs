@@ -35,8 +35,9 @@ pub(super) trait Ints: Copy {
     fn minus(self, other: Self) -> Self;
     /// The low 32 bits of `self * other`.
     fn times(self, other: Self) -> Self;
-    /// Both numbers taken as two signed halves: the sum of the products of the halves.
-    fn dot(self, other: Self) -> Self;
+    /// Of numbers with 15 bits in each half: the low halves times `one - to_high` plus the high halves times `to_high`.
+    /// `one` is below 2^15, and `to_high` is 0 to `one`.
+    fn mix(self, to_high: Self, one: i32) -> Self;
     /// The smaller one.
     fn least(self, other: Self) -> Self;
     /// The larger one.

@@ -23,6 +23,7 @@ mod image;
 mod lanes;
 mod planes;
 mod row;
+mod source;
 
 pub use error::SampleError;
 pub use image::{Image, Layout, Matrix, Plane, Range, Rotation};
@@ -30,7 +31,8 @@ pub use image::{Image, Layout, Matrix, Plane, Range, Rotation};
 use crate::simd::Simd;
 use colour::Conversion;
 use geometry::Affine;
-use row::{Job, Planes, Rows, Source};
+use row::{Job, Rows};
+use source::{Planes, Source};
 
 /// What lies beyond the picture's border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,12 +35,16 @@ const ROWS_AHEAD: f64 = 4.0;
 /// The most rows that are prefetched for one output row; those of wider steps are mostly not read.
 const MOST_ROWS: usize = 8;
 
-/// Where the four neighbours of positions lie.
+/// Positions in a plane. It serves all planes of the same size and subsampling.
+pub(super) struct Place<I> {
+    across: Pair<I>,
+    down: Pair<I>,
+}
+
+/// Where the left neighbours of positions lie, in bytes.
 struct Corners<I> {
     upper: I,
     lower: I,
-    across: Pair<I>,
-    down: Pair<I>,
 }
 
 impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
@@ -70,10 +74,15 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
         self.data.len()
     }
 
+    /// Positions of the picture in this plane.
+    #[inline(always)]
+    pub(super) fn place<I: Ints>(&self, [x, y]: [I; 2]) -> Place<I> {
+        Place { across: self.across.locate(x), down: self.down.locate(y) }
+    }
+
     /// In a plane one sample wide or high the second neighbour is another sample or nothing, and its weight is zero.
     #[inline(always)]
-    fn corners<I: Ints>(&self, x: I, y: I) -> Corners<I> {
-        let (across, down) = (self.across.locate(x), self.down.locate(y));
+    fn corners<I: Ints>(&self, Place { across, down }: &Place<I>) -> Corners<I> {
         let row = down.first.times(I::splat(self.stride));
         let column = match PIXEL {
             1 => across.first,
@@ -83,7 +92,7 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
         };
         let upper = row.plus(column);
         self.prefetch(upper);
-        Corners { upper, lower: upper.plus(I::splat(self.next_row)), across, down }
+        Corners { upper, lower: upper.plus(I::splat(self.next_row)) }
     }
 
     /// A word is asked for once in so many pixels, for lines of a cache hold about as many of a row.
@@ -107,18 +116,16 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
     /// Weighs samples of 8 bit: of upper and lower neighbours, the left one in the low half and the right one in the high
     /// half. Whole numbers throughout: exact. 8 bit and a weight of up to 7 bit fit a signed half.
     #[inline(always)]
-    fn weigh_bytes<I: Ints>(&self, corners: &Corners<I>, [upper, lower]: [I; 2]) -> FloatsOf<I> {
-        let weights = corners.across.weights();
-        let (upper, lower) = (upper.dot(weights), lower.dot(weights));
-        self.scaled(upper.or(lower.up(16)).dot(corners.down.weights()))
+    fn weigh_bytes<I: Ints>(&self, place: &Place<I>, [upper, lower]: [I; 2]) -> FloatsOf<I> {
+        let (upper, lower) = (place.across.mix(upper), place.across.mix(lower));
+        self.scaled(place.down.mix(upper.or(lower.up(16))))
     }
 
     /// Weighs samples of up to 16 bit, given as upper and lower, left and right. With both weights they fit 31 bits.
     #[inline(always)]
-    fn weigh_words<I: Ints>(&self, corners: &Corners<I>, left: [I; 2], right: [I; 2]) -> FloatsOf<I> {
-        let (upper, lower) =
-            (corners.across.weigh(left[0], right[0]), corners.across.weigh(left[1], right[1]));
-        self.scaled(corners.down.weigh(upper, lower))
+    fn weigh_words<I: Ints>(&self, place: &Place<I>, left: [I; 2], right: [I; 2]) -> FloatsOf<I> {
+        let (upper, lower) = (place.across.weigh(left[0], right[0]), place.across.weigh(left[1], right[1]));
+        self.scaled(place.down.weigh(upper, lower))
     }
 
     #[inline(always)]
@@ -141,55 +148,55 @@ const BYTES: i32 = 0x00ff_00ff;
 /// Pixels of one byte.
 impl Samples<'_, 1> {
     #[inline(always)]
-    pub(super) fn byte<I: Ints>(&self, x: I, y: I) -> FloatsOf<I> {
-        let corners = self.corners(x, y);
+    pub(super) fn byte<I: Ints>(&self, place: &Place<I>) -> FloatsOf<I> {
+        let corners = self.corners(place);
         let [upper, lower] = self.words(&corners, 0);
-        self.weigh_bytes(&corners, [upper.spread(), lower.spread()])
+        self.weigh_bytes(place, [upper.spread(), lower.spread()])
     }
 }
 
 /// Pixels of two bytes: two channels of 8 bit, or one of more.
 impl Samples<'_, 2> {
     #[inline(always)]
-    pub(super) fn two_bytes<I: Ints>(&self, x: I, y: I) -> [FloatsOf<I>; 2] {
-        let corners = self.corners(x, y);
+    pub(super) fn two_bytes<I: Ints>(&self, place: &Place<I>) -> [FloatsOf<I>; 2] {
+        let corners = self.corners(place);
         let words = self.words(&corners, 0);
-        let first = self.weigh_bytes(&corners, channel(words, 0, BYTES));
-        [first, self.weigh_bytes(&corners, channel(words, 8, BYTES))]
+        let first = self.weigh_bytes(place, channel(words, 0, BYTES));
+        [first, self.weigh_bytes(place, channel(words, 8, BYTES))]
     }
 
     #[inline(always)]
-    pub(super) fn word<I: Ints>(&self, x: I, y: I) -> FloatsOf<I> {
-        let corners = self.corners(x, y);
+    pub(super) fn word<I: Ints>(&self, place: &Place<I>) -> FloatsOf<I> {
+        let corners = self.corners(place);
         let words = self.words(&corners, 0);
-        self.weigh_words(&corners, channel(words, 0, WORD), channel(words, 16, WORD))
+        self.weigh_words(place, channel(words, 0, WORD), channel(words, 16, WORD))
     }
 }
 
 /// Pixels of three channels of 8 bit.
 impl Samples<'_, 3> {
     #[inline(always)]
-    pub(super) fn three_bytes<I: Ints>(&self, x: I, y: I) -> [FloatsOf<I>; 3] {
-        let corners = self.corners(x, y);
+    pub(super) fn three_bytes<I: Ints>(&self, place: &Place<I>) -> [FloatsOf<I>; 3] {
+        let corners = self.corners(place);
         let sides = [self.words(&corners, 0), self.words(&corners, 3)];
-        let [red, green] = [self.byte_of(&corners, sides, 0), self.byte_of(&corners, sides, 8)];
-        [red, green, self.byte_of(&corners, sides, 16)]
+        let [red, green] = [self.byte_of(place, sides, 0), self.byte_of(place, sides, 8)];
+        [red, green, self.byte_of(place, sides, 16)]
     }
 
     #[inline(always)]
-    fn byte_of<I: Ints>(&self, corners: &Corners<I>, sides: [[I; 2]; 2], shift: u32) -> FloatsOf<I> {
+    fn byte_of<I: Ints>(&self, place: &Place<I>, sides: [[I; 2]; 2], shift: u32) -> FloatsOf<I> {
         let (left, right) = (channel(sides[0], shift, BYTE), channel(sides[1], shift, BYTE));
-        self.weigh_bytes(corners, [left[0].or(right[0].up(16)), left[1].or(right[1].up(16))])
+        self.weigh_bytes(place, [left[0].or(right[0].up(16)), left[1].or(right[1].up(16))])
     }
 }
 
 /// Pixels of two channels of more than 8 bit.
 impl Samples<'_, 4> {
     #[inline(always)]
-    pub(super) fn two_words<I: Ints>(&self, x: I, y: I) -> [FloatsOf<I>; 2] {
-        let corners = self.corners(x, y);
+    pub(super) fn two_words<I: Ints>(&self, place: &Place<I>) -> [FloatsOf<I>; 2] {
+        let corners = self.corners(place);
         let (left, right) = (self.words(&corners, 0), self.words(&corners, 4));
-        let first = self.weigh_words(&corners, channel(left, 0, WORD), channel(right, 0, WORD));
-        [first, self.weigh_words(&corners, channel(left, 16, WORD), channel(right, 16, WORD))]
+        let first = self.weigh_words(place, channel(left, 0, WORD), channel(right, 0, WORD));
+        [first, self.weigh_words(place, channel(left, 16, WORD), channel(right, 16, WORD))]
     }
 }

@@ -287,6 +287,21 @@ fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
 }
 
 #[test]
+fn a_plane_of_two_gibibytes_is_refused() {
+    // Zeros that are never touched take no memory.
+    let (stride, rows) = (1 << 16, (1 << 15) + 1);
+    let data = vec![0; stride * rows];
+    let planes = [Some(Plane { data: &data, stride }), None, None];
+    let picture = Picture::new(16, 16, Layout::Gray8);
+    let image = Image { width: 65_535, height: rows as u32, planes, ..picture.plain() };
+    let region = SampleRegion { centre_x: 8.0, centre_y: 6.0, side: 8.0, angle: 0.0 };
+    let refused = sample(&image, &region, &output(4, Border::Zero), &mut [0.0; 48]);
+    assert_eq!(refused, Err(SampleError::LargePlane { index: 0, length: stride * rows - 1 }));
+    let smaller = Image { height: rows as u32 - 1, ..image };
+    assert_eq!(sample(&smaller, &region, &output(4, Border::Zero), &mut [0.0; 48]), Ok(()));
+}
+
+#[test]
 fn the_least_plane_that_holds_the_picture_is_enough() {
     // The last row needs no padding, and a picture of one pixel is a picture.
     let data = [200u8];

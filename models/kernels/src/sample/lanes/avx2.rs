@@ -80,9 +80,13 @@ impl Ints for __m256i {
     }
 
     #[inline(always)]
-    fn dot(self, other: Self) -> Self {
+    fn mix(self, to_high: Self, one: i32) -> Self {
         // SAFETY: only inside `enabled`.
-        unsafe { _mm256_madd_epi16(self, other) }
+        unsafe {
+            // `to_high` in the high half, `one - to_high` in the low half.
+            let high = _mm256_sub_epi32(_mm256_slli_epi32::<16>(to_high), to_high);
+            _mm256_madd_epi16(self, _mm256_add_epi32(high, _mm256_set1_epi32(one)))
+        }
     }
 
     #[inline(always)]

@@ -79,9 +79,13 @@ impl Ints for __m512i {
     }
 
     #[inline(always)]
-    fn dot(self, other: Self) -> Self {
+    fn mix(self, to_high: Self, one: i32) -> Self {
         // SAFETY: only inside `enabled`.
-        unsafe { _mm512_madd_epi16(self, other) }
+        unsafe {
+            // `to_high` in the high half, `one - to_high` in the low half.
+            let high = _mm512_sub_epi32(_mm512_slli_epi32::<16>(to_high), to_high);
+            _mm512_madd_epi16(self, _mm512_add_epi32(high, _mm512_set1_epi32(one)))
+        }
     }
 
     #[inline(always)]
@@ -188,14 +192,12 @@ impl Floats for __m512 {
 
     #[inline(always)]
     fn store([red, green, blue]: [Self; 3], out: &mut [f32]) {
-        let out = &mut out[..3 * COUNT];
-        for part in 0..3 {
-            let (of_two, of_three) = INTERLEAVED[part];
-            // SAFETY: only inside `enabled`; the tables have sixteen numbers each, and `out` three times sixteen.
+        for ((of_two, of_three), out) in INTERLEAVED.iter().zip(out[..3 * COUNT].chunks_exact_mut(COUNT)) {
+            // SAFETY: only inside `enabled`; the tables and `out` have sixteen numbers each.
             unsafe {
                 let two = _mm512_permutex2var_ps(red, _mm512_loadu_epi32(of_two.as_ptr()), green);
                 let three = _mm512_permutex2var_ps(two, _mm512_loadu_epi32(of_three.as_ptr()), blue);
-                _mm512_storeu_ps(out.as_mut_ptr().add(part * COUNT), three);
+                _mm512_storeu_ps(out.as_mut_ptr(), three);
             }
         }
     }

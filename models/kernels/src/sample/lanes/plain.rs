@@ -50,9 +50,8 @@ impl Ints for i32 {
     }
 
     #[inline(always)]
-    fn dot(self, other: Self) -> Self {
-        let low = i32::from(self as i16) * i32::from(other as i16);
-        low.wrapping_add((self >> 16) * (other >> 16))
+    fn mix(self, to_high: Self, one: i32) -> Self {
+        (self & 0xffff) * (one - to_high) + (self >> 16) * to_high
     }
 
     #[inline(always)]
@@ -173,8 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_product_takes_signed_halves() {
-        assert_eq!(3_i32.dot(5), 15);
-        assert_eq!((-2_i32).dot(7 << 16 | 3), -7 - 6);
+    fn halves_are_mixed_by_their_weights() {
+        assert_eq!((200 << 16 | 100).mix(8, 32), 24 * 100 + 8 * 200);
+        assert_eq!((0x7fff << 16 | 0x7fff).mix(128, 128), 0x7fff * 128);
     }
 }
