@@ -19,6 +19,7 @@
 //! - [`AuthPolicy`] chooses the strategy that answers a server's challenge; `Digest` never becomes Basic.
 //! - [`describe`] asks a server what it has, and plays nothing.
 //! - [`AccessUnit`] is what a decoder takes, with a [`Stamp`]: media time, epoch and [`Capture`] time.
+//! - [`TransportReader`] gives the bytes of a transport stream to a demultiplexer.
 //! - [`Unwrapper`], [`StreamClock`] and [`HostClock`] are the clocks by themselves.
 //! - [`Error`] says who, what and where; its [`ErrorKind`] decides what to do.
 
@@ -39,6 +40,7 @@ mod sdp;
 mod session;
 mod time;
 mod tls;
+mod transport_reader;
 
 pub use address::Address;
 pub use auth::{AuthPolicy, Credentials};
@@ -51,9 +53,10 @@ pub use sdp::{Codec, Track};
 pub use session::{Client, describe};
 pub use time::{Capture, ClockSource, HostClock, Stamp, StreamClock, Unwrapper};
 pub use tls::Trust;
+pub use transport_reader::{TransportReader, TransportStatus};
 
 /// A client moves to the thread that reads from it.
 const _: () = {
     const fn moved<T: Send>() {}
-    moved::<(Client, AccessUnit, Error)>();
+    moved::<(Client, TransportReader, AccessUnit, Error)>();
 };
