@@ -57,5 +57,5 @@ mod db_writer_tests;
 mod pipeline_tests;
 #[cfg(test)]
 mod stream_tests;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

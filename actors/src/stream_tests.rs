@@ -10,20 +10,19 @@ use serde_json::Value;
 
 use crate::backoff::BackoffPolicy;
 use crate::decoder::Pace;
-use crate::domain::{EncodedEvent, EventKind, Provenance, SessionId, StreamState};
+use crate::domain::{Provenance, SessionId, StreamState};
 use crate::family::{ConnectionParts, LaneChoice, SessionParts};
 use crate::handoff::HandoffPolicy;
 use crate::lanes::Lanes;
 use crate::lifecycle::LifePolicy;
 use crate::policy::FramePolicy;
-use crate::ports::{EventSink, ModelOutput, NetworkId, PoseModel, SourceErrorKind};
+use crate::ports::SourceErrorKind;
 use crate::registry::{AddStream, Command, ListStreams, Order, StopAll, StreamRegistry};
 use crate::status::{StatusBoard, StreamNotice};
 use crate::supervisor::StreamParts;
-use crate::testing::{EmptySampler, HostClock, OneStepTracker, Plot, Take};
-
-/// Calls of a shared part, and the call at which it fails.
-type Fuse = Arc<AtomicU32>;
+use crate::testing::{
+    EmptySampler, Fuse, FusedModel, HostClock, Misdeed, MoodySink, OneStepTracker, Plot, Take,
+};
 
 struct Stage {
     registry: Addr<StreamRegistry>,
@@ -33,57 +32,16 @@ struct Stage {
     fatal: Arc<AtomicU32>,
 }
 
-/// Keeps events; panics or is full at some of them.
-struct MoodySink {
-    events: Arc<Mutex<Vec<Value>>>,
-    panic_at: u64,
-    full: Fuse,
-}
-
-impl EventSink for MoodySink {
-    fn append(&mut self, event: &EncodedEvent) -> std::io::Result<()> {
-        assert!(event.seq != self.panic_at || event.kind != EventKind::FrameAnalyzed, "as the test asked");
-        if self.full.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok() {
-            return Err(std::io::ErrorKind::StorageFull.into());
-        }
-        self.events.lock().unwrap().push(serde_json::from_slice(&event.json).unwrap());
-        Ok(())
-    }
-
-    fn finish(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn may_get_room(&self) -> bool {
-        true
-    }
-}
-
-/// Panics, or sleeps through its heartbeat, while the fuse burns.
-struct FusedModel(Fuse, Option<Duration>);
-
-impl PoseModel for FusedModel {
-    fn infer(&mut self, _: NetworkId, _: &[f32]) -> Result<ModelOutput, String> {
-        let burns =
-            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
-        match (burns, self.1) {
-            (true, Some(hang)) => std::thread::sleep(hang),
-            (true, None) => panic!("the model panics, as the test asked"),
-            (false, _) => {}
-        }
-        Ok(ModelOutput::default())
-    }
-}
-
 impl Stage {
     fn new(model: (u32, Option<Duration>)) -> Self {
         let clock = Arc::new(HostClock(Instant::now()));
-        let fuse = Fuse::new(AtomicU32::new(model.0));
+        let fuse = Fuse::of(model.0);
+        let misdeed = model.1.map_or(Misdeed::Panic, Misdeed::Stall);
         let fatal = Arc::new(AtomicU32::new(0));
         let called = Arc::clone(&fatal);
         let lanes = Lanes::new(
             2,
-            Arc::new(move || Box::new(FusedModel(Arc::clone(&fuse), model.1))),
+            Arc::new(move || Box::new(FusedModel { fuse: fuse.clone(), misdeed })),
             clock.clone(),
             Duration::from_millis(60),
             Box::new(move || {
@@ -113,8 +71,7 @@ impl Stage {
                 SessionParts { id: SessionId(format!("s{sessions}").into()), provenance: provenance() }
             }),
             sink: Box::new(move |_| {
-                let full = Fuse::default();
-                Box::new(MoodySink { events: Arc::clone(&events), panic_at: 0, full })
+                Box::new(MoodySink { events: Arc::clone(&events), ..MoodySink::default() })
             }),
             connection: Box::new(move || ConnectionParts {
                 source: Box::new(plot.clone()),
@@ -235,8 +192,11 @@ fn a_camera_that_is_absent_refuses_comes_goes_and_returns_is_one_session() {
         assert_eq!(last["payload"]["epoch"], 3, "each connection is an epoch");
         let lost = events.iter().find(|event| event["payload"]["reason"] == "end_of_source").unwrap();
         assert!(lost["payload"]["nextTryAt"].is_string());
-        let told: Vec<_> = states.iter().map(|(state, reason)| format!("{state} {reason}")).collect();
-        assert_eq!(stage.noticed(), told, "an observer hears of each state that subscribers are told of");
+        // A connection may be over before the supervisor hears that its frames flow; each other state is its own doing.
+        let not_flowing = |state: &String| !state.starts_with("running");
+        let told = states.iter().map(|(state, reason)| format!("{state} {reason}")).filter(not_flowing);
+        let noticed: Vec<_> = stage.noticed().into_iter().filter(not_flowing).collect();
+        assert_eq!(noticed, told.collect::<Vec<_>>(), "an observer hears of what subscribers are told of");
     });
 }
 
@@ -326,11 +286,8 @@ fn a_broadcaster_that_panics_is_replaced_and_numbering_goes_on() {
     play((0, None), async |stage| {
         let mut parts = stage.stream(&Plot::of(false, [Take::Frames(20), Take::Frames(20)]), false);
         let events = Arc::clone(&stage.events);
-        let mut panic_at = 10;
-        parts.sink = Box::new(move |_| {
-            let panic_at = std::mem::take(&mut panic_at);
-            Box::new(MoodySink { events: Arc::clone(&events), panic_at, full: Fuse::default() })
-        });
+        let sink = MoodySink { events, panics: Fuse::of(1), every: 10, ..MoodySink::default() };
+        parts.sink = Box::new(move |_| Box::new(sink.clone()));
         stage.add(parts).await;
         stage.until(|events| count(events, "sessionEnded") == 1).await;
         stage.assert_whole();
@@ -343,8 +300,7 @@ fn a_full_journal_makes_a_file_wait_and_loses_nothing() {
         let mut parts = stage.stream(&Plot::of(false, [Take::Frames(100)]), false);
         let events = Arc::clone(&stage.events);
         parts.sink = Box::new(move |_| {
-            let full = Fuse::new(AtomicU32::new(4));
-            Box::new(MoodySink { events: Arc::clone(&events), panic_at: 0, full })
+            Box::new(MoodySink { events: Arc::clone(&events), full: Fuse::of(4), ..MoodySink::default() })
         });
         stage.add(parts).await;
         stage.until(|events| count(events, "sessionEnded") == 1).await;
