@@ -13,7 +13,9 @@ mod source;
 mod store;
 
 pub use clock::{HostClock, SimulatedClock};
-pub use model::{EmptySampler, Fuse, FusedModel, FusedSampler, Misdeed, MoodyModel, OneStepTracker};
+pub use model::{
+    EmptySampler, Fuse, FusedModel, FusedSampler, MarkedSampler, Misdeed, MoodyModel, OneStepTracker,
+};
 pub use sink::{MemorySink, MoodySink};
 pub use source::{GreyPixel, Plot, ScriptedFactory, ScriptedSource, Take, frame, source_frame};
 pub use store::{MemoryLog, MoodyStore, StoreMood};

@@ -83,16 +83,20 @@ impl PoseModel for MoodyModel {
 }
 
 /// A model that misbehaves while its fuse burns; a fresh value with the same fuse goes on where this one failed.
+#[derive(Clone, Debug)]
 pub struct FusedModel {
     /// Misdeeds left.
     pub fuse: Fuse,
     /// What they are.
     pub misdeed: Misdeed,
+    /// Only inputs that begin with this value make it misbehave; `None`: all.
+    pub only_at: Option<f32>,
 }
 
 impl PoseModel for FusedModel {
-    fn infer(&mut self, _: NetworkId, _: &[f32]) -> Result<ModelOutput, String> {
-        if self.fuse.burns() {
+    fn infer(&mut self, _: NetworkId, input: &[f32]) -> Result<ModelOutput, String> {
+        let is_meant = self.only_at.is_none() || self.only_at == input.first().copied();
+        if is_meant && self.fuse.burns() {
             self.misdeed.commit("model")?;
         }
         Ok(ModelOutput::default())
@@ -105,6 +109,17 @@ pub struct EmptySampler;
 impl Sampler for EmptySampler {
     fn sample(&mut self, _: &dyn Picture, _: &SampleRequest, out: &mut Vec<f32>) -> Result<(), String> {
         out.clear();
+        Ok(())
+    }
+}
+
+/// Fills the input with one value, by which a [`FusedModel`] knows the stream.
+pub struct MarkedSampler(pub f32);
+
+impl Sampler for MarkedSampler {
+    fn sample(&mut self, _: &dyn Picture, _: &SampleRequest, out: &mut Vec<f32>) -> Result<(), String> {
+        out.clear();
+        out.push(self.0);
         Ok(())
     }
 }
