@@ -5,6 +5,7 @@
 mod media {
     mod accounting;
     mod broken;
+    mod damage;
     mod formats;
     mod mp4;
     mod network;
