@@ -3,10 +3,14 @@
 #                   until Ctrl-C, or SECONDS=20
 #   make demo-clip  render the test dancer, analyse the clip, draw the skeletons
 #   make test       all tests          make lint    rustfmt and clippy
-#   make bench      measurements       make setup   packages and weights only
+#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; about half an hour,
+#                   or five minutes and rough with QUICK=1
+#   make setup      packages and weights only
 
 # How long `make demo` runs; empty is until Ctrl-C.
 SECONDS ?=
+# Not empty: `make bench` measures for a short time only.
+QUICK   ?=
 # The clip of `make demo-clip`: ten seconds, 1080p60.
 FRAMES  ?= 600
 OUT     ?= out
@@ -42,7 +46,8 @@ lint: packages
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: setup
-	cargo bench --locked --workspace
+	@tools/bench/setup.sh
+	@tools/bench/bench.py --kinora $(KINORA) $(if $(QUICK),--quick) --write docs/reference/performance.md
 
 # Golden numbers of the tests, from TensorFlow Lite and MediaPipe in a scratch environment; rarely needed.
 golden: setup

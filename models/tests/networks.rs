@@ -3,9 +3,10 @@
 
 mod support;
 
+use kinora_kernels::{Bf16, Simd};
 use kinora_models::{
-    DETECTOR_SIDE, HEATMAP_SIDE, LANDMARK_COUNT, LANDMARK_SIDE, ModelError, PoseNetworks,
-    weights::WEIGHT_FILES,
+    DETECTOR_SIDE, Execution, HEATMAP_SIDE, Instructions, LANDMARK_COUNT, LANDMARK_SIDE, ModelError,
+    PoseNetworks, weights::WEIGHT_FILES,
 };
 use serde_json::Value;
 use support::inputs::image;
@@ -59,45 +60,105 @@ fn outputs_that_are_no_numbers_do_not_agree_with_anything() {
     assert_close("nothing", &serde_json::json!({ "scores": golden }), &[("scores", &[f32::NAN, f32::NAN])]);
 }
 
+/// Every way in which this machine can run the networks in single precision.
+fn ways() -> Vec<Execution> {
+    let plans = Simd::available().into_iter().map(|simd| Execution::Plan(Instructions { simd, bf16: None }));
+    plans.chain([Execution::Plain]).collect()
+}
+
 #[test]
 fn detector_agrees_with_tensorflow_lite() {
-    let networks = support::networks();
     let golden = golden("detector");
     assert!(golden.len() >= 5);
-    for (input, golden) in &golden {
-        let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
-        assert_close(input, golden, &[("boxes", &output.boxes), ("scores", &output.scores)]);
+    for way in ways() {
+        let mut networks = support::networks_with(way);
+        for (input, golden) in &golden {
+            let output = networks.detect(&image(input, DETECTOR_SIDE, -1.0)).unwrap();
+            let input = format!("{input}, {way:?}");
+            assert_close(&input, golden, &[("boxes", &output.boxes), ("scores", &output.scores)]);
+        }
     }
 }
 
 #[test]
 fn landmark_network_agrees_with_tensorflow_lite() {
-    let networks = support::networks();
     let golden = golden("landmarks");
     assert!(golden.len() >= 5);
-    let mut persons = 0;
-    for (input, golden) in &golden {
-        let output = networks.landmarks(&image(input, LANDMARK_SIDE, 0.0)).unwrap();
-        persons += usize::from(output.flag > 0.9);
-        assert_eq!(output.heatmap.len(), HEATMAP_SIDE * HEATMAP_SIDE * LANDMARK_COUNT);
-        assert_close(
-            input,
-            golden,
-            &[
-                ("landmarks", &output.landmarks),
-                ("flag", &[output.flag]),
-                ("heatmap", &output.heatmap),
-                ("world", &output.world),
-            ],
-        );
+    for way in ways() {
+        let mut networks = support::networks_with(way);
+        let mut persons = 0;
+        for (input, golden) in &golden {
+            let output = networks.landmarks(&image(input, LANDMARK_SIDE, 0.0)).unwrap();
+            persons += usize::from(output.flag > 0.9);
+            assert_eq!(output.heatmap.len(), HEATMAP_SIDE * HEATMAP_SIDE * LANDMARK_COUNT);
+            assert_close(
+                &format!("{input}, {way:?}"),
+                golden,
+                &[
+                    ("landmarks", &output.landmarks),
+                    ("flag", &[output.flag]),
+                    ("heatmap", &output.heatmap),
+                    ("world", &output.world),
+                ],
+            );
+        }
+        assert!(persons >= 2, "some inputs should show a person");
     }
-    assert!(persons >= 2, "some inputs should show a person");
+}
+
+/// Farthest that a coordinate may be from that of single precision, as a part of the image.
+const BF16_TOLERANCE: f32 = 0.002;
+
+/// The largest difference of two lists.
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().chain(b).all(|value| value.is_finite()), "each output should be a number");
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn bfloat16_keeps_landmarks_and_detections() {
+    let mut exact = support::networks_with(Execution::Plain);
+    let mut worst = 0f32;
+    if let Some(bf16) = Bf16::available() {
+        let simd = Simd::best();
+        let mut networks = support::networks_with(Execution::Plan(Instructions { simd, bf16: Some(bf16) }));
+        for input in ["standing", "arms-up", "noisy"] {
+            let crop = image(input, LANDMARK_SIDE, 0.0);
+            let [found, expected] =
+                [&mut networks, &mut exact].map(|networks| networks.landmarks(&crop).unwrap());
+            let places = |landmarks: &[f32]| -> Vec<f32> {
+                landmarks.chunks_exact(5).take(33).flat_map(|one| [one[0], one[1]]).collect()
+            };
+            let apart =
+                farthest(&places(&found.landmarks), &places(&expected.landmarks)) / LANDMARK_SIDE as f32;
+            let flag = (found.flag - expected.flag).abs();
+            println!("{input}, {}: {:.4} % of the image, flag {flag:.4}", bf16.name(), apart * 100.0);
+            worst = worst.max(apart / BF16_TOLERANCE).max(flag / 0.01);
+
+            let picture = image(input, DETECTOR_SIDE, -1.0);
+            let [found, expected] =
+                [&mut networks, &mut exact].map(|networks| networks.detect(&picture).unwrap());
+            let best =
+                (0..found.scores.len()).max_by(|a, b| expected.scores[*a].total_cmp(&expected.scores[*b]));
+            let best = best.unwrap();
+            let part = |boxes: &[f32]| boxes[best * 12..][..8].to_vec();
+            let apart = farthest(&part(&found.boxes), &part(&expected.boxes)) / DETECTOR_SIDE as f32;
+            let score = (found.scores[best] - expected.scores[best]).abs();
+            println!("{input}, {}: box {:.4} % of the image, logit {score:.4}", bf16.name(), apart * 100.0);
+            assert!(
+                apart < BF16_TOLERANCE && score < 0.2,
+                "{input}, {}: {apart}, logit {score}",
+                bf16.name()
+            );
+        }
+    }
 }
 
 #[test]
 fn networks_are_shared_by_threads_and_give_the_same_again() {
     fn shared<T: Send + Sync>(_: &T) {}
-    let networks = support::networks();
+    let mut networks = support::networks();
     shared(&networks);
     let input = image("standing", LANDMARK_SIDE, 0.0);
     let first = networks.landmarks(&input).unwrap();

@@ -1,6 +1,6 @@
 //! Passes that make a graph smaller without changing what it computes. Each gives a new, checked graph.
 
-use super::{Edges, Graph, Node, Op, ValueId};
+use super::{Activation, Edges, Graph, Node, Op, ValueId};
 use crate::error::ModelError;
 
 impl Graph {
@@ -38,6 +38,44 @@ impl Graph {
         Self::new(self.values, self.nodes, self.inputs, self.outputs)
     }
 
+    /// Lets a pointwise convolution come before the resizing that it reads, where that has fewer pixels to work on.
+    /// Both are linear and the weights of a resized pixel add up to one, so they may change places, bias included;
+    /// only rounding differs.
+    pub(crate) fn convolve_before_resizing(mut self) -> Result<Self, ModelError> {
+        while let Some((resize, conv)) = self.swappable_resize() {
+            let mut small = self.value(self.nodes[conv].output).clone();
+            let input = self.nodes[resize].inputs[0];
+            small.shape[1..3].copy_from_slice(&self.value(input).shape[1..3]);
+            let between = ValueId(self.values.len());
+            self.values.push(small);
+            let mut first = self.nodes.remove(conv);
+            let mut second = self.nodes.remove(resize);
+            (second.output, second.inputs[0]) = (first.output, between);
+            (first.output, first.inputs[0]) = (between, input);
+            // Nothing between the two reads what either makes.
+            self.nodes.splice(resize..resize, [first, second]);
+        }
+        Self::new(self.values, self.nodes, self.inputs, self.outputs)
+    }
+
+    /// A `ResizeBilinear` to more pixels and the pointwise convolution that alone reads it, by their places.
+    fn swappable_resize(&self) -> Option<(usize, usize)> {
+        self.nodes.iter().enumerate().find_map(|(resize, node)| {
+            let area = |id: ValueId| self.value(id).shape[1] * self.value(id).shape[2];
+            let resizes = matches!(node.op, Op::ResizeBilinear(_));
+            if !resizes || self.outputs.contains(&node.output) || area(node.inputs[0]) >= area(node.output) {
+                return None;
+            }
+            let mut readers =
+                self.nodes.iter().enumerate().filter(|(_, reader)| reader.inputs.contains(&node.output));
+            let (conv, reader) = readers.next()?;
+            let pointwise = matches!(reader.op, Op::Conv2d(window, Activation::None)
+                if window.kernel == [1, 1] && window.stride == [1, 1] && window.padding == Edges::default());
+            let weights = reader.inputs[1..].iter().all(|id| self.value(*id).constant.is_some());
+            (pointwise && weights && readers.next().is_none()).then_some((resize, conv))
+        })
+    }
+
     /// The first `Pad` that convolutions read as their image, and that nothing else reads.
     fn foldable_pad(&self) -> Option<usize> {
         let convolves = |node: &Node, id: &ValueId| {
@@ -71,7 +109,7 @@ fn joined(inner: Edges, outer: Edges) -> Edges {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Activation, Value, Window};
+    use super::super::{Value, Window};
     use super::*;
 
     fn value(shape: &[usize], constant: bool) -> Value {
@@ -125,6 +163,33 @@ mod tests {
     fn padding_that_is_an_output_stays() {
         let folded = graph().prune(&[ValueId(5), ValueId(1)]).unwrap().fold_padding().unwrap();
         assert!(folded.nodes().iter().any(|node| matches!(node.op, Op::Pad(_))));
+    }
+
+    #[test]
+    fn pointwise_convolution_comes_before_the_resizing_that_it_reads() {
+        let values = vec![
+            value(&[1, 2, 2, 4], false),
+            value(&[1, 4, 4, 4], false),
+            value(&[3, 1, 1, 4], true),
+            value(&[3], true),
+            value(&[1, 4, 4, 3], false),
+        ];
+        let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: Edges::default() };
+        let nodes = |activation| {
+            vec![
+                node(Op::ResizeBilinear([4, 4]), &[0], 1),
+                node(Op::Conv2d(window, activation), &[1, 2, 3], 4),
+            ]
+        };
+        let graph = |activation| {
+            Graph::new(values.clone(), nodes(activation), vec![ValueId(0)], vec![ValueId(4)]).unwrap()
+        };
+        let swapped = graph(Activation::None).convolve_before_resizing().unwrap();
+        assert!(matches!(swapped.nodes()[0].op, Op::Conv2d(..)));
+        assert_eq!(swapped.value(swapped.nodes()[0].output).shape, [1, 2, 2, 3]);
+        assert_eq!(swapped.nodes()[1].output, ValueId(4));
+        let kept = graph(Activation::Relu).convolve_before_resizing().unwrap();
+        assert!(matches!(kept.nodes()[0].op, Op::ResizeBilinear(_)), "a clamp may not change places");
     }
 
     #[test]
