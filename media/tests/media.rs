@@ -8,6 +8,7 @@ mod media {
     mod damage;
     mod formats;
     mod mp4;
+    mod mutated;
     mod network;
     mod rtsp;
     mod support;
