@@ -57,6 +57,7 @@ mod raw_frame;
 mod reader;
 mod resolve;
 mod settings;
+mod taint;
 mod target;
 
 pub use account::{Account, LossReason, Lost};

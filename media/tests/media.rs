@@ -7,8 +7,10 @@ mod media {
     mod broken;
     mod bytes;
     mod elementary;
+    mod damage;
     mod formats;
     mod mp4;
+    mod mutated;
     mod network;
     mod rtsp;
     mod support;
