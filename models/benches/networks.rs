@@ -2,8 +2,9 @@
 //!
 //! Products run on one thread, as in a lane; with `KINORA_BENCH_THREADS=all` on as many as candle would take (see
 //! `RAYON_NUM_THREADS`). `KINORA_BENCH_INSTRUCTIONS=avx2` (or plain, avx512, avx512+amx-bf16) measures the plan for these
-//! alone, `KINORA_BENCH_LAYERS=1` tells the time of each layer. `KINORA_BENCH_ROUNDS=1` makes it
-//! short enough to count instructions with valgrind, which has no AVX-512: take avx2. The images show a person, since numbers that underflow would make another benchmark.
+//! alone, `KINORA_BENCH_LAYERS=1` tells the time of each layer. `KINORA_BENCH_ROUNDS=1` makes it short enough to
+//! count instructions with valgrind, which has no AVX-512: take avx2. The images show a person, since numbers that
+//! underflow would make another benchmark.
 #![allow(clippy::print_stdout, reason = "a bench's output is its purpose")]
 
 #[path = "../tests/support/mod.rs"]
