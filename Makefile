@@ -3,8 +3,8 @@
 #                   until Ctrl-C, or SECONDS=20
 #   make demo-clip  render the test dancer, analyse the clip, draw the skeletons
 #   make test       all tests          make lint    rustfmt and clippy
-#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; a quarter of an
-#                   hour, or three minutes and rough with QUICK=1
+#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; about twenty
+#                   minutes, or five and rough with QUICK=1
 #   make setup      packages and weights only
 
 # How long `make demo` runs; empty is until Ctrl-C.
