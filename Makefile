@@ -5,8 +5,8 @@
 #   make test       all tests          make lint    rustfmt and clippy
 #   make soak       the long forms of the fault tests, then a long run: SECONDS=3600 (default 600)
 #   make memcheck   the crates with unsafe code under valgrind
-#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; a quarter of an
-#                   hour, or three minutes and rough with QUICK=1
+#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; about twenty
+#                   minutes, or five and rough with QUICK=1
 #   make setup      packages and weights only
 
 # How long `make demo` runs; empty is until Ctrl-C.

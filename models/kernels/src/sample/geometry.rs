@@ -16,7 +16,7 @@ pub(super) struct Affine {
     /// Position of output pixel (0, 0).
     origin: [f64; 2],
     /// Change of x and y from one column to the next.
-    column: [f64; 2],
+    pub(super) column: [f64; 2],
     /// Change of x and y from one row to the next.
     pub(super) row: [f64; 2],
 }

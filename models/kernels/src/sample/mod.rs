@@ -159,7 +159,7 @@ pub fn sample_with(
     };
     // Many samples a pixel are bound by what is computed, not by memory.
     if job.taps == 1 {
-        planes.look_ahead(job.map.row);
+        planes.look_ahead(job.map.column, job.map.row);
     }
     let shortest = planes.shortest();
     match planes {

@@ -28,12 +28,19 @@ pub(super) struct Samples<'a, const PIXEL: usize> {
 struct Ahead {
     bytes: isize,
     rows: usize,
+    /// From a pixel to the next one in its output row.
+    pixel_bytes: isize,
 }
+
+/// Bytes of a line of the cache.
+const LINE: isize = 64;
 
 /// Output rows between a prefetch and the use. Twice as many are no better: the first-level cache cannot keep what they need.
 const ROWS_AHEAD: f64 = 4.0;
 /// The most rows that are prefetched for one output row; those of wider steps are mostly not read.
 const MOST_ROWS: usize = 8;
+/// Lines beyond the first that are prefetched in each of them.
+const MOST_LINES: isize = 3;
 
 /// Positions in a plane. It serves all planes of the same size and subsampling.
 pub(super) struct Place<I> {
@@ -57,16 +64,29 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
         let (across, down) = (Axis::new(width, sub.0), Axis::new(height, sub.1));
         let unit = 1.0 / (across.one() * down.one()) as f32;
         let next_row = if height > 1 { stride } else { 0 };
-        Ok(Self { data, stride, next_row, across, down, unit, ahead: Ahead { bytes: 0, rows: 0 } })
+        Ok(Self {
+            data,
+            stride,
+            next_row,
+            across,
+            down,
+            unit,
+            ahead: Ahead { bytes: 0, rows: 0, pixel_bytes: 0 },
+        })
     }
 
-    /// From now on prefetches what the output row [`ROWS_AHEAD`] further down needs, if output rows are `step` pixels apart.
+    /// From now on prefetches what the output row [`ROWS_AHEAD`] further down needs, if output columns and rows are so many
+    /// pixels apart.
     /// A frame comes from a decoder whose caches are not ours; the processor's own prefetching does not see slanted rows.
-    pub(super) fn look_ahead(&mut self, step: [f64; 2]) {
-        let [x, y] = [step[0] / f64::from(1 << self.across.sub()), step[1] / f64::from(1 << self.down.sub())];
+    pub(super) fn look_ahead(&mut self, column: [f64; 2], row: [f64; 2]) {
+        let [sub_x, sub_y] = [self.across.sub(), self.down.sub()].map(|sub| f64::from(1 << sub));
+        let [x, y] = [row[0] / sub_x, row[1] / sub_y];
         let [columns, rows] = [(x * ROWS_AHEAD) as isize, (y * ROWS_AHEAD) as isize];
         self.ahead.bytes = rows * self.stride as isize + columns * PIXEL as isize;
-        self.ahead.rows = (y.abs().ceil() as usize).clamp(1, MOST_ROWS);
+        // Of a region that is not slanted, two rows are read, give or take one for rounding; of others, all are.
+        let most = if column[1] == 0.0 { 3 } else { MOST_ROWS };
+        self.ahead.rows = (y.abs().ceil() as usize).clamp(1, most);
+        self.ahead.pixel_bytes = (column[0] / sub_x * PIXEL as f64) as isize;
     }
 
     /// Bytes from the first sample to the last.
@@ -95,13 +115,18 @@ impl<'a, const PIXEL: usize> Samples<'a, PIXEL> {
         Corners { upper, lower: upper.plus(I::splat(self.next_row)) }
     }
 
-    /// A word is asked for once in so many pixels, for lines of a cache hold about as many of a row.
+    /// Asks for the lines from the first of some pixels to the last, as far as a slanted row stays in them.
     #[inline(always)]
     fn prefetch<I: Ints>(&self, upper: I) {
         if I::COUNT > 1 {
             let first = upper.first() as isize + self.ahead.bytes;
-            for row in 0..self.ahead.rows {
-                prefetch(self.data, first + row as isize * self.stride as isize);
+            let span = self.ahead.pixel_bytes * I::COUNT as isize;
+            let lines = (span.abs() / LINE).min(MOST_LINES);
+            for line in 0..=lines {
+                let first = first + line * LINE * span.signum();
+                for row in 0..self.ahead.rows {
+                    prefetch(self.data, first + row as isize * self.stride as isize);
+                }
             }
         }
     }

@@ -64,19 +64,19 @@ impl<'a> Planes<'a> {
     }
 
     /// See [`Samples::look_ahead`].
-    pub(super) fn look_ahead(&mut self, step: [f64; 2]) {
+    pub(super) fn look_ahead(&mut self, column: [f64; 2], row: [f64; 2]) {
         match self {
-            Self::Rgb24(planes) => planes.0.look_ahead(step),
-            Self::Gray8(planes) => planes.0.look_ahead(step),
-            Self::Planar8(planes) => planes.0.iter_mut().for_each(|plane| plane.look_ahead(step)),
-            Self::Planar16(planes) => planes.0.iter_mut().for_each(|plane| plane.look_ahead(step)),
+            Self::Rgb24(planes) => planes.0.look_ahead(column, row),
+            Self::Gray8(planes) => planes.0.look_ahead(column, row),
+            Self::Planar8(planes) => planes.0.iter_mut().for_each(|plane| plane.look_ahead(column, row)),
+            Self::Planar16(planes) => planes.0.iter_mut().for_each(|plane| plane.look_ahead(column, row)),
             Self::SemiPlanar8(planes) => {
-                planes.0.look_ahead(step);
-                planes.1.look_ahead(step);
+                planes.0.look_ahead(column, row);
+                planes.1.look_ahead(column, row);
             }
             Self::SemiPlanar16(planes) => {
-                planes.0.look_ahead(step);
-                planes.1.look_ahead(step);
+                planes.0.look_ahead(column, row);
+                planes.1.look_ahead(column, row);
             }
         }
     }
