@@ -38,8 +38,16 @@ fn assert_no_mention(folder: &str, words: &[&str]) {
 
 #[test]
 fn actors_know_no_ffmpeg_candle_sql_or_http() {
-    let foreign =
-        ["ffmpeg", "candle", "postgres", "actix_web", "kinora_media", "kinora_models", "kinora_kernels"];
+    let foreign = [
+        "ffmpeg",
+        "candle",
+        "postgres",
+        "actix_web",
+        "kinora_media",
+        "kinora_models",
+        "kinora_kernels",
+        "kinora_rtsp",
+    ];
     assert_no_mention("actors/src", &foreign);
     let manifest = read(&root().join("actors/Cargo.toml"));
     for dependency in manifest.lines().skip_while(|line| *line != "[dependencies]") {
@@ -53,18 +61,19 @@ fn leaves_do_not_know_one_another() {
     assert_no_mention("media/src", &["kinora_actors", "kinora_models", "kinora_kernels", "actix", "candle"]);
     assert_no_mention("models/src", &["kinora_actors", "kinora_media", "actix", "ffmpeg_sys"]);
     assert_no_mention("models/kernels/src", &["kinora_actors", "kinora_media", "kinora_models", "candle"]);
+    assert_no_mention("rtsp/src", &["kinora_actors", "kinora_media", "kinora_models", "actix", "ffmpeg_sys"]);
 }
 
 #[test]
 fn unsafe_is_forbidden_outside_media_and_kernels() {
-    for file in ["src/main.rs", "actors/src/lib.rs", "models/src/lib.rs"] {
+    for file in ["src/main.rs", "actors/src/lib.rs", "models/src/lib.rs", "rtsp/src/lib.rs"] {
         assert!(read(&root().join(file)).contains("#![forbid(unsafe_code)]"), "{file}");
     }
 }
 
 #[test]
 fn every_file_opens_with_its_purpose() {
-    for folder in ["src", "actors", "media", "models", "tests"] {
+    for folder in ["src", "actors", "media", "models", "rtsp", "tests"] {
         for file in sources(folder) {
             assert!(read(&file).starts_with("//!"), "{} should open with what it is", file.display());
         }

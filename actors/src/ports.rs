@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::domain::{CaptureTime, EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase};
+use crate::domain::{
+    CaptureTime, EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase,
+};
 
 /// Time, as the pipeline needs it.
 pub trait Clock: Send + Sync {

@@ -6,8 +6,8 @@ mod media {
     mod accounting;
     mod broken;
     mod bytes;
-    mod elementary;
     mod damage;
+    mod elementary;
     mod formats;
     mod mp4;
     mod mutated;

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kinora_actors::domain::{CaptureTime, ClockSource, Size, SourceDescription, Timebase};
+use kinora_actors::domain::{CaptureTime, ClockSource, SourceDescription, Timebase};
 use kinora_actors::ports::{
     CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
     SourceItem, SourceStamp,
 };
 use kinora_media::{
-    DecodeOptions, Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit, Frame, FrameMeta, FrameReader,
-    Input, MediaError, OpenOptions,
+    DecodeOptions, Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit, Frame, FrameMeta,
+    FrameReader, Input, MediaError, OpenOptions,
 };
 use kinora_rtsp::{AccessUnit, Address, Client, Codec, Error, ErrorKind, Options, Stamp, TransportReader};
 
@@ -140,7 +140,9 @@ impl RtspFrames {
                 self.is_synchronised = true;
                 self.decode(&unit).map_err(media_source::source_error)
             }
-            Some(_) if Instant::now() >= self.patient_until => Err(no_key_frame(&self.client.description().address)),
+            Some(_) if Instant::now() >= self.patient_until => {
+                Err(no_key_frame(&self.client.description().address))
+            }
             Some(_) => Ok(()),
             None => {
                 self.is_over = true;
@@ -151,8 +153,7 @@ impl RtspFrames {
 
     fn decode(&mut self, unit: &AccessUnit) -> Result<(), MediaError> {
         let note = Note { stamp: unit.stamp, is_trusted: !(unit.is_corrupt || unit.after_loss) };
-        let unit =
-            ElementaryUnit { data: &unit.data, pts: unit.stamp.timestamp, is_key: unit.is_key };
+        let unit = ElementaryUnit { data: &unit.data, pts: unit.stamp.timestamp, is_key: unit.is_key };
         self.decoder.push(&unit, note)
     }
 

@@ -17,7 +17,6 @@ use kinora_actors::handoff::HandoffPolicy;
 use kinora_actors::policy::FramePolicy;
 use kinora_actors::ports::{MarkReader, SourceErrorKind, SourceFactory};
 use kinora_actors::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSupervisor};
-use kinora_media::{Address, ErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -25,15 +24,15 @@ use super::model::{load_networks, model_factory, provenance};
 use super::summary::Summary;
 use super::{CliError, tell};
 use crate::adapters::{
-    BlazePoseTracker, DancerSource, EventFile, KernelSampler, MediaSource, StripReader, SystemClock,
+    BlazePoseTracker, DancerSource, EventFile, KernelSampler, SourceAddress, StripReader, SystemClock,
 };
-use crate::config::Settings;
+use crate::config::{Access, Settings};
 use crate::dancer_options::DancerOptions;
 
 /// Arguments of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A file (video or image), rtsp://, udp://, tcp://, http(s)://, device:/dev/videoN, or dancer: for the test dancer.
+    /// A file (video or image), rtsp(s)://, udp://, tcp://, http(s)://, device:/dev/videoN, or dancer: for the test dancer.
     source: String,
     /// Write events to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
@@ -47,6 +46,18 @@ pub(crate) struct Args {
     /// Write a summary as JSON to this file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// How a camera may be told the password: auto, basic or digest; with digest it is never sent as it is.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "basic", "digest"])]
+    auth: String,
+    /// User at the camera, instead of one in the address.
+    #[arg(long, value_name = "NAME", default_value = "none", hide_default_value = true)]
+    username: String,
+    /// File whose first line is that user's password: what stands on a command line, everybody can read.
+    #[arg(long, value_name = "FILE", default_value = "none", hide_default_value = true)]
+    password_file: String,
+    /// Whom rtsps:// trusts: system, anybody, or a file of certificates (PEM).
+    #[arg(long, value_name = "WHOM", default_value = "system")]
+    trust: String,
     /// Tell the frame number that the test dancer carries in its picture, as `frame.mark`.
     #[arg(long)]
     read_marks: bool,
@@ -66,7 +77,7 @@ struct Source {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
-    let source = parse_source(&args.source, settings)?;
+    let source = parse_source(args, settings)?;
     let networks = load_networks(settings)?;
     let provenance = provenance(&networks, settings);
     let session: Arc<str> = uuid::Uuid::now_v7().to_string().into();
@@ -103,23 +114,19 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
     conclude(outcome, &session, &provenance, summary)
 }
 
-fn parse_source(text: &str, settings: &Settings) -> Result<Source, CliError> {
+fn parse_source(args: &Args, settings: &Settings) -> Result<Source, CliError> {
+    let text = &args.source;
     if let Some(query) = text.strip_prefix("dancer:") {
         let options = DancerOptions::parse(query).map_err(CliError::usage)?;
         return Ok(Source { factory: Box::new(DancerSource(options)), live: false });
     }
-    let address = Address::parse(text).map_err(|error| match error.kind() {
-        ErrorKind::UnknownScheme => CliError::usage(format!("{error}, and dancer: for the test dancer")),
-        _ => CliError::usage(error.to_string()),
+    let address = SourceAddress::parse(text).map_err(|error| match error.is_unknown_scheme() {
+        true => CliError::usage(format!("{error}, and dancer: for the test dancer")),
+        false => CliError::usage(error.to_string()),
     })?;
-    let live = address.is_live();
-    let factory = MediaSource {
-        address,
-        threads: settings.decoder.threads,
-        open_timeout: settings.decoder.open_timeout,
-        read_timeout: settings.decoder.read_timeout,
-    };
-    Ok(Source { factory: Box::new(factory), live })
+    let access = Access::new(&args.auth, &args.username, &args.password_file, &args.trust);
+    let access = access.map_err(CliError::usage)?;
+    Ok(Source { live: address.is_live(), factory: address.source(&access, &settings.decoder) })
 }
 
 /// A bar with the share done where the length is known, else a counter; hidden when standard error is no terminal.

@@ -215,6 +215,30 @@ pub(crate) const STREAM_KEYS: &[Key] = &[
     Key { name: "name", kind: Kind::Name, default: "", doc: "Unique name: letters, digits, - and _." },
     Key { name: "source", kind: Kind::Text, default: "", doc: "A path or address as for `kinora analyze`." },
     Key {
+        name: "auth",
+        kind: Kind::Choice(&["auto", "basic", "digest"]),
+        default: "auto",
+        doc: "How a camera may be told the password; with digest it is never sent as it is.",
+    },
+    Key {
+        name: "username",
+        kind: Kind::Text,
+        default: "none",
+        doc: "User at the camera, any characters; instead of one in the address.",
+    },
+    Key {
+        name: "password_file",
+        kind: Kind::Text,
+        default: "none",
+        doc: "File whose first line is the password of username.",
+    },
+    Key {
+        name: "trust",
+        kind: Kind::Text,
+        default: "system",
+        doc: "Whom rtsps:// trusts: the system's authorities, a file of certificates (PEM), or anybody.",
+    },
+    Key {
         name: "enabled",
         kind: Kind::Switch,
         default: "true",

@@ -5,6 +5,7 @@
 //! reported at once, each naming its key, where it was set, and what is allowed. Only this module reads
 //! configuration files and the environment. It builds nothing: [`Settings`] is plain data.
 
+mod access;
 mod keys;
 mod layers;
 mod shipped;
@@ -21,6 +22,7 @@ use kinora_kernels::sample::Sampling;
 use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
+pub(crate) use access::Access;
 pub(crate) use layers::Sources;
 use layers::{Layers, Values};
 pub(crate) use shipped::shipped_file;
@@ -171,6 +173,8 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     /// Its path or address, credentials included.
     pub(crate) source: String,
+    /// How a camera is asked.
+    pub(crate) access: Access,
     /// Whether it is started with the server.
     pub(crate) enabled: bool,
     /// Whether a file begins again at its end.
@@ -206,6 +210,16 @@ impl std::fmt::Display for ConfigErrors {
 /// All errors of all layers.
 pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
     let Layers { values, streams } = layers::read(sources)?;
+    let (mut built, mut errors) = (Vec::new(), Vec::new());
+    for result in streams.iter().map(stream) {
+        match result {
+            Ok(stream) => built.push(stream),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(ConfigErrors(errors));
+    }
     let revision = revision(&values.canonical());
     let count = |name: &str| values.count(name) as usize;
     Ok(Settings {
@@ -253,7 +267,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             ping_every: values.duration("websocket.ping_every"),
             stall_after: values.duration("websocket.stall_after"),
         },
-        streams: streams.iter().map(stream).collect(),
+        streams: built,
         revision,
     })
 }
@@ -272,15 +286,17 @@ fn analysis(values: &Values, prefix: &str) -> Analysis {
     }
 }
 
-fn stream(values: &Values) -> Stream {
-    Stream {
+fn stream(values: &Values) -> Result<Stream, String> {
+    let access = Access::of_stream(values)?;
+    Ok(Stream {
         name: values.text("name").into(),
         source: values.text("source").into(),
+        access,
         enabled: values.switch("enabled"),
         repeat: values.switch("loop"),
         read_marks: values.switch("read_marks"),
         analysis: analysis(values, ""),
-    }
+    })
 }
 
 /// `auto` is the system's folder for root and the user's own for others.

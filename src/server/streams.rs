@@ -12,11 +12,10 @@ use kinora_actors::hub::Hub;
 use kinora_actors::lanes::Lanes;
 use kinora_actors::lifecycle::LifePolicy;
 use kinora_actors::policy::FramePolicy;
-use kinora_actors::ports::{Clock, MarkReader, SourceFactory};
+use kinora_actors::ports::{Clock, MarkReader};
 use kinora_actors::supervisor::StreamParts;
-use kinora_media::{Address, MediaError};
 
-use crate::adapters::{BlazePoseTracker, KernelSampler, MediaSource, StripReader};
+use crate::adapters::{AddressError, BlazePoseTracker, KernelSampler, SourceAddress, StripReader};
 use crate::config::{Settings, Stream};
 use crate::journal::{Journal, JournalSink};
 
@@ -38,8 +37,8 @@ pub(super) struct Shared {
 ///
 /// # Errors
 /// When its address is not one; the message holds no password.
-pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, MediaError> {
-    let address = Address::parse(&stream.source)?;
+pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, AddressError> {
+    let address = SourceAddress::parse(&stream.source)?;
     let live = address.is_live();
     let supervision = &shared.settings.supervision;
     let decoder = &shared.settings.decoder;
@@ -82,14 +81,14 @@ fn sink_factory(stream: Arc<str>, shared: &Shared) -> kinora_actors::supervisor:
 
 fn connection_factory(
     stream: Stream,
-    address: Address,
+    address: SourceAddress,
     live: bool,
     shared: Shared,
 ) -> Box<dyn FnMut() -> ConnectionParts + Send> {
     // The stream stays on its lane over all its connections.
     let seat = Arc::new(shared.lanes.pin());
     Box::new(move || ConnectionParts {
-        source: source(&address, &shared.settings),
+        source: address.source(&stream.access, &shared.settings.decoder),
         handoff: match live {
             true => HandoffPolicy::Latest,
             false => HandoffPolicy::Wait { depth: shared.settings.decoder.frames_ahead },
@@ -102,14 +101,5 @@ fn connection_factory(
         tracker: Box::new(BlazePoseTracker::new(stream.analysis.tracking)),
         marks: stream.read_marks.then(|| Box::new(StripReader) as Box<dyn MarkReader>),
         lane: LaneChoice::Shared(Arc::clone(&seat)),
-    })
-}
-
-fn source(address: &Address, settings: &Settings) -> Box<dyn SourceFactory> {
-    Box::new(MediaSource {
-        address: address.clone(),
-        threads: settings.decoder.threads,
-        open_timeout: settings.decoder.open_timeout,
-        read_timeout: settings.decoder.read_timeout,
     })
 }

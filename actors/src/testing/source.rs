@@ -78,6 +78,7 @@ pub fn source_frame(index: u64) -> SourceFrame {
         media_us: frame.media_us,
         corrupt: false,
         decode_us: frame.decode_us,
+        stamp: None,
     }
 }
 
