@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::server_support::{Home, Server, stream};
@@ -30,7 +30,7 @@ fn server_process(home: &Home) -> PathBuf {
     PathBuf::from("/proc").join(line.split(' ').next().unwrap())
 }
 
-fn held(process: &PathBuf) -> Held {
+fn held(process: &Path) -> Held {
     let status = fs::read_to_string(process.join("status")).unwrap();
     let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     let count = |folder: &str| fs::read_dir(process.join(folder)).unwrap().count();

@@ -16,6 +16,7 @@ mod config;
 mod dancer;
 mod faults_cameras;
 mod faults_database;
+mod faults_fanout;
 mod faults_resources;
 mod faults_sockets;
 mod first_event;

@@ -1,6 +1,7 @@
 //! The crate against real media: what the ffmpeg command line makes, it must read; what it writes, it must read again.
 
 #![allow(clippy::unwrap_used, reason = "clippy exempts the test functions, not the helpers beside them")]
+#![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
 
 mod media {
     mod accounting;

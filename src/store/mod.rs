@@ -10,6 +10,8 @@ mod connection;
 mod embedded;
 mod error;
 mod events;
+#[cfg_attr(not(test), expect(dead_code, reason = "the start of several servers on one database uses it"))]
+mod leases;
 mod migrations;
 mod partitions;
 mod sessions;

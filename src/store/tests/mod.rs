@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL.
 
 mod events;
+mod leases;
 mod migrations;
 mod partitions;
 mod records;
