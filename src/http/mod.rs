@@ -15,10 +15,11 @@ mod routes;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
+mod visit;
 mod ws;
 
-pub(crate) use app::{App, Parts};
-pub(crate) use auth::{Passwords, Role, TokenKeys, TokenSettings};
+pub(crate) use app::{AccountRules, App, Parts, Signup};
+pub(crate) use auth::{Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
 #[cfg(test)]
 pub(crate) use server::BindError;

@@ -12,6 +12,8 @@ use kinora_actors::hub::Published;
 use kinora_actors::stats::LatencySummary;
 use serde::Serialize;
 
+use crate::accounts::{Digest, Identity, KeyScope};
+
 /// The future answer of a query.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
 
@@ -58,13 +60,36 @@ pub(crate) trait Accounts: Send + Sync {
     /// The account with this user name or mail address.
     fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>>;
 
-    /// Whether the account may still do what its token says. Asked at each ping of a connection.
-    fn standing(&self, user: UserId) -> Answer<'_, Standing>;
+    /// Who somebody is now and what limits them; `None` when they may not come in any more. Asked for each
+    /// request, and again and again while a connection lives; answers are kept for a second.
+    fn known<'a>(&'a self, who: &'a Who) -> Answer<'a, Option<Known>>;
 }
 
 /// The number of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct UserId(pub(crate) i64);
+
+/// What a caller showed, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// An access token.
+    User {
+        /// Whose.
+        user: UserId,
+        /// The login that it comes from, which may have been ended.
+        family: Option<i64>,
+    },
+    /// A key.
+    Key {
+        /// Its public part.
+        id: String,
+        /// The hash of the secret that was shown; absent if it was checked before.
+        hash: Option<Digest>,
+    },
+}
+
+/// Who a caller is now, and what a key limits them to.
+pub(crate) type Known = (Identity, KeyScope);
 
 /// An account, as a login needs it.
 #[derive(Clone)]
@@ -79,15 +104,6 @@ pub(crate) struct Account {
     pub(crate) roles: Vec<String>,
     /// Whether it may not log in.
     pub(crate) disabled: bool,
-}
-
-/// Whether an account is still good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is.
-    Good,
-    /// It is gone, disabled, or lost the right to watch.
-    Revoked,
 }
 
 /// What runs and what ran.

@@ -10,6 +10,8 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTI
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::store::StoreError;
+
 /// The media type of a problem.
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// OAuth2 wants its errors as plain JSON.
@@ -60,6 +62,32 @@ impl ApiError {
     pub(super) const fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A component is away. Try again.")
             .with_header("retry-after", "5")
+    }
+
+    /// Something is in the way of the request.
+    pub(super) const fn conflict(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// The system has no random numbers, or something else that is always there.
+    pub(super) const fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server failed. The log has more under the request's id.",
+        )
+    }
+
+    /// What the database refused, if it is the caller's doing.
+    pub(super) fn of_store(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Conflict { .. } => Some(Self::conflict("taken", "The name or address is taken.")),
+            StoreError::NotFound { .. } => Some(Self::not_found("not_found", "There is no such thing.")),
+            StoreError::LastAdmin => {
+                Some(Self::conflict("last_administrator", "The last administrator has to stay."))
+            }
+            _ => None,
+        }
     }
 
     /// The same error in the words of RFC 6749, section 5.2.

@@ -27,13 +27,15 @@ use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
 use tokio::sync::mpsc;
 
+use crate::accounts::{MailError, Mailer};
 use crate::adapters::{
     DatabaseHealth, EventRows, HttpLog, LiveView, StoredAccounts, StoredHistory, SystemClock,
 };
 use crate::config::Settings;
 use crate::http::ports::Ports;
 use crate::http::{
-    App, Metrics, Parts, Passwords, Server, ServerSettings, Stopper, TokenKeys, TokenSettings, WsSettings,
+    AccountRules, App, Metrics, Parts, Passwords, Server, ServerSettings, Signup, Stopper, TokenKeys,
+    TokenSettings, WsSettings,
 };
 use crate::journal::{Journal, JournalLimits, JournalLog, JournalSink, Recovered};
 use crate::store::{EmbeddedSettings, SessionEnd, Store, StoreSettings, StoreTarget};
@@ -306,12 +308,39 @@ fn build_app(
         ports,
         hub,
         clock: Arc::clone(clock),
-        tokens: TokenKeys::new(key, TokenSettings::default()).map_err(away)?,
+        tokens: TokenKeys::new(key, token_settings(settings)).map_err(away)?,
         passwords,
         metrics,
         ws,
+        store: store.clone(),
+        accounts: account_rules(settings).map_err(away)?,
+        allowed_origins: settings.http.allowed_origins.clone(),
+        trusted_proxies: settings.http.trusted_proxies.clone(),
         query_timeout: QUERY_TIMEOUT,
     })))
+}
+
+fn account_rules(settings: &Settings) -> Result<AccountRules, MailError> {
+    let data = settings.server.data_directory.clone();
+    let mailer = match &settings.mail.relay {
+        Some(relay) => Mailer::to_relay(&settings.mail.from, relay),
+        None => Mailer::to_folder(&settings.mail.from, &data.join("mail")),
+    };
+    Ok(AccountRules {
+        signup: match settings.auth.signup.as_str() {
+            "open" => Signup::Open,
+            "invite" => Signup::Invite,
+            _ => Signup::Off,
+        },
+        refresh_lifetime: settings.auth.refresh_token_lifetime,
+        mailer: Arc::new(mailer?),
+        link: settings.mail.link.clone(),
+        data,
+    })
+}
+
+fn token_settings(settings: &Settings) -> TokenSettings {
+    TokenSettings { lifetime: settings.auth.access_token_lifetime, ..TokenSettings::default() }
 }
 
 /// Brings the configured streams into the table; returns what starts them.

@@ -52,6 +52,9 @@ pub(crate) enum StoreError {
         /// Its kind and name.
         what: String,
     },
+    /// Without an administrator nobody could make one.
+    #[error("the last administrator cannot be removed, disabled or lose the role")]
+    LastAdmin,
     /// PostgreSQL's programs are not on this machine.
     #[error(
         "PostgreSQL's programs (initdb, postgres, pg_ctl) were not found in {}; \
