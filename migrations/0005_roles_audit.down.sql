@@ -1,4 +1,3 @@
-drop table idempotency_keys;
 drop table audit_log;
 alter table streams drop column revision, drop column sealed_source;
 drop table stream_roles;

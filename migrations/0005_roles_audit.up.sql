@@ -32,15 +32,3 @@ create table audit_log (
     request_id varchar(64)
 );
 create index audit_log_at_idx on audit_log (at);
-
-create table idempotency_keys (
-    actor varchar(128) not null,
-    key varchar(128) not null,
-    -- SHA-256 of method, path and body: the same key for another request is a mistake.
-    request bytea not null,
-    status integer,
-    body text,
-    created_at timestamptz not null default now(),
-    primary key (actor, key)
-);
-create index idempotency_keys_created_at_idx on idempotency_keys (created_at);

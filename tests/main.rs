@@ -6,13 +6,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 #![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
 
+mod accounts;
 mod accuracy;
+mod agent_deadlines;
+mod agents;
 mod analyze;
 mod bad_input;
 mod clips;
 mod config;
 mod dancer;
+mod first_event;
 mod invariants;
+mod raw_socket;
+mod refusals;
 mod server_faults;
 mod server_flow;
 mod server_streams;

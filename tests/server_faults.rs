@@ -132,3 +132,14 @@ fn a_schema_that_is_newer_than_the_server_is_left_alone() {
     let run = home.serve_to_its_end();
     assert_away(&run, &home, &["9000", "newer"]);
 }
+
+#[test]
+fn programs_of_postgresql_that_are_missing_are_named_with_the_package() {
+    let mut home = Home::new("");
+    let empty = home.path("no-programs");
+    fs::create_dir(&empty).unwrap();
+    let (folder, data) = (empty.to_str().unwrap(), home.data());
+    home.configure("127.0.0.1:0", &data, &format!("[database]\nprograms = \"{folder}\"\n"));
+    let run = home.serve_to_its_end();
+    assert_away(&run, &home, &[folder, "initdb", "Debian: postgresql", "database.programs"]);
+}

@@ -95,18 +95,50 @@ fn a_camera_that_refuses_or_is_not_there_is_told_by_state_and_reason() {
         ]
         .concat(),
     );
-    for (name, state, reason) in [
-        ("basic", "auth_failed", "credentials_refused"),
-        ("digest", "auth_failed", "credentials_refused"),
-        ("nobody", "auth_failed", "credentials_refused"),
-        ("path", "reconnecting", "source_unavailable"),
-        ("absent", "reconnecting", "source_unavailable"),
+    let agent = server.agent("events=streamState");
+    for (name, state, reason, words) in [
+        ("basic", "auth_failed", "credentials_refused", "401"),
+        ("digest", "auth_failed", "credentials_refused", "401"),
+        ("nobody", "auth_failed", "credentials_refused", "401"),
+        ("path", "reconnecting", "source_not_found", "404"),
+        ("absent", "reconnecting", "source_unavailable", "refused"),
     ] {
         let stream = server.until_state(name, state);
         assert_eq!(stream["reason"], reason, "{stream}");
+        let message = stream["message"].as_str().unwrap();
+        assert!(message.to_lowercase().contains(words), "{stream}");
         assert!(stream["nextTryAt"].is_string(), "the next try is told: {stream}");
         assert!(!stream.to_string().contains("hunter2"), "{stream}");
+        let told = [("connecting", "started"), (state, reason)];
+        wait_for("the changes in the log", Duration::from_secs(5), || {
+            let changes = logged_changes(&server, name);
+            let codes = changes.iter().map(|line| (code(line, "state"), code(line, "reason")));
+            (codes.take(2).eq(told.map(|(state, reason)| (state.into(), reason.into())))).then_some(())
+        });
+        let change = &logged_changes(&server, name)[1];
+        assert_eq!((&change["detail"], change["level"] != "info"), (&stream["message"], true), "{change}");
     }
+    // Who subscribes is told of the next try of a camera that is tried again soon.
+    wait_for("a change as an event", Duration::from_secs(30), || {
+        let events = agent.events();
+        let path = |event: &&Value| event["payload"]["reason"] == "source_not_found";
+        let event = events.iter().find(path)?;
+        assert!(event["payload"]["message"].as_str().unwrap().contains("404"), "{event}");
+        assert_eq!(event["payload"]["stream"], "path");
+        Some(())
+    });
+    assert!(!agent.lines().concat().contains("hunter2"));
+    assert!(!server.home.log().iter().any(|line| line.to_string().contains("hunter2")));
+}
+
+/// What the log says of the stream's states, in order.
+fn logged_changes(server: &Server, name: &str) -> Vec<Value> {
+    let change = |line: &Value| line["message"] == "stream state changed" && line["stream"] == name;
+    server.home.log().into_iter().filter(change).collect()
+}
+
+fn code(line: &Value, member: &str) -> String {
+    line[member].as_str().unwrap().to_owned()
 }
 
 #[test]

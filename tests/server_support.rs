@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// SIGTERM ends everything within this time.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// The interpreter that Debian's packages for Python belong to.
-const PYTHON: &str = "/usr/bin/python3";
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// What a server needs to be started: a folder with its data and its configuration.
 pub(crate) struct Home {
@@ -44,7 +44,7 @@ impl Home {
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, listen: &str, data: &Path, streams: &str) {
         let head = format!(
-            "[server]\nlisten = \"{listen}\"\ndata_directory = \"{}\"\n[log]\nformat = \"json\"\n",
+            "[server]\nlisten = \"{listen}\"\ndata_directory = \"{}\"\n[log]\nformat = \"json\"\n[http]\nrate_limit = 1000000\nrate_limit_heavy = 1000000\n",
             data.display()
         );
         fs::write(self.config(), head + streams).unwrap();
@@ -62,6 +62,12 @@ impl Home {
 
     fn config(&self) -> PathBuf {
         self.path("config.toml")
+    }
+
+    /// The lines of the last start's log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let said = fs::read_to_string(self.path(&format!("log-{}", self.starts))).unwrap();
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     fn spawn(&mut self) -> (Child, PathBuf) {
@@ -183,36 +189,60 @@ impl Server {
         let (child, log) = home.spawn();
         let mut process = Process(child);
         let address = wait_for("listening", LIMIT, || {
-            let said = fs::read_to_string(&log).unwrap();
-            assert!(process.0.try_wait().unwrap().is_none(), "the server ended: {said}");
-            let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let mut listening = lines.filter(|line| line["message"] == "listening");
-            listening.next().map(|line| line["address"].as_str().unwrap().to_owned())
+            let ended = process.0.try_wait().unwrap().is_some();
+            assert!(!ended, "the server ended: {}", fs::read_to_string(&log).unwrap());
+            let mut lines = home.log().into_iter();
+            let listening = lines.find(|line| line["message"] == "listening");
+            listening.map(|line| line["address"].as_str().unwrap().to_owned())
         });
         let mut server = Self { process, address, token: String::new(), home };
-        server.token = server.log_in();
+        server.token = server.log_in(&server.home.data().join("first-admin"));
         server
     }
 
-    fn log_in(&self) -> String {
-        let file = fs::read_to_string(self.home.data().join("first-admin")).unwrap();
+    /// The token of the user whose name and password are in a file as `kinora watch` reads it.
+    pub(crate) fn log_in(&self, login: &Path) -> String {
+        let file = fs::read_to_string(login).unwrap();
         let value = |name: &str| file.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
         let (username, password) = (value("username: "), value("password: "));
+        self.log_in_as(&username, &password)
+    }
+
+    /// The token of this user.
+    pub(crate) fn log_in_as(&self, username: &str, password: &str) -> String {
         let form = format!("grant_type=password&username={username}&password={password}");
         let (status, answer) = self.request("POST", "/login", "", &form);
         assert_eq!((status, &answer["token_type"]), (200, &"bearer".into()), "{answer}");
         answer["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// The token of the first administrator.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Makes a user whose password is `password`.
+    pub(crate) fn create_user(&self, username: &str, role: &str) {
+        let config = self.home.config();
+        let mut create = command(&["user", "create", username, "--role", role, "--config", text(&config)]);
+        let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"password\n").unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
     /// Asks without a token and gives status and JSON.
     pub(crate) fn request(&self, method: &str, path: &str, headers: &str, form: &str) -> (u16, Value) {
+        self.send(method, path, headers, "application/x-www-form-urlencoded", form)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, kind: &str, body: &str) -> (u16, Value) {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
-            form.len()
+            body.len()
         );
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -228,6 +258,23 @@ impl Server {
         let (status, answer) = self.request("GET", path, &bearer, "");
         assert_eq!(status, 200, "{path}: {answer}");
         answer
+    }
+
+    /// Sends JSON that a token is needed for; gives status and answer.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let head = format!("Authorization: Bearer {}\r\n", self.token);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send("POST", path, &head, "application/json", &body)
+    }
+
+    /// An agent in Python with a token or key of its own.
+    pub(crate) fn agent_with(&self, token: &str, query: &str) -> Agent {
+        let file = self.home.path("own-token");
+        fs::write(&file, token).unwrap();
+        let url = format!("ws://{}/ws/analysis?{query}", self.address);
+        let mut command = Command::new(PYTHON);
+        command.arg(root().join("tests/tools/agent.py")).args([&url, text(&file)]);
+        Agent::spawn(command, &self.home)
     }
 
     /// The stream as the API shows it.
@@ -253,6 +300,17 @@ impl Server {
         let url = format!("ws://{}/ws/analysis?{query}", self.address);
         let mut command = Command::new(PYTHON);
         command.arg(root().join("tests/tools/agent.py")).args([&url, text(&token)]);
+        Agent::spawn(command, &self.home)
+    }
+
+    /// An agent in JavaScript.
+    pub(crate) fn node_agent(&self, query: &str) -> Agent {
+        let token = self.token_file();
+        let url = format!("ws://{}/ws/analysis?{query}", self.address);
+        let mut command = Command::new("node");
+        // Where Debian's package `node-ws` is, for other editions of Node as well.
+        command.env("NODE_PATH", "/usr/share/nodejs");
+        command.arg(root().join("tests/tools/agent.cjs")).args([&url, text(&token)]);
         Agent::spawn(command, &self.home)
     }
 
@@ -301,7 +359,8 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    fn spawn(mut command: Command, home: &Home) -> Self {
+    /// Starts a program that prints something of each event.
+    pub(crate) fn spawn(mut command: Command, home: &Home) -> Self {
         let number = fs::read_dir(home.folder.path()).unwrap().count();
         let (lines, errors) =
             (home.path(&format!("agent-{number}")), home.path(&format!("agent-{number}.err")));
@@ -320,12 +379,17 @@ impl Agent {
         fs::read(&self.lines).unwrap().iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// What it received.
-    pub(crate) fn events(&self) -> Vec<Value> {
+    /// The lines that it printed.
+    pub(crate) fn lines(&self) -> Vec<String> {
         let all = fs::read_to_string(&self.lines).unwrap();
         // What is after the last line's end is still being written.
         let whole = all.rfind('\n').map_or("", |end| &all[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        whole.lines().map(str::to_owned).collect()
+    }
+
+    /// What it received.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until it received so many more.

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """The live demonstration: the test dancer as a looping stream and as an RTSP camera, one server, one agent.
 
-Starts the camera and `kinora serve` with a private database in a temporary folder, and shows what an agent
+Renders the clip, analyses it, and draws what was found on a copy. Then starts the camera and `kinora serve` with a private database in a temporary folder, and shows what an agent
 (`kinora watch`) receives, a line a second. Ends after --seconds or at Ctrl-C; then it stops the server, so that
-the agent sees the balanced accounts, and removes what it made but the clip. Ends every process it started.
+the agent sees the balanced accounts, and removes what it made but the clip, its analysis and the logs. Ends every process it started.
 Needs Python's standard library only.
 """
 
@@ -174,6 +174,21 @@ def render(kinora, clip, size, fps, frames):
     part.rename(clip)
 
 
+def analyse(kinora, clip):
+    """Analyses the clip and draws the skeletons on a copy, unless this `kinora` has done so; where the results are."""
+    results = {kind: clip.with_name(f"{clip.stem}-{kind}") for kind in ("events.ndjson", "summary.json", "skeletons.mp4")}
+    events, summary, skeletons = results.values()
+    if not skeletons.exists() or skeletons.stat().st_mtime < os.stat(kinora).st_mtime:
+        print("demo: analysing the clip and drawing what was found on a copy")
+        subprocess.run([kinora, "analyze", clip, "--out", events, "--summary", summary], check=True)
+        part = clip.with_name(f"part-{skeletons.name}")
+        subprocess.run([kinora, "draw", clip, "--events", events, "--out", part], check=True)
+        part.rename(skeletons)
+    found = json.loads(summary.read_text())
+    print(f"demo: {found['frames']['analyzed']} frames at {found['fps']:.1f} a second; see {skeletons}")
+    return results
+
+
 def wait_until_ready(server, url, log):
     """Until the server answers; the first start makes a database."""
     for _ in range(600):
@@ -197,7 +212,7 @@ def make_agent(kinora, config, login):
     login.write_text(f"username: demo-agent\npassword: {password}\n")
 
 
-def tell(url, camera, kinora, login, log):
+def tell(url, camera, kinora, login, log, results):
     """Where to look."""
     print(f"""
 demo: the server is ready
@@ -206,6 +221,10 @@ demo: the server is ready
   health     {url}/health        metrics  {url}/metrics
   an agent   {kinora} watch {url} --login-file {login}
   log        {log}
+  the clip analysed as a file, without the server
+             pictures {results["skeletons.mp4"]}
+             events   {results["events.ndjson"]}
+             summary  {results["summary.json"]}
 """, flush=True)
 
 
@@ -255,6 +274,7 @@ def run(args, work, processes):
     out.mkdir(parents=True, exist_ok=True)
     clip = out / f"dancer-{args.size}-{args.fps}-{args.frames}.mp4"
     render(args.kinora, clip, args.size, args.fps, args.frames)
+    results = analyse(args.kinora, clip)
 
     camera_log = (work / "camera.log").open("w")
     camera = processes.start("/usr/bin/python3", TOOLS / "rtsp_camera.py", clip, "--port", free_port(8554),
@@ -271,7 +291,7 @@ def run(args, work, processes):
     url = f"http://{listen}"
     wait_until_ready(server, url, log)
     make_agent(args.kinora, str(config), login)
-    tell(url, address, args.kinora, login, log)
+    tell(url, address, args.kinora, login, log, results)
 
     watch = processes.start(args.kinora, "watch", url, "--login-file", login, stdout=subprocess.PIPE,
                             stderr=(out / "agent.log").open("w"))

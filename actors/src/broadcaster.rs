@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::domain::{
     EncodedEvent, EndReason, EventFacts, EventKind, FrameAccount, FrameAnalyzed, Numbering, Provenance,
     SessionEnded, SessionId, SessionStarted, SourceDescription, SourceFields, StreamState,
-    StreamStateChanged, Timestamp,
+    StreamStateChanged, Timestamp, state_in_words,
 };
 use crate::encode::encode_event;
 use crate::guard::ExitGuard;
@@ -170,7 +170,8 @@ impl SessionBroadcaster {
 
     fn publish(&mut self, PublishFrame { mut result, ready_us }: PublishFrame) {
         if self.state != Some(StreamState::Running) {
-            self.change_state(StreamState::Running, "first_frame");
+            let reason = "first_frame";
+            self.change_state(StreamState::Running, reason, state_in_words(reason).into());
             // The supervisor's mailbox has room for a change of state; should it not, its next look finds frames.
             let _ = self.parts.flowing.try_send(FramesFlow);
         }
@@ -185,19 +186,19 @@ impl SessionBroadcaster {
     fn end(&mut self, reason: EndReason, account: FrameAccount) {
         self.start(self.parts.named.clone());
         self.last_account = account;
-        let (state, code) = final_state(&reason);
+        let (state, message) = final_state(&reason);
         if !matches!(self.state, Some(StreamState::Stopped | StreamState::Failed | StreamState::Unsupported))
         {
-            self.change_state(state, code);
+            self.change_state(state, reason.code(), message);
         }
         self.ending = Some(reason.clone());
         let ended = SessionEnded { end: reason, frames: account };
         self.emit_now(EventKind::SessionEnded, ended);
     }
 
-    fn change_state(&mut self, state: StreamState, reason: &'static str) {
+    fn change_state(&mut self, state: StreamState, reason: &'static str, message: Arc<str>) {
         self.state = Some(state);
-        let change = StreamStateChanged { state, reason, next_try_at: None };
+        let change = StreamStateChanged { state, reason, message, next_try_at: None };
         self.emit_now(EventKind::StreamState, change);
     }
 
@@ -286,14 +287,14 @@ impl SessionBroadcaster {
 }
 
 /// The last state of a stream and its reason code.
-fn final_state(reason: &EndReason) -> (StreamState, &'static str) {
+fn final_state(reason: &EndReason) -> (StreamState, Arc<str>) {
     match reason {
-        EndReason::EndOfSource => (StreamState::Stopped, "end_of_source"),
-        EndReason::FrameLimit => (StreamState::Stopped, "frame_limit"),
-        EndReason::Stopped => (StreamState::Stopped, "stopped"),
-        EndReason::SourceFailed(_) => (StreamState::Failed, "source_failed"),
-        EndReason::PipelineFailed(_) => (StreamState::Failed, "pipeline_failed"),
-        EndReason::Restart => (StreamState::Stopped, "restart"),
+        EndReason::SourceFailed(said) | EndReason::PipelineFailed(said) => {
+            (StreamState::Failed, said.as_str().into())
+        }
+        EndReason::EndOfSource | EndReason::FrameLimit | EndReason::Stopped | EndReason::Restart => {
+            (StreamState::Stopped, state_in_words(reason.code()).into())
+        }
     }
 }
 

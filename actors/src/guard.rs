@@ -19,6 +19,17 @@ pub enum ChildKind {
     SessionBroadcaster,
 }
 
+impl std::fmt::Display for ChildKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Decoder => "decoder",
+            Self::Preprocessor => "preprocessor",
+            Self::InferenceWorker => "inference worker",
+            Self::SessionBroadcaster => "session broadcaster",
+        })
+    }
+}
+
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitKind {

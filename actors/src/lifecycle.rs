@@ -1,10 +1,11 @@
 //! The life of a stream as a pure state machine: what happened goes in, a change of state and the next act come
 //! out. It has no clock and no actor; the supervisor does what it says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, BackoffPolicy};
-use crate::domain::{EndReason, StreamState};
+use crate::domain::{EndReason, StreamState, state_in_words};
 use crate::guard::ChildKind;
 use crate::ports::SourceErrorKind;
 
@@ -32,12 +33,14 @@ pub enum Happening {
 }
 
 /// A new state, as it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The state.
     pub state: StreamState,
     /// Why, as a stable code.
     pub reason: &'static str,
+    /// The same in plain words; what the source said, if it was the source.
+    pub message: Arc<str>,
     /// Time until the next try, if one is planned.
     pub retry_in: Option<Duration>,
 }
@@ -103,35 +106,40 @@ impl Lifecycle {
         match what {
             Happening::Started => {
                 self.backoff = Backoff::new(self.policy.backoff);
-                self.enter(Connecting, "started", None, Act::Connect)
+                self.enter(Told::of(Connecting, "started"), None, Act::Connect)
             }
             Happening::RetryDue => (None, Act::Connect),
             Happening::Flowing => {
                 self.healthy_since_us.get_or_insert(now_us);
-                self.enter(Running, "first_frame", None, Act::Nothing)
+                self.enter(Told::of(Running, "first_frame"), None, Act::Nothing)
             }
             Happening::Silent if self.state == Running => {
                 self.note_health(now_us);
-                self.enter(Stalled, "no_frames", None, Act::Nothing)
+                self.enter(Told::of(Stalled, "no_frames"), None, Act::Nothing)
             }
             Happening::Silent => (None, Act::Nothing),
-            Happening::StopAsked => self.enter(Stopped, "stopped", None, Act::End(EndReason::Stopped)),
-            Happening::Crashed(_) => self.retry(Reconnecting, "part_failed", now_us, random),
-            Happening::Hung => self.retry(Reconnecting, "part_hung", now_us, random),
+            Happening::StopAsked => {
+                self.enter(Told::of(Stopped, "stopped"), None, Act::End(EndReason::Stopped))
+            }
+            Happening::Crashed(child) => {
+                let message = format!("the {child} failed and is built anew");
+                self.retry(Told::with(Reconnecting, "part_failed", message), now_us, random)
+            }
+            Happening::Hung => self.retry(Told::of(Reconnecting, "part_hung"), now_us, random),
             Happening::NotOpened(kind, message) => self.source_failed(kind, message, now_us, random),
             Happening::Ended(EndReason::SourceFailed(message), kind) => {
                 let kind = kind.unwrap_or(SourceErrorKind::Damaged);
                 self.source_failed(kind, message, now_us, random)
             }
             Happening::Ended(EndReason::EndOfSource, _) if self.policy.live || self.policy.looped => {
-                self.retry(Reconnecting, "end_of_source", now_us, random)
+                self.retry(Told::of(Reconnecting, "end_of_source"), now_us, random)
             }
-            Happening::Ended(EndReason::PipelineFailed(_), _) => {
-                self.retry(Reconnecting, "part_failed", now_us, random)
+            Happening::Ended(EndReason::PipelineFailed(message), _) => {
+                self.retry(Told::with(Reconnecting, "part_failed", message), now_us, random)
             }
             Happening::Ended(reason, _) => {
                 let state = if matches!(reason, EndReason::SourceFailed(_)) { Failed } else { Stopped };
-                self.enter(state, reason.code(), None, Act::End(reason))
+                self.enter(Told::of(state, reason.code()), None, Act::End(reason))
             }
         }
     }
@@ -143,41 +151,33 @@ impl Lifecycle {
         now_us: u64,
         random: f64,
     ) -> (Option<Change>, Act) {
-        let failed = Act::End(EndReason::SourceFailed(message));
+        use StreamState::{AuthFailed, Failed, Reconnecting, Unsupported};
+        let told = |state, reason| Told::with(state, reason, message.as_str());
+        let end = || Act::End(EndReason::SourceFailed(message.clone()));
         match kind {
             SourceErrorKind::Unauthorized => {
                 let wait = self.backoff.after_refusal();
                 self.note_health(now_us);
                 self.healthy_since_us = None;
-                let state = StreamState::AuthFailed;
-                self.enter(state, "credentials_refused", Some(wait), Act::Retry(wait))
+                self.enter(told(AuthFailed, "credentials_refused"), Some(wait), Act::Retry(wait))
             }
-            SourceErrorKind::Unsupported => {
-                self.enter(StreamState::Unsupported, "unsupported_source", None, failed)
-            }
+            SourceErrorKind::Unsupported => self.enter(told(Unsupported, "unsupported_source"), None, end()),
             SourceErrorKind::Damaged if !self.policy.live && !self.policy.looped => {
-                self.enter(StreamState::Failed, "source_damaged", None, failed)
+                self.enter(told(Failed, "source_damaged"), None, end())
             }
-            SourceErrorKind::Damaged => {
-                self.retry(StreamState::Reconnecting, "source_damaged", now_us, random)
-            }
+            SourceErrorKind::Damaged => self.retry(told(Reconnecting, "source_damaged"), now_us, random),
+            SourceErrorKind::NotFound => self.retry(told(Reconnecting, "source_not_found"), now_us, random),
             SourceErrorKind::Unavailable | SourceErrorKind::Cancelled => {
-                self.retry(StreamState::Reconnecting, "source_unavailable", now_us, random)
+                self.retry(told(Reconnecting, "source_unavailable"), now_us, random)
             }
         }
     }
 
-    fn retry(
-        &mut self,
-        state: StreamState,
-        reason: &'static str,
-        now_us: u64,
-        random: f64,
-    ) -> (Option<Change>, Act) {
+    fn retry(&mut self, told: Told, now_us: u64, random: f64) -> (Option<Change>, Act) {
         self.note_health(now_us);
         self.healthy_since_us = None;
         let wait = self.backoff.after_failure(random);
-        self.enter(state, reason, Some(wait), Act::Retry(wait))
+        self.enter(told, Some(wait), Act::Retry(wait))
     }
 
     fn note_health(&mut self, now_us: u64) {
@@ -187,21 +187,32 @@ impl Lifecycle {
     }
 
     /// A state that is entered again is told again only if it brings a new time of the next try.
-    fn enter(
-        &mut self,
-        state: StreamState,
-        reason: &'static str,
-        retry_in: Option<Duration>,
-        act: Act,
-    ) -> (Option<Change>, Act) {
+    fn enter(&mut self, told: Told, retry_in: Option<Duration>, act: Act) -> (Option<Change>, Act) {
+        let Told { state, reason, message } = told;
         let is_news = self.state != state || retry_in.is_some();
         self.state = state;
-        let change = Change { state, reason, retry_in };
-        (is_news.then_some(change), act)
+        (is_news.then_some(Change { state, reason, message, retry_in }), act)
     }
 
     fn is_over(&self) -> bool {
         matches!(self.state, StreamState::Stopped | StreamState::Failed | StreamState::Unsupported)
+    }
+}
+
+/// What is told of a state: its code and its words.
+struct Told {
+    state: StreamState,
+    reason: &'static str,
+    message: Arc<str>,
+}
+
+impl Told {
+    fn of(state: StreamState, reason: &'static str) -> Self {
+        Self::with(state, reason, state_in_words(reason))
+    }
+
+    fn with(state: StreamState, reason: &'static str, message: impl Into<Arc<str>>) -> Self {
+        Self { state, reason, message: message.into() }
     }
 }
 

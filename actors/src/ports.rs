@@ -107,6 +107,8 @@ pub struct SourceError {
 pub enum SourceErrorKind {
     /// The network or a file system may recover: try again.
     Unavailable,
+    /// The server is there and has no such stream; it may get one: try again.
+    NotFound,
     /// The credentials were refused.
     Unauthorized,
     /// Trying again cannot help: no video, unknown codec, not a media file.

@@ -15,7 +15,7 @@ use actix::{
 use crate::domain::Timestamp;
 use crate::lanes::Lanes;
 use crate::ports::Clock;
-use crate::status::{SessionView, StatusBoard, StatusEntry, StreamStatus};
+use crate::status::{SessionView, StatusBoard, StreamStatus};
 use crate::supervisor::{AwaitStopped, StartStream, StopStream, StreamParts, StreamSupervisor};
 
 /// Time between looks at the lanes: a hang is seen within its limit and this.
@@ -106,9 +106,7 @@ impl StreamRegistry {
         let name = Arc::clone(&parts.name);
         self.retire(&name, ctx);
         let since = Timestamp(self.clock.unix_us());
-        let entry = StatusEntry::new(Arc::clone(&name), Arc::clone(&parts.address), since);
-        let entry = Arc::new(entry);
-        self.board.enter(Arc::clone(&entry));
+        let entry = self.board.enter(Arc::clone(&name), Arc::clone(&parts.address), since);
         let supervisor = StreamSupervisor::of_stream(parts, entry).start();
         self.streams.insert(Arc::clone(&name), supervisor);
         if enabled {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::domain::{
     EncodedEvent, EndReason, EventFacts, EventKind, InterruptedSession, Numbering, SessionEnded, StreamState,
-    StreamStateChanged,
+    StreamStateChanged, state_in_words,
 };
 use crate::encode::encode_event;
 use crate::hub::GapReason;
@@ -34,7 +34,12 @@ pub fn closing_events(session: &InterruptedSession, lost_power: bool, now_unix_u
         events.push(closing.event(to, EventKind::Gap, gap));
     }
     let reason = EndReason::Restart;
-    let change = StreamStateChanged { state: StreamState::Stopped, reason: reason.code(), next_try_at: None };
+    let change = StreamStateChanged {
+        state: StreamState::Stopped,
+        reason: reason.code(),
+        message: state_in_words(reason.code()).into(),
+        next_try_at: None,
+    };
     events.push(closing.event(closing.last_seq + 1, EventKind::StreamState, change));
     let ended = SessionEnded { end: reason, frames: session.account };
     events.push(closing.event(closing.last_seq + 1, EventKind::SessionEnded, ended));

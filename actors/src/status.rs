@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::domain::{EndReason, FrameAccount, SessionId, StreamState, Timestamp};
+use crate::domain::{
+    EndReason, FrameAccount, SessionId, StreamState, StreamStateChanged, Timestamp, state_in_words,
+};
 use crate::ledger::SessionLedger;
 use crate::stats::LatencySummary;
 
@@ -18,6 +20,8 @@ pub struct StreamStatus {
     pub state: StreamState,
     /// Why, as a stable code.
     pub reason: &'static str,
+    /// The same in plain words, without credentials.
+    pub message: Arc<str>,
     /// Since when.
     pub since: Timestamp,
     /// When it is tried again, if that is planned.
@@ -25,6 +29,34 @@ pub struct StreamStatus {
     /// The session that runs, or the last one.
     pub session: Option<SessionView>,
 }
+
+/// What is told of a stream when it happens; the log listens.
+#[derive(Clone, Debug)]
+pub enum StreamNotice {
+    /// It entered a state; the status is that after the change.
+    StateChanged(Box<StreamStatus>),
+    /// A session began.
+    SessionBegan {
+        /// The stream.
+        stream: Arc<str>,
+        /// The session.
+        session: SessionId,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// The stream.
+        stream: Arc<str>,
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: EndReason,
+        /// The number of its last event.
+        last_seq: u64,
+    },
+}
+
+/// Hears of streams, on the supervisors' thread: it must not block.
+pub type StreamObserver = Arc<dyn Fn(StreamNotice) + Send + Sync>;
 
 /// A session as it is now.
 #[derive(Clone, Debug)]
@@ -47,20 +79,29 @@ pub struct SessionView {
 
 /// All streams by name. Shared by the supervisors, which write, and everyone who reads.
 #[derive(Default)]
-pub struct StatusBoard(RwLock<BTreeMap<Arc<str>, Arc<StatusEntry>>>);
+pub struct StatusBoard {
+    entries: RwLock<BTreeMap<Arc<str>, Arc<StatusEntry>>>,
+    observer: Option<StreamObserver>,
+}
 
 impl StatusBoard {
+    /// A board without streams whose changes `observer` hears of.
+    #[must_use]
+    pub fn observed_by(observer: StreamObserver) -> Self {
+        Self { entries: RwLock::default(), observer: Some(observer) }
+    }
+
     /// Every stream, by name.
     #[must_use]
     pub fn streams(&self) -> Vec<StreamStatus> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.values().map(|entry| entry.status()).collect()
     }
 
     /// One stream.
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<StreamStatus> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(name).map(|entry| entry.status())
     }
 
@@ -70,13 +111,16 @@ impl StatusBoard {
         self.streams().into_iter().filter_map(|stream| stream.session).collect()
     }
 
-    pub(crate) fn enter(&self, entry: Arc<StatusEntry>) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(Arc::clone(&entry.name), entry);
+    /// Enters a stream that was not started yet.
+    pub(crate) fn enter(&self, name: Arc<str>, address: Arc<str>, since: Timestamp) -> Arc<StatusEntry> {
+        let entry = Arc::new(StatusEntry::new(name, address, since, self.observer.clone()));
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(Arc::clone(&entry.name), Arc::clone(&entry));
+        entry
     }
 
     pub(crate) fn leave(&self, name: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
@@ -84,12 +128,14 @@ impl StatusBoard {
 pub(crate) struct StatusEntry {
     name: Arc<str>,
     address: Arc<str>,
+    observer: Option<StreamObserver>,
     now: Mutex<Now>,
 }
 
 struct Now {
     state: StreamState,
     reason: &'static str,
+    message: Arc<str>,
     since: Timestamp,
     next_try_at: Option<Timestamp>,
     session: Option<SessionNow>,
@@ -103,35 +149,47 @@ struct SessionNow {
 }
 
 impl StatusEntry {
-    pub(crate) fn new(name: Arc<str>, address: Arc<str>, since: Timestamp) -> Self {
+    fn new(name: Arc<str>, address: Arc<str>, since: Timestamp, observer: Option<StreamObserver>) -> Self {
+        let reason = "not_started";
         let now = Now {
             state: StreamState::Stopped,
-            reason: "not_started",
+            reason,
+            message: state_in_words(reason).into(),
             since,
             next_try_at: None,
             session: None,
         };
-        Self { name, address, now: Mutex::new(now) }
+        Self { name, address, observer, now: Mutex::new(now) }
     }
 
-    pub(crate) fn change(
-        &self,
-        state: StreamState,
-        reason: &'static str,
-        since: Timestamp,
-        next_try_at: Option<Timestamp>,
-    ) {
+    pub(crate) fn change(&self, change: StreamStateChanged, since: Timestamp) {
+        let StreamStateChanged { state, reason, message, next_try_at } = change;
         let mut now = self.now();
-        (now.state, now.reason, now.since, now.next_try_at) = (state, reason, since, next_try_at);
+        (now.state, now.reason, now.message) = (state, reason, message);
+        (now.since, now.next_try_at) = (since, next_try_at);
+        drop(now);
+        self.notice(|| StreamNotice::StateChanged(Box::new(self.status())));
     }
 
     pub(crate) fn session_began(&self, id: SessionId, started_at: Timestamp, ledger: Arc<SessionLedger>) {
+        let session = id.clone();
         self.now().session = Some(SessionNow { id, started_at, ended: None, ledger });
+        self.notice(|| StreamNotice::SessionBegan { stream: Arc::clone(&self.name), session });
     }
 
     pub(crate) fn session_ended(&self, at: Timestamp, reason: EndReason) {
-        if let Some(session) = self.now().session.as_mut() {
-            session.ended = Some((at, reason));
+        let mut now = self.now();
+        let Some(session) = now.session.as_mut() else { return };
+        session.ended = Some((at, reason.clone()));
+        let (session, last_seq) = (session.id.clone(), session.ledger.last_seq());
+        drop(now);
+        let stream = Arc::clone(&self.name);
+        self.notice(|| StreamNotice::SessionEnded { stream, session, reason, last_seq });
+    }
+
+    fn notice(&self, notice: impl FnOnce() -> StreamNotice) {
+        if let Some(observer) = &self.observer {
+            observer(notice());
         }
     }
 
@@ -151,6 +209,7 @@ impl StatusEntry {
             address: Arc::clone(&self.address),
             state: now.state,
             reason: now.reason,
+            message: Arc::clone(&now.message),
             since: now.since,
             next_try_at: now.next_try_at,
             session,

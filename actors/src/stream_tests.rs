@@ -18,7 +18,7 @@ use crate::lifecycle::LifePolicy;
 use crate::policy::FramePolicy;
 use crate::ports::{EventSink, ModelOutput, NetworkId, PoseModel, SourceErrorKind};
 use crate::registry::{AddStream, Command, ListStreams, Order, StopAll, StreamRegistry};
-use crate::status::StatusBoard;
+use crate::status::{StatusBoard, StreamNotice};
 use crate::supervisor::StreamParts;
 use crate::testing::{EmptySampler, HostClock, OneStepTracker, Plot, Take};
 
@@ -28,6 +28,7 @@ type Fuse = Arc<AtomicU32>;
 struct Stage {
     registry: Addr<StreamRegistry>,
     events: Arc<Mutex<Vec<Value>>>,
+    notices: Arc<Mutex<Vec<StreamNotice>>>,
     lanes: Arc<Lanes>,
     fatal: Arc<AtomicU32>,
 }
@@ -89,9 +90,11 @@ impl Stage {
                 called.fetch_add(1, Ordering::AcqRel);
             }),
         );
-        let registry =
-            StreamRegistry::new(Arc::new(StatusBoard::default()), Some(Arc::clone(&lanes)), clock).start();
-        Self { registry, events: Arc::default(), lanes, fatal }
+        let notices: Arc<Mutex<Vec<StreamNotice>>> = Arc::default();
+        let heard = Arc::clone(&notices);
+        let board = StatusBoard::observed_by(Arc::new(move |notice| heard.lock().unwrap().push(notice)));
+        let registry = StreamRegistry::new(Arc::new(board), Some(Arc::clone(&lanes)), clock).start();
+        Self { registry, events: Arc::default(), notices, lanes, fatal }
     }
 
     fn stream(&self, plot: &Plot, looped: bool) -> StreamParts {
@@ -151,6 +154,16 @@ impl Stage {
         assert!(left.is_empty(), "streams should stop in time: {left:?}");
     }
 
+    /// The states that the observer of the board heard of, as `state reason`.
+    fn noticed(&self) -> Vec<String> {
+        let notices = self.notices.lock().unwrap();
+        let state = |notice: &StreamNotice| match notice {
+            StreamNotice::StateChanged(stream) => Some(format!("{} {}", stream.state.code(), stream.reason)),
+            _ => None,
+        };
+        notices.iter().filter_map(state).collect()
+    }
+
     fn states(&self) -> Vec<(String, String)> {
         let events = self.events.lock().unwrap();
         let states = events.iter().filter(|event| event["event"] == "streamState");
@@ -206,6 +219,7 @@ fn a_camera_that_is_absent_refuses_comes_goes_and_returns_is_one_session() {
         stage.until(|events| has_state(events, "stalled")).await;
         let streams = stage.registry.send(ListStreams).await.unwrap();
         assert_eq!((streams[0].state, streams[0].reason), (StreamState::Stalled, "no_frames"));
+        assert_eq!(&*streams[0].message, "the source is open, but no frame arrives");
         stage.stop().await;
         let account = stage.assert_whole();
         assert_eq!(account["received"], 10);
@@ -221,6 +235,8 @@ fn a_camera_that_is_absent_refuses_comes_goes_and_returns_is_one_session() {
         assert_eq!(last["payload"]["epoch"], 3, "each connection is an epoch");
         let lost = events.iter().find(|event| event["payload"]["reason"] == "end_of_source").unwrap();
         assert!(lost["payload"]["nextTryAt"].is_string());
+        let told: Vec<_> = states.iter().map(|(state, reason)| format!("{state} {reason}")).collect();
+        assert_eq!(stage.noticed(), told, "an observer hears of each state that subscribers are told of");
     });
 }
 

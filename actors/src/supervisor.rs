@@ -5,19 +5,20 @@
 //! stream does about a failure is decided by [`crate::lifecycle`]; this actor does it. `kinora analyze` runs one
 //! session without another try ([`StreamSupervisor::new`]).
 
+mod handlers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Message, WrapFuture};
 use tokio::sync::oneshot;
 
-use crate::broadcaster::{AnnounceState, EndSession, FramesFlow, SessionClosed};
-use crate::decoder::SourceFailed;
+use crate::broadcaster::{AnnounceState, EndSession, SessionClosed};
 use crate::domain::{
     DropReason, EndReason, SessionId, SourceFields, StreamState, StreamStateChanged, Timestamp,
 };
 use crate::family::{Connection, ConnectionParts, Kin, Session, SessionParts};
-use crate::guard::{ChildExited, ChildKind, ExitKind};
+use crate::guard::ChildKind;
 use crate::ledger::SessionLedger;
 use crate::lifecycle::{Act, Change, Happening, LifePolicy, Lifecycle};
 use crate::ports::{Clock, EventSink, SourceError, SourceErrorKind};
@@ -210,13 +211,14 @@ impl StreamSupervisor {
         let now = self.now();
         let micros = |wait: Duration| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
         let next_try_at = change.retry_in.map(|wait| Timestamp(now.0.saturating_add(micros(wait))));
+        let Change { state, reason, message, .. } = change;
+        let change = StreamStateChanged { state, reason, message, next_try_at };
         if let Keeper::Stream(_, entry) = &self.keeper {
-            entry.change(change.state, change.reason, now, next_try_at);
+            entry.change(change.clone(), now);
         }
         let Some(session) = self.session.as_ref().filter(|_| !is_told) else {
             return;
         };
-        let change = StreamStateChanged { state: change.state, reason: change.reason, next_try_at };
         // A full mailbox means that the journal is full; then the state is told by the API alone.
         let _ = session.broadcaster.try_send(AnnounceState { change, at: now });
     }
@@ -365,9 +367,17 @@ impl StreamSupervisor {
         self.begin_session(parts, Arc::clone(&lost.ledger), ctx);
     }
 
-    /// Events could not be kept: the session is over, and a new one is begun after a wait.
-    fn session_failed(&mut self, ctx: &mut Context<Self>) {
-        self.happen(Happening::Crashed(ChildKind::SessionBroadcaster), ctx);
+    /// Events that could not be kept end a session too; a new one is begun once the backoff says so.
+    fn session_closed(&mut self, closed: SessionClosed, ctx: &mut Context<Self>) {
+        let state = match &self.keeper {
+            Keeper::Once(_) => return self.conclude(StreamOutcome::Closed(closed), ctx),
+            Keeper::Stream(life, _) => life.state(),
+        };
+        let failed = closed.sink_error.is_some() && state != StreamState::Stopped;
+        self.forget_session(closed.reason);
+        if failed {
+            self.happen(Happening::Crashed(ChildKind::SessionBroadcaster), ctx);
+        }
     }
 
     /// Looks whether frames still arrive.
@@ -400,132 +410,9 @@ impl StreamSupervisor {
         let micros = u32::try_from(self.parts.clock.unix_us().rem_euclid(1_000)).unwrap_or(0);
         f64::from(micros) / 1_000.0
     }
-
-    fn state(&self) -> Option<StreamState> {
-        match &self.keeper {
-            Keeper::Once(_) => None,
-            Keeper::Stream(life, _) => Some(life.state()),
-        }
-    }
 }
 
 fn not_opened_before_stop() -> StreamOutcome {
     let message = "stopped before the source was open".to_owned();
     StreamOutcome::SourceFailed(SourceError { kind: SourceErrorKind::Cancelled, message })
-}
-
-impl Actor for StreamSupervisor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
-        match self.keeper {
-            Keeper::Once(_) => self.start(ctx),
-            Keeper::Stream(..) => {
-                let look_every = (self.parts.stall_after / 8).max(Duration::from_millis(1));
-                ctx.run_interval(look_every, |actor, ctx| actor.look(ctx));
-            }
-        }
-    }
-}
-
-impl Handler<StartStream> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: StartStream, ctx: &mut Self::Context) {
-        self.start(ctx);
-    }
-}
-
-impl Handler<StopStream> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: StopStream, ctx: &mut Self::Context) {
-        self.stop(ctx);
-    }
-}
-
-impl Handler<AwaitStopped> for StreamSupervisor {
-    type Result = actix::ResponseFuture<()>;
-
-    fn handle(&mut self, _: AwaitStopped, _: &mut Self::Context) -> Self::Result {
-        let (teller, stopped) = oneshot::channel();
-        if self.session.is_some() {
-            self.waiting.push(teller);
-        }
-        Box::pin(async move {
-            // A teller that is gone means that nothing runs.
-            let _ = stopped.await;
-        })
-    }
-}
-
-impl Handler<GetStatus> for StreamSupervisor {
-    type Result = Option<StreamStatus>;
-
-    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
-        match &self.keeper {
-            Keeper::Once(_) => None,
-            Keeper::Stream(_, entry) => Some(entry.status()),
-        }
-    }
-}
-
-impl Handler<FramesFlow> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: FramesFlow, ctx: &mut Self::Context) {
-        // A late word of frames that were on their way when the connection was lost changes nothing.
-        if self.connection.is_some() {
-            self.happen(Happening::Flowing, ctx);
-        }
-    }
-}
-
-impl Handler<SourceFailed> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, failed: SourceFailed, ctx: &mut Self::Context) {
-        if self.is_current(failed.generation) {
-            self.source_failed(failed.error, ctx);
-        }
-    }
-}
-
-impl Handler<ConnectionEnded> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, ended: ConnectionEnded, ctx: &mut Self::Context) {
-        if self.is_current(ended.generation) {
-            self.connection_ended(ended, ctx);
-        }
-    }
-}
-
-impl Handler<SessionClosed> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, closed: SessionClosed, ctx: &mut Self::Context) {
-        match &self.keeper {
-            Keeper::Once(_) => self.conclude(StreamOutcome::Closed(closed), ctx),
-            Keeper::Stream(..) => {
-                let failed = closed.sink_error.is_some() && self.state() != Some(StreamState::Stopped);
-                self.forget_session(closed.reason);
-                if failed {
-                    // Events could not be kept: a new session is begun once the backoff says so.
-                    self.session_failed(ctx);
-                }
-            }
-        }
-    }
-}
-
-impl Handler<ChildExited> for StreamSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, exited: ChildExited, ctx: &mut Self::Context) {
-        if exited.how == ExitKind::Panicked && self.is_current(exited.generation) {
-            self.child_panicked(exited.child, ctx);
-        }
-    }
 }

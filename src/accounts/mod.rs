@@ -7,10 +7,12 @@ mod identity;
 mod key;
 mod mail;
 mod permission;
+mod seal;
 mod secret;
 
 pub(crate) use identity::{Identity, KeyScope};
 pub(crate) use key::AgentKey;
 pub(crate) use mail::{MailError, Mailer};
 pub(crate) use permission::{Permission, Permissions, roles};
+pub(crate) use seal::{KEY_BYTES, Sealer};
 pub(crate) use secret::{Digest, Secret, digest};

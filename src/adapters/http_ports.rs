@@ -6,7 +6,7 @@ use kinora_actors::domain::{EncodedEvent, EventFacts, EventKind, FrameAccount, S
 use kinora_actors::hub::Published;
 use kinora_actors::status::{self, SessionView, StatusBoard};
 use serde_json::Value;
-use slog::{Logger, info, warn};
+use slog::{Logger, debug, info, o, warn};
 
 use crate::accounts::KeyScope;
 use crate::http::ports::{
@@ -17,6 +17,8 @@ use crate::store::{EventRow, SessionRow, Store, StoreError, User};
 
 /// Sessions that one answer holds.
 const SESSIONS_LISTED: u32 = 200;
+/// Routes that machines ask all the time.
+const PROBED: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 fn unavailable(error: StoreError) -> Unavailable {
     Unavailable(error.to_string())
@@ -98,9 +100,7 @@ impl Accounts for StoredAccounts {
 fn account(user: User) -> Account {
     Account {
         id: UserId(i64::from(user.id)),
-        username: user.username,
         password_hash: user.password_hash,
-        roles: user.roles,
         disabled: user.disabled_at_us.is_some(),
     }
 }
@@ -134,6 +134,10 @@ impl StreamsView for LiveView {
             if let Some(session) = self.board.sessions().iter().find(|session| session.id == *id) {
                 return Ok(Some(live_session(session)));
             }
+            // PostgreSQL's text has no NUL.
+            if id.0.contains('\0') {
+                return Ok(None);
+            }
             Ok(self.store.find_session(&id.0).await.map_err(unavailable)?.map(stored_session))
         })
     }
@@ -146,6 +150,7 @@ fn stream_status(stream: status::StreamStatus) -> StreamStatus {
         address: stream.address.to_string(),
         state: stream.state,
         reason: stream.reason.to_owned(),
+        message: stream.message.to_string(),
         since: stream.since,
         next_try_at: stream.next_try_at,
         session_id: running.as_ref().map(|session| session.id.clone()),
@@ -208,10 +213,18 @@ pub(crate) struct HttpLog(pub(crate) Logger);
 impl Observer for HttpLog {
     fn notice(&self, event: HttpEvent<'_>) {
         match event {
-            HttpEvent::RequestAnswered { request_id, method, endpoint, status, elapsed_us } => info!(
-                self.0, "request answered"; "request_id" => request_id, "method" => method,
-                "endpoint" => endpoint, "status" => status, "elapsed_us" => elapsed_us
-            ),
+            HttpEvent::RequestAnswered { request_id, method, endpoint, status, elapsed_us } => {
+                let log = self.0.new(o!(
+                    "request_id" => request_id.to_owned(), "method" => method.to_owned(),
+                    "endpoint" => endpoint.to_owned(), "status" => status, "elapsed_us" => elapsed_us
+                ));
+                // Probes and scrapes come every few seconds for months; they are news when they fail.
+                if PROBED.contains(&endpoint) && status < 400 {
+                    debug!(log, "request answered");
+                } else {
+                    info!(log, "request answered");
+                }
+            }
             HttpEvent::ComponentUnavailable { component, error } => {
                 warn!(self.0, "component unavailable"; "component" => component, "error" => error);
             }

@@ -117,6 +117,7 @@ fn us_to_ticks(us: i64, Timebase { num, den }: Timebase) -> i64 {
 fn source_error(error: MediaError) -> SourceError {
     let kind = match error.kind() {
         ErrorKind::Unauthorized | ErrorKind::Forbidden => SourceErrorKind::Unauthorized,
+        ErrorKind::NotFoundRemote => SourceErrorKind::NotFound,
         ErrorKind::Cancelled => SourceErrorKind::Cancelled,
         ErrorKind::Corrupt | ErrorKind::Truncated => SourceErrorKind::Damaged,
         ErrorKind::IsDirectory

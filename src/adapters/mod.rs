@@ -12,6 +12,7 @@ mod media_source;
 mod picture;
 mod pose_model;
 mod sampler;
+mod stream_log;
 mod tracker;
 
 pub(crate) use clock::SystemClock;
@@ -23,4 +24,5 @@ pub(crate) use marks::StripReader;
 pub(crate) use media_source::MediaSource;
 pub(crate) use pose_model::CandlePoseModel;
 pub(crate) use sampler::KernelSampler;
+pub(crate) use stream_log::stream_log;
 pub(crate) use tracker::BlazePoseTracker;

@@ -68,6 +68,12 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "embedded: a private PostgreSQL that the server runs; else postgres://user:password@host/database.",
     },
     Key {
+        name: "database.programs",
+        kind: Kind::Text,
+        default: "auto",
+        doc: "Folder of initdb, postgres and pg_ctl for the private PostgreSQL; auto looks in the usual folders, then in PATH.",
+    },
+    Key {
         name: "database.pool_size",
         kind: Kind::Integer { min: 1, max: 100 },
         default: "5",
@@ -159,7 +165,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "supervision.retry_max",
-        kind: Kind::Duration { min_ms: 1_000, max_ms: 300_000 },
+        kind: Kind::Duration { min_ms: 10, max_ms: 300_000 },
         default: "5s",
         doc: "The longest wait before a stream is tried again; waits begin at 1 s and 2 s.",
     },
@@ -180,6 +186,18 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Integer { min: 16, max: 1_000_000 },
         default: "1024",
         doc: "Events that may wait for a slow agent before they become a gap.",
+    },
+    Key {
+        name: "websocket.ping_every",
+        kind: Kind::Duration { min_ms: 100, max_ms: 600_000 },
+        default: "30s",
+        doc: "From ping to ping; an agent that missed two pongs is ended at the third.",
+    },
+    Key {
+        name: "websocket.stall_after",
+        kind: Kind::Duration { min_ms: 100, max_ms: 600_000 },
+        default: "15s",
+        doc: "An agent that reads nothing for so long, while events wait for it, is ended with 4408.",
     },
     Key {
         name: "auth.signup",
@@ -212,10 +230,22 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "Proxies in front of the server: what they say in X-Forwarded-For is believed.",
     },
     Key {
-        name: "http.request_timeout",
+        name: "http.source_folders",
+        kind: Kind::Text,
+        default: "none",
+        doc: "Folders, with blanks between, whose files may be sources of streams that are made over HTTP; none is no file.",
+    },
+    Key {
+        name: "http.forbidden_networks",
+        kind: Kind::Networks,
+        default: "169.254.0.0/16 fe80::/10 fd00:ec2::254",
+        doc: "Networks where no source of a stream that is made over HTTP may be; by default those of cloud metadata.",
+    },
+    Key {
+        name: "http.body_timeout",
         kind: Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
         default: "30s",
-        doc: "How long an answer may take.",
+        doc: "How long the body of a request may take to arrive.",
     },
     Key {
         name: "http.rate_limit",

@@ -10,6 +10,7 @@ mod layers;
 mod shipped;
 mod value;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
@@ -80,6 +81,10 @@ pub(crate) struct Log {
 pub(crate) struct Storage {
     /// Address of a database server; `None`: the private one.
     pub(crate) database_url: Option<String>,
+    /// Folder of PostgreSQL's programs; `None`: they are looked for.
+    pub(crate) database_programs: Option<PathBuf>,
+    /// Value of `PATH`, where they are looked for last.
+    pub(crate) search_path: OsString,
     /// Connections that are kept.
     pub(crate) pool_size: usize,
     /// Connections beyond these.
@@ -155,6 +160,10 @@ pub(crate) struct WebSocket {
     pub(crate) max_total: usize,
     /// Events that may wait for an agent.
     pub(crate) queue_events: usize,
+    /// From ping to ping.
+    pub(crate) ping_every: Duration,
+    /// How long an agent may read nothing while events wait for it.
+    pub(crate) stall_after: Duration,
 }
 
 /// Who may have an account.
@@ -175,8 +184,12 @@ pub(crate) struct Http {
     pub(crate) allowed_origins: Vec<String>,
     /// Proxies that are believed.
     pub(crate) trusted_proxies: Vec<Network>,
-    /// Limit of an answer.
-    pub(crate) request_timeout: Duration,
+    /// Folders whose files may be sources.
+    pub(crate) source_folders: Vec<PathBuf>,
+    /// Networks where no source may be.
+    pub(crate) forbidden_networks: Vec<Network>,
+    /// Limit of a body's arrival.
+    pub(crate) body_timeout: Duration,
     /// Requests of one caller a minute.
     pub(crate) rate_limit: NonZeroU32,
     /// Requests of one caller a minute that cost much.
@@ -248,6 +261,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         log: Log { level: values.text("log.level").into(), format: values.text("log.format").into() },
         storage: Storage {
             database_url: Some(values.text("database.url").to_owned()).filter(|url| url != "embedded"),
+            database_programs: Some(values.text("database.programs"))
+                .filter(|&folder| folder != "auto")
+                .map(PathBuf::from),
+            search_path: sources.variable("PATH").unwrap_or_default().to_owned(),
             pool_size: count("database.pool_size"),
             pool_overflow: count("database.pool_overflow"),
             journal_max_bytes: values.bytes("journal.max_bytes"),
@@ -271,6 +288,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             max_per_user: count("websocket.max_per_user"),
             max_total: count("websocket.max_total"),
             queue_events: count("websocket.queue_events"),
+            ping_every: values.duration("websocket.ping_every"),
+            stall_after: values.duration("websocket.stall_after"),
         },
         auth: auth(&values),
         http: http(&values),
@@ -304,7 +323,11 @@ fn http(values: &Values) -> Http {
     Http {
         allowed_origins: words(values.text("http.allowed_origins")).map(str::to_owned).collect(),
         trusted_proxies: words(values.text("http.trusted_proxies")).filter_map(Network::parse).collect(),
-        request_timeout: values.duration("http.request_timeout"),
+        source_folders: words(values.text("http.source_folders")).map(PathBuf::from).collect(),
+        forbidden_networks: words(values.text("http.forbidden_networks"))
+            .filter_map(Network::parse)
+            .collect(),
+        body_timeout: values.duration("http.body_timeout"),
         rate_limit: at_least_one("http.rate_limit"),
         rate_limit_heavy: at_least_one("http.rate_limit_heavy"),
         open_metrics: values.text("http.metrics") == "open",

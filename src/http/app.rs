@@ -1,5 +1,6 @@
 //! What every handler shares.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +11,13 @@ use kinora_actors::ports::Clock;
 use tokio::sync::watch;
 
 use super::auth::{KnownCache, Passwords, TokenKeys};
+use super::guard::Limits;
 use super::metrics::Metrics;
 use super::ports::{Answer, HttpEvent, Known, Ports, Who};
 use super::problem::ApiError;
 use super::routes::HealthCache;
 use super::ws::{Seats, WsSettings};
-use crate::accounts::Mailer;
+use crate::accounts::{Mailer, Sealer};
 use crate::config::Network;
 use crate::store::{Store, StoreError};
 
@@ -62,12 +64,20 @@ pub(crate) struct Parts {
     pub(crate) ws: WsSettings,
     /// Accounts, keys and everything else that is administered.
     pub(crate) store: Store,
+    /// Seals sources with their passwords.
+    pub(crate) sealer: Arc<Sealer>,
     /// Sign-up, logins and mail.
     pub(crate) accounts: AccountRules,
     /// Pages of other addresses that may come.
     pub(crate) allowed_origins: Vec<String>,
     /// Proxies that are believed.
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Requests of one caller a minute: usual ones, and those that cost much.
+    pub(crate) rates: (NonZeroU32, NonZeroU32),
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// Whether everybody may read `/metrics`.
+    pub(crate) open_metrics: bool,
     /// How long a query of a port may take.
     pub(crate) query_timeout: Duration,
 }
@@ -82,9 +92,13 @@ pub(crate) struct App {
     pub(super) metrics: Metrics,
     pub(super) ws: WsSettings,
     pub(super) store: Store,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) accounts: AccountRules,
     pub(super) allowed_origins: Vec<String>,
     pub(super) trusted_proxies: Vec<Network>,
+    pub(super) limits: Limits,
+    pub(super) body_timeout: Duration,
+    pub(super) open_metrics: bool,
     known: KnownCache,
     pub(super) seats: Arc<Seats>,
     pub(super) health: HealthCache,
@@ -107,9 +121,13 @@ impl App {
             metrics: parts.metrics,
             ws: parts.ws,
             store: parts.store,
+            sealer: parts.sealer,
             accounts: parts.accounts,
             allowed_origins: parts.allowed_origins,
             trusted_proxies: parts.trusted_proxies,
+            limits: Limits::new(parts.rates.0, parts.rates.1),
+            body_timeout: parts.body_timeout,
+            open_metrics: parts.open_metrics,
             known: KnownCache::default(),
             query_timeout: parts.query_timeout,
             ready: AtomicBool::new(false),

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod guard;
 mod metrics;
 mod middleware;
 pub(crate) mod ports;

@@ -4,7 +4,7 @@
 //! since it does the same for statuses that actix itself made (404, 405, 413). No error carries internals: what
 //! a component said goes to the log.
 
-use actix_web::error::{JsonPayloadError, QueryPayloadError, UrlencodedError};
+use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError, UrlencodedError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -86,8 +86,23 @@ impl ApiError {
             StoreError::LastAdmin => {
                 Some(Self::conflict("last_administrator", "The last administrator has to stay."))
             }
+            StoreError::ManagedByConfig => Some(Self::managed_by_config()),
+            StoreError::Stale => Some(Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "It was changed in between. Read it again.",
+            )),
+            // SQLSTATE class 22 is about data: a NUL, a text that is too long.
+            StoreError::Query { code, .. } if code.starts_with("22") => {
+                Some(Self::bad_request("invalid_text", "A text is too long or has a character NUL."))
+            }
             _ => None,
         }
+    }
+
+    /// What the configuration file says cannot be changed here.
+    pub(super) const fn managed_by_config() -> Self {
+        Self::conflict("managed_by_config", "This stream is in config.toml: change it there.")
     }
 
     /// The same error in the words of RFC 6749, section 5.2.
@@ -177,8 +192,14 @@ pub(super) fn json_error(error: &JsonPayloadError) -> ApiError {
             of_status(StatusCode::PAYLOAD_TOO_LARGE)
         }
         JsonPayloadError::ContentType => of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        JsonPayloadError::Payload(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
         _ => ApiError::bad_request("invalid_json", "The body is not the JSON that this address takes."),
     }
+}
+
+/// Whether a body did not arrive in time.
+fn is_late(error: &PayloadError) -> bool {
+    matches!(error, PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// What is wrong with a form body, in OAuth2's words too: the only form is its password grant.
@@ -186,6 +207,7 @@ pub(super) fn form_error(error: &UrlencodedError) -> ApiError {
     match error {
         UrlencodedError::Overflow { .. } => of_status(StatusCode::PAYLOAD_TOO_LARGE),
         UrlencodedError::ContentType => of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        UrlencodedError::Payload(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
         _ => ApiError::bad_request("invalid_form", "The body is not the form that this address takes."),
     }
     .as_oauth("invalid_request")

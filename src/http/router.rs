@@ -23,63 +23,52 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                 .error_handler(|error, _| problem::form_error(&error).into()),
         )
         .app_data(web::QueryConfig::default().error_handler(|error, _| problem::query_error(&error).into()));
-    entrance(config);
-    watching(config);
-    administration(config);
+    register(config);
 }
 
-/// Logging in, one's own account, and how the server is.
-fn entrance(config: &mut ServiceConfig) {
-    config
-        .service(resource("/login").route(post().to(routes::login_form)))
-        .service(resource("/signup").route(post().to(routes::signup)))
-        .service(resource("/password-reset").route(post().to(routes::request_reset)))
-        .service(resource("/password-reset/confirm").route(post().to(routes::confirm_reset)))
-        .service(resource("/live").route(get().to(routes::live)))
-        .service(resource("/ready").route(get().to(routes::ready)))
-        .service(resource("/health").route(get().to(routes::health)))
-        .service(resource("/metrics").route(get().to(routes::metrics)))
-        .service(resource("/api/v1/auth/login").route(post().to(routes::login_json)))
-        .service(resource("/api/v1/auth/refresh").route(post().to(routes::refresh)))
-        .service(resource("/api/v1/auth/logout").route(post().to(routes::logout)))
-        .service(resource("/api/v1/me").route(get().to(routes::me)))
-        .service(resource("/api/v1/me/password").route(post().to(routes::change_password)));
+/// Writes the list of routes and the function that registers them from one table.
+macro_rules! routes {
+    ($($path:literal => { $($method:ident: $handler:expr),+ $(,)? })+) => {
+        /// Method and pattern of every route.
+        #[cfg(test)]
+        pub(super) const ROUTES: &[(&str, &str)] = &[$($((stringify!($method), $path)),+),+];
+
+        fn register(config: &mut ServiceConfig) {
+            config$(.service(resource($path)$(.route($method().to($handler)))+))+;
+        }
+    };
 }
 
-/// Streams, sessions and events, to see.
-fn watching(config: &mut ServiceConfig) {
-    config
-        .service(resource("/ws/analysis").route(get().to(ws::subscribe)))
-        .service(resource("/api/v1/ws-tickets").route(post().to(routes::create_ticket)))
-        .service(resource("/api/v1/streams").route(get().to(routes::streams)))
-        .service(resource("/api/v1/streams/{name}").route(get().to(routes::stream)))
-        .service(resource("/api/v1/sessions").route(get().to(routes::sessions)))
-        .service(resource("/api/v1/sessions/{id}").route(get().to(routes::session)))
-        .service(resource("/api/v1/events").route(get().to(routes::events)));
-}
-
-/// Users, roles and keys, and who changed what.
-fn administration(config: &mut ServiceConfig) {
-    config
-        .service(resource("/api/v1/keys").route(get().to(routes::keys)).route(post().to(routes::create_key)))
-        .service(resource("/api/v1/keys/{id}").route(delete().to(routes::revoke_key)))
-        .service(
-            resource("/api/v1/users").route(get().to(routes::users)).route(post().to(routes::create_user)),
-        )
-        .service(
-            resource("/api/v1/users/{name}")
-                .route(get().to(routes::user))
-                .route(patch().to(routes::change_user))
-                .route(delete().to(routes::delete_user)),
-        )
-        .service(resource("/api/v1/invitations").route(post().to(routes::invite)))
-        .service(
-            resource("/api/v1/roles").route(get().to(routes::roles)).route(post().to(routes::create_role)),
-        )
-        .service(
-            resource("/api/v1/roles/{name}")
-                .route(put().to(routes::change_role))
-                .route(delete().to(routes::delete_role)),
-        )
-        .service(resource("/api/v1/audit").route(get().to(routes::audit)));
+routes! {
+    "/login" => { post: routes::login_form }
+    "/signup" => { post: routes::signup }
+    "/password-reset" => { post: routes::request_reset }
+    "/password-reset/confirm" => { post: routes::confirm_reset }
+    "/live" => { get: routes::live }
+    "/ready" => { get: routes::ready }
+    "/health" => { get: routes::health }
+    "/metrics" => { get: routes::metrics }
+    "/api/v1/auth/login" => { post: routes::login_json }
+    "/api/v1/auth/refresh" => { post: routes::refresh }
+    "/api/v1/auth/logout" => { post: routes::logout }
+    "/api/v1/me" => { get: routes::me }
+    "/api/v1/me/password" => { post: routes::change_password }
+    "/ws/analysis" => { get: ws::subscribe }
+    "/api/v1/ws-tickets" => { post: routes::create_ticket }
+    "/api/v1/streams" => { get: routes::streams, post: routes::create_stream }
+    "/api/v1/streams/{name}" => { get: routes::stream, delete: routes::delete_stream }
+    "/api/v1/streams/{name}/settings" => { get: routes::stream_settings, put: routes::change_stream }
+    "/api/v1/streams/{name}/{order}" => { post: routes::order_stream }
+    "/api/v1/sources/test" => { post: routes::test_source }
+    "/api/v1/sessions" => { get: routes::sessions }
+    "/api/v1/sessions/{id}" => { get: routes::session }
+    "/api/v1/events" => { get: routes::events }
+    "/api/v1/keys" => { get: routes::keys, post: routes::create_key }
+    "/api/v1/keys/{id}" => { delete: routes::revoke_key }
+    "/api/v1/users" => { get: routes::users, post: routes::create_user }
+    "/api/v1/users/{name}" => { get: routes::user, patch: routes::change_user, delete: routes::delete_user }
+    "/api/v1/invitations" => { post: routes::invite }
+    "/api/v1/roles" => { get: routes::roles, post: routes::create_role }
+    "/api/v1/roles/{name}" => { put: routes::change_role, delete: routes::delete_role }
+    "/api/v1/audit" => { get: routes::audit }
 }

@@ -4,53 +4,41 @@
 //! in it, streams, HTTP. Order of the end: streams, rows, connections, journal, database.
 
 mod admin;
+mod control;
 mod gauges;
 mod housekeeping;
+mod recovery;
 mod secrets;
 mod streams;
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
-use actix_web::web;
 use kinora_actors::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain};
 use kinora_actors::db_writer_keeper::DbWriterKeeper;
-use kinora_actors::domain::{EndReason, Provenance};
-use kinora_actors::hub::{Hub, QueueBound};
+use kinora_actors::domain::Provenance;
+use kinora_actors::hub::Hub;
 use kinora_actors::lanes::{HANG_AFTER, Lanes};
-use kinora_actors::ports::{Clock, EventSink, ModelFactory};
+use kinora_actors::ports::{Clock, ModelFactory};
 use kinora_actors::registry::{AddStream, StopAll, StreamRegistry};
-use kinora_actors::restart::closing_events;
 use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
 use tokio::sync::mpsc;
 
-use crate::accounts::{MailError, Mailer};
-use crate::adapters::{
-    DatabaseHealth, EventRows, HttpLog, LiveView, StoredAccounts, StoredHistory, SystemClock,
-};
+use crate::adapters::{EventRows, SystemClock, stream_log};
 use crate::config::Settings;
-use crate::http::ports::Ports;
-use crate::http::{
-    AccountRules, App, Metrics, Parts, Passwords, Server, ServerSettings, Signup, Stopper, TokenKeys,
-    TokenSettings, WsSettings,
-};
-use crate::journal::{Journal, JournalLimits, JournalLog, JournalSink, Recovered};
-use crate::store::{EmbeddedSettings, SessionEnd, Store, StoreSettings, StoreTarget};
+use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
+use crate::journal::{Journal, JournalLog};
+use crate::store::{EmbeddedSettings, IfRunning, Store, StoreSettings, StoreTarget};
+use control::Control;
 use gauges::{Gauged, Gauges};
+use web::Web;
 
-/// The journal is kept in so many segments; whole ones are removed once they are stored.
-const SEGMENTS: u64 = 32;
-/// Events are on disk at the latest after this time.
-const SYNC_EVERY: Duration = Duration::from_millis(200);
-/// How long a query of a request may take.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Threads that answer HTTP; requests are few, events are pushed by them.
 const HTTP_WORKERS: usize = 2;
-/// Bytes that may wait for a slow agent, for each event that may: two events of a person.
-const QUEUE_BYTES_PER_EVENT: usize = 4_096;
 /// The end in parts, ten seconds in all: streams, rows, connections.
 const STOP_STREAMS: Duration = Duration::from_secs(4);
 const STOP_ROWS: Duration = Duration::from_secs(2);
@@ -95,13 +83,12 @@ fn away(what: impl std::fmt::Display) -> StartError {
 pub(crate) fn store_settings(settings: &Settings, join: bool) -> StoreSettings {
     let target = match &settings.storage.database_url {
         Some(url) => StoreTarget::Url(url.clone()),
-        None => {
-            let mut embedded = EmbeddedSettings::new(settings.server.data_directory.join("pg"));
-            if join {
-                embedded.if_running = crate::store::IfRunning::Join;
-            }
-            StoreTarget::Embedded(embedded)
-        }
+        None => StoreTarget::Embedded(EmbeddedSettings {
+            bin_dir: settings.storage.database_programs.clone(),
+            search_path: settings.storage.search_path.clone(),
+            if_running: if join { IfRunning::Join } else { IfRunning::Refuse },
+            ..EmbeddedSettings::new(settings.server.data_directory.join("pg"))
+        }),
     };
     let mut store = StoreSettings::new(target);
     store.pool_size = settings.storage.pool_size;
@@ -122,61 +109,100 @@ pub(crate) async fn start(
     let settings = Arc::new(settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let data = settings.server.data_directory.clone();
-    let unusable = |error| away(format!("the data directory {} cannot be used: {error}", data.display()));
-    secrets::make_directory(&data).map_err(unusable)?;
-    let key = secrets::token_key(&data).map_err(unusable)?;
+    let key = open_data(&data)?;
+    let (store, passwords) = open_store(&settings, &*clock, &log).await?;
+    let (hub, limit) = (Hub::new(), settings.storage.journal_max_bytes);
+    let journal = recovery::open_journal(&data, limit, &hub, &store, &*clock, &log).await?;
 
-    let store = Store::connect(store_settings(&settings, false)).await.map_err(away)?;
-    store.migrate_up(None).await.map_err(away)?;
-    store.ensure_partitions(clock.unix_us(), 1).await.map_err(away)?;
-    let passwords = Passwords::new().map_err(away)?;
-    admin::ensure_first(&store, &passwords, &data, &log).await.map_err(away)?;
-
-    let hub = Hub::new();
-    let (journal, recovered) = open_journal(&data, settings.storage.journal_max_bytes).map_err(away)?;
-    close_interrupted(&journal, &hub, &recovered, &*clock, &log);
-    let end = SessionEnd { at_us: clock.unix_us(), reason: EndReason::Restart.code().to_owned() };
-    store.close_open_sessions(&end).await.map_err(away)?;
     let counters = Arc::new(DbWriterCounters::default());
     let (fatal_teller, fatal) = mpsc::channel(1);
     let lanes = start_lanes(&settings, model, &clock, fatal_teller);
-    let board = Arc::new(StatusBoard::default());
-    let metrics = prometheus::Registry::new();
-    let gauges = Gauges::new(Gauged {
-        board: Arc::clone(&board),
-        journal: Arc::clone(&journal),
-        store: store.clone(),
-        counters: Arc::clone(&counters),
-        lanes: Arc::clone(&lanes),
-    });
-    metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
-    let metrics = Metrics::new(metrics).map_err(away)?;
-    let app = build_app(&settings, &store, &board, Arc::clone(&hub), &clock, &key, passwords, metrics, &log)?;
-    let http_settings = ServerSettings::on(settings.server.listen, HTTP_WORKERS);
-    let http = Server::bind(&http_settings, app.clone()).map_err(away)?;
+    let board = Arc::new(StatusBoard::observed_by(stream_log(log.new(o!("part" => "streams")))));
+    let sealer = Arc::new(secrets::sealer(&data).map_err(away)?);
+    let control = Arc::new(Control::new(&settings.http));
+    let web = Web {
+        store: &store,
+        board: &board,
+        hub: &hub,
+        clock: &clock,
+        key: &key,
+        passwords,
+        metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
+        control: control.clone(),
+        sealer: Arc::clone(&sealer),
+        settings: &settings,
+        log: &log,
+    };
+    let app = web.build()?;
+    let http = Server::bind(&ServerSettings::on(settings.server.listen, HTTP_WORKERS), app.clone());
+    let http = http.map_err(away)?;
     let shared = streams::Shared {
         settings: Arc::clone(&settings),
         provenance,
         journal: Arc::clone(&journal),
-        hub,
+        hub: Arc::clone(&hub),
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
     };
-    let streams = configured_streams(&shared, &store).await?;
+    let mut streams = configured_streams(&shared, &store).await?;
+    streams.extend(control::stored_streams(&shared, &store, &sealer, &log).await.map_err(away)?);
 
     // From here on nothing fails: no actor is left behind by a start that was given up.
     let writer = start_writer(&journal, &store, &counters, &log);
     let registry = StreamRegistry::new(board, Some(lanes), Arc::clone(&clock)).start();
+    let count = streams.len();
     for stream in streams {
         // A registry that was just started is there.
         let _ = registry.send(stream).await;
     }
-    info!(log, "listening"; "address" => %http.address(), "streams" => settings.streams.len());
+    control.begin(registry.clone(), shared);
+    info!(log, "listening"; "address" => %http.address(), "streams" => count);
     app.set_ready(true);
     let stopper = http.stopper();
     actix::spawn(http.run());
     housekeeping::start(store.clone(), &settings.storage, clock, log.new(o!("part" => "housekeeping")));
     Ok(Running { log, registry, writer, http: stopper, journal, store, fatal })
+}
+
+/// Makes the data directory if need be; gives the key that tokens are signed with.
+fn open_data(data: &Path) -> Result<Vec<u8>, StartError> {
+    let unusable = |error| away(format!("the data directory {} cannot be used: {error}", data.display()));
+    secrets::make_directory(data).map_err(unusable)?;
+    secrets::token_key(data).map_err(unusable)
+}
+
+/// Connects, brings the schema up to date, and sees to it that there is an administrator.
+async fn open_store(
+    settings: &Settings,
+    clock: &dyn Clock,
+    log: &Logger,
+) -> Result<(Store, Passwords), StartError> {
+    let store = Store::connect(store_settings(settings, false)).await.map_err(away)?;
+    store.migrate_up(None).await.map_err(away)?;
+    store.ensure_partitions(clock.unix_us(), 1).await.map_err(away)?;
+    let passwords = Passwords::new().map_err(away)?;
+    let data = &settings.server.data_directory;
+    admin::ensure_first(&store, &passwords, data, log).await.map_err(away)?;
+    Ok((store, passwords))
+}
+
+fn metrics(
+    board: &Arc<StatusBoard>,
+    journal: &Arc<Journal>,
+    store: &Store,
+    counters: &Arc<DbWriterCounters>,
+    lanes: &Arc<Lanes>,
+) -> Result<Metrics, StartError> {
+    let gauges = Gauges::new(Gauged {
+        board: Arc::clone(board),
+        journal: Arc::clone(journal),
+        store: store.clone(),
+        counters: Arc::clone(counters),
+        lanes: Arc::clone(lanes),
+    });
+    let metrics = prometheus::Registry::new();
+    metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
+    Metrics::new(metrics).map_err(away)
 }
 
 impl Running {
@@ -206,40 +232,6 @@ impl Running {
         if let Err(error) = self.journal.close() {
             warn!(self.log, "the last events may not be on disk"; "error" => %error);
         }
-    }
-}
-
-fn open_journal(data: &Path, max_bytes: u64) -> Result<(Arc<Journal>, Recovered), crate::journal::OpenError> {
-    let limits = JournalLimits { max_bytes, segment_bytes: max_bytes / SEGMENTS, sync_every: SYNC_EVERY };
-    let (journal, recovered) = Journal::open(&data.join("journal"), limits)?;
-    Ok((Arc::new(journal), recovered))
-}
-
-/// Ends the sessions that an earlier process left open, in the journal, before any stream is started.
-fn close_interrupted(
-    journal: &Arc<Journal>,
-    hub: &Arc<Hub>,
-    recovered: &Recovered,
-    clock: &dyn Clock,
-    log: &Logger,
-) {
-    if recovered.cut_bytes > 0 {
-        warn!(log, "the end of the journal was torn and cut"; "bytes" => recovered.cut_bytes);
-    }
-    info!(log, "journal open"; "committed" => recovered.committed.0, "interrupted" => recovered.sessions.len());
-    for session in &recovered.sessions {
-        let mut sink = JournalSink {
-            journal: Arc::clone(journal),
-            hub: Arc::clone(hub),
-            session: session.session.clone(),
-            stream: Arc::clone(&session.stream),
-        };
-        for event in closing_events(session, recovered.lost_power, clock.unix_us()) {
-            if let Err(error) = sink.append(&event) {
-                warn!(log, "an interrupted session could not be closed"; "error" => %error);
-            }
-        }
-        info!(log, "closed an interrupted session"; "session" => &*session.session.0, "last_seq" => session.last_seq);
     }
 }
 
@@ -274,73 +266,6 @@ fn start_lanes(
         let _ = fatal.try_send(());
     });
     Lanes::new(count, model, Arc::clone(clock), HANG_AFTER, tell)
-}
-
-#[allow(clippy::too_many_arguments)] // The one place where the application meets its parts.
-fn build_app(
-    settings: &Settings,
-    store: &Store,
-    board: &Arc<StatusBoard>,
-    hub: Arc<Hub>,
-    clock: &Arc<dyn Clock>,
-    key: &[u8],
-    passwords: Passwords,
-    metrics: Metrics,
-    log: &Logger,
-) -> Result<web::Data<App>, StartError> {
-    let ports = Ports {
-        history: Arc::new(StoredHistory(store.clone())),
-        accounts: Arc::new(StoredAccounts(store.clone())),
-        streams: Arc::new(LiveView { board: Arc::clone(board), store: store.clone() }),
-        checks: vec![Arc::new(DatabaseHealth(store.clone()))],
-        observer: Arc::new(HttpLog(log.new(o!("part" => "http")))),
-    };
-    let limits = &settings.websocket;
-    let queue =
-        QueueBound { events: limits.queue_events, bytes: limits.queue_events * QUEUE_BYTES_PER_EVENT };
-    let ws = WsSettings {
-        max_per_user: limits.max_per_user,
-        max_total: limits.max_total,
-        queue,
-        ..WsSettings::default()
-    };
-    Ok(web::Data::new(App::new(Parts {
-        ports,
-        hub,
-        clock: Arc::clone(clock),
-        tokens: TokenKeys::new(key, token_settings(settings)).map_err(away)?,
-        passwords,
-        metrics,
-        ws,
-        store: store.clone(),
-        accounts: account_rules(settings).map_err(away)?,
-        allowed_origins: settings.http.allowed_origins.clone(),
-        trusted_proxies: settings.http.trusted_proxies.clone(),
-        query_timeout: QUERY_TIMEOUT,
-    })))
-}
-
-fn account_rules(settings: &Settings) -> Result<AccountRules, MailError> {
-    let data = settings.server.data_directory.clone();
-    let mailer = match &settings.mail.relay {
-        Some(relay) => Mailer::to_relay(&settings.mail.from, relay),
-        None => Mailer::to_folder(&settings.mail.from, &data.join("mail")),
-    };
-    Ok(AccountRules {
-        signup: match settings.auth.signup.as_str() {
-            "open" => Signup::Open,
-            "invite" => Signup::Invite,
-            _ => Signup::Off,
-        },
-        refresh_lifetime: settings.auth.refresh_token_lifetime,
-        mailer: Arc::new(mailer?),
-        link: settings.mail.link.clone(),
-        data,
-    })
-}
-
-fn token_settings(settings: &Settings) -> TokenSettings {
-    TokenSettings { lifetime: settings.auth.access_token_lifetime, ..TokenSettings::default() }
 }
 
 /// Brings the configured streams into the table; returns what starts them.

@@ -19,13 +19,20 @@ pub struct SessionId(pub Arc<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(pub i64);
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// RFC 3339 in UTC, with microseconds.
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A broken container can claim any time; the nearest one that RFC 3339 can write is told.
         let (first, last) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
         let sane = self.0.clamp(first.as_microsecond(), last.as_microsecond());
-        let time = jiff::Timestamp::from_microsecond(sane).map_err(serde::ser::Error::custom)?;
-        serializer.collect_str(&format_args!("{time:.6}"))
+        let time = jiff::Timestamp::from_microsecond(sane).map_err(|_| std::fmt::Error)?;
+        write!(f, "{time:.6}")
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -246,8 +253,7 @@ impl From<Size> for SizeFields {
 }
 
 /// The states of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamState {
     /// The source is being opened.
     Connecting,
@@ -267,6 +273,29 @@ pub enum StreamState {
     Failed,
 }
 
+impl StreamState {
+    /// The state as events, API and log name it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            StreamState::Connecting => "connecting",
+            StreamState::Running => "running",
+            StreamState::Stalled => "stalled",
+            StreamState::Reconnecting => "reconnecting",
+            StreamState::AuthFailed => "auth_failed",
+            StreamState::Unsupported => "unsupported",
+            StreamState::Stopped => "stopped",
+            StreamState::Failed => "failed",
+        }
+    }
+}
+
+impl Serialize for StreamState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
 /// Payload of `streamState`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -275,9 +304,31 @@ pub struct StreamStateChanged {
     pub state: StreamState,
     /// Why, as a stable code.
     pub reason: &'static str,
+    /// The same in plain words, for people; what the source said, if it was the source. No credentials.
+    pub message: Arc<str>,
     /// When the source is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
+}
+
+/// What a reason code of a state means, where the source itself said nothing.
+#[must_use]
+pub(crate) fn state_in_words(reason: &str) -> &'static str {
+    match reason {
+        "not_started" => "the stream has not been started",
+        "started" => "the source is being opened",
+        "first_frame" => "frames arrive",
+        "no_frames" => "the source is open, but no frame arrives",
+        "stopped" => "the stream was stopped on request",
+        "end_of_source" => "the source came to its end",
+        "frame_limit" => "the number of frames that was asked for is reached",
+        "part_failed" => "a part of the stream failed and is built anew",
+        "part_hung" => "a part of the stream did not answer and was abandoned; it is built anew",
+        "source_failed" => "the source failed",
+        "pipeline_failed" => "a part of the stream failed",
+        "restart" => "the server ended before the stream did",
+        _ => "no more is known",
+    }
 }
 
 /// Why a session ended.

@@ -10,6 +10,7 @@ mod pose;
 mod wire;
 
 pub use account::{DropReason, FrameAccount};
+pub(crate) use event::state_in_words;
 pub use event::{
     ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, InterruptedSession,
     LoggedEvent, Numbering, Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription,

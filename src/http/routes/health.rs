@@ -68,8 +68,14 @@ pub(in crate::http) async fn ready(app: web::Data<App>) -> Result<HttpResponse, 
     Err(ApiError::unavailable())
 }
 
-/// `GET /metrics`
-pub(in crate::http) async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+/// `GET /metrics`: for everybody, or for those who may see how the server is.
+pub(in crate::http) async fn metrics(
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    if !app.open_metrics {
+        Caller::of(&app, &request).await?.require(Permission::ReadHealth)?;
+    }
     let text = app.metrics.text().map_err(|error| {
         let error = error.to_string();
         app.ports.observer.notice(HttpEvent::ComponentUnavailable { component: "metrics", error: &error });

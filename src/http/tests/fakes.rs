@@ -1,6 +1,7 @@
 //! The rest of Kinora, played: accounts, streams, a database, a log, and a server with short deadlines.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,8 +12,9 @@ use kinora_actors::hub::{Hub, Published, QueueBound};
 use kinora_actors::ports::Clock;
 use prometheus::Registry;
 
-use crate::accounts::{Identity, KeyScope, Mailer, Permissions};
+use crate::accounts::{Identity, KeyScope, Mailer, Permissions, Sealer};
 use crate::adapters::StoredAccounts;
+use crate::config::Network;
 use crate::http::ports::*;
 use crate::http::*;
 use crate::store::testing::{store, store_that_is_away, text};
@@ -20,6 +22,11 @@ use crate::store::{NewUser, Store};
 
 pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A source with a password.
+pub(crate) const SOURCE: &str = "rtsp://viewer:hunter2@camera/1";
+/// Costly requests of one caller a minute.
+pub(crate) const HEAVY_LIMIT: u32 = 20;
 
 /// An event in the database: session, number, kind and JSON.
 pub(crate) type Row = (SessionId, u64, EventKind, Vec<u8>);
@@ -31,6 +38,8 @@ pub(crate) struct World {
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
+    /// What was asked of streams, in order.
+    pub(crate) orders: Mutex<Vec<String>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -84,12 +93,7 @@ impl EventHistory for World {
 impl Accounts for World {
     fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>> {
         let known = matches!(login, "alice" | "bob" | "gone" | "nobody-role");
-        let roles = match login {
-            "alice" => vec!["admin".to_owned()],
-            "nobody-role" => vec![],
-            _ => vec!["agent".to_owned()],
-        };
-        answer(self.up(known.then(|| account(login, roles))))
+        answer(self.up(known.then(|| account(login))))
     }
 
     fn known<'a>(&'a self, who: &'a Who) -> Answer<'a, Option<Known>> {
@@ -123,10 +127,10 @@ const ALICE: i64 = b'a' as i64;
 const NOBODY: i64 = b'n' as i64;
 
 /// An account with the one password.
-pub(crate) fn account(name: &str, roles: Vec<String>) -> Account {
+pub(crate) fn account(name: &str) -> Account {
     let hash = Passwords::with_cost(4).unwrap().hash_blocking(PASSWORD).unwrap();
     let id = UserId(i64::from(name.as_bytes()[0]));
-    Account { id, username: name.to_owned(), password_hash: hash, roles, disabled: name == "gone" }
+    Account { id, password_hash: hash, disabled: name == "gone" }
 }
 
 impl StreamsView for World {
@@ -136,6 +140,7 @@ impl StreamsView for World {
             address: "rtsp://camera/stream".to_owned(),
             state: StreamState::Running,
             reason: "first_frame".to_owned(),
+            message: "frames arrive".to_owned(),
             since: Timestamp(0),
             next_try_at: None,
             session_id: Some(session("s")),
@@ -167,6 +172,38 @@ fn status(name: &str, (last_seq, over): (u64, bool)) -> SessionStatus {
         last_seq,
         frames: None,
         latency_ms: None,
+    }
+}
+
+impl StreamControl for World {
+    fn check<'a>(&'a self, source: &'a str) -> Answer<'a, Result<String, SourceRefusal>> {
+        let shown =
+            source.split_once('@').map_or(source.to_owned(), |(_, host)| format!("rtsp://***@{host}"));
+        let refusal = SourceRefusal { code: "source_forbidden", detail: "Not this one." };
+        answer(Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) }))
+    }
+
+    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+        let facts = SourceFacts {
+            source: source.to_owned(),
+            codec: "h264".to_owned(),
+            width: 1920,
+            height: 1080,
+            frame_rate: Some(60.0),
+            live: true,
+        };
+        let refusal = SourceRefusal { code: "source_unreachable", detail: "It is not there." };
+        answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
+    }
+
+    fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
+        self.orders.lock().unwrap().push(format!("put {} {} {}", plan.name, plan.source, plan.enabled));
+        answer(Ok(()))
+    }
+
+    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool> {
+        self.orders.lock().unwrap().push(format!("{order:?} {name}"));
+        answer(Ok(name != "nope"))
     }
 }
 
@@ -304,6 +341,7 @@ impl Fixture {
             history: world.clone(),
             accounts,
             streams: world.clone(),
+            control: world.clone(),
             checks: vec![world.clone()],
             observer: world.clone(),
         };
@@ -318,6 +356,7 @@ impl Fixture {
             metrics: Metrics::new(Registry::new()).unwrap(),
             ws,
             store,
+            sealer: Arc::new(Sealer::new(&[7; 32])),
             accounts: AccountRules {
                 signup,
                 refresh_lifetime: Duration::from_secs(3_600),
@@ -326,7 +365,10 @@ impl Fixture {
                 data: folder.path().to_owned(),
             },
             allowed_origins: vec!["https://console.example".to_owned()],
-            trusted_proxies: vec![],
+            trusted_proxies: vec![Network::parse("127.0.0.1").unwrap()],
+            rates: (NonZero::new(10_000).unwrap(), NonZero::new(HEAVY_LIMIT).unwrap()),
+            body_timeout: Duration::from_millis(300),
+            open_metrics: true,
             query_timeout: Duration::from_secs(2),
         }));
         app.set_ready(true);
@@ -363,7 +405,7 @@ impl Fixture {
     /// A token of an account in the database.
     pub(crate) async fn token_of(&self, name: &str) -> String {
         let account = self.app.ports.accounts.find(name).await.unwrap().unwrap();
-        let identity = nobody(account.id.0).with_roles(account.roles, &[]);
+        let identity = self.app.store.identity(account.id.0, None).await.unwrap().unwrap();
         self.app.tokens.issue(&identity, None).unwrap()
     }
 }

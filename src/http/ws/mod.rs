@@ -25,7 +25,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
-pub(super) use entry::origin;
+pub(super) use entry::{is_allowed, origin};
 pub(super) use seats::Seats;
 pub(crate) use settings::WsSettings;
 pub(super) use socket::remember_socket;
