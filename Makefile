@@ -3,16 +3,22 @@
 #                   until Ctrl-C, or SECONDS=20
 #   make demo-clip  render the test dancer, analyse the clip, draw the skeletons
 #   make test       all tests          make lint    rustfmt and clippy
-#   make bench      measurements       make setup   packages and weights only
+#   make soak       the long forms of the fault tests, then a long run: SECONDS=3600 (default 600)
+#   make memcheck   the crates with unsafe code under valgrind
+#   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; a quarter of an
+#                   hour, or three minutes and rough with QUICK=1
+#   make setup      packages and weights only
 
 # How long `make demo` runs; empty is until Ctrl-C.
 SECONDS ?=
+# Not empty: `make bench` measures for a short time only.
+QUICK   ?=
 # The clip of `make demo-clip`: ten seconds, 1080p60.
 FRAMES  ?= 600
 OUT     ?= out
 KINORA := target/release/kinora
 
-.PHONY: all setup packages build weights demo demo-clip test lint bench golden clean
+.PHONY: all setup packages build weights demo demo-clip test lint bench soak memcheck golden clean
 
 all: build
 
@@ -42,7 +48,18 @@ lint: packages
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: setup
-	cargo bench --locked --workspace
+	@tools/bench/setup.sh
+	@tools/bench/bench.py --kinora $(KINORA) $(if $(QUICK),--quick) --write docs/reference/performance.md
+
+# Nothing may run beside it: it judges memory over time.
+soak: setup
+	cargo test --release --locked -p kinora-media --test media -- --ignored --nocapture soak_
+	cargo test --release --locked -p kinora --test blackbox -- --ignored --nocapture --test-threads 1 soak_
+	@tools/soak.py --kinora $(KINORA) --out $(OUT) --seconds $(or $(SECONDS),600)
+
+# Two crates have unsafe code. valgrind knows no AVX-512 and hides it from the crates, which then choose what it knows.
+memcheck: packages
+	@tools/memcheck.sh
 
 # Golden numbers of the tests, from TensorFlow Lite and MediaPipe in a scratch environment; rarely needed.
 golden: setup

@@ -19,6 +19,7 @@ use crate::ports::{
 };
 use crate::preprocessor::{AttachDecoder, Lane, Preprocessor, PreprocessorParts};
 use crate::supervisor::StreamSupervisor;
+use crate::threads::SignOfLife;
 
 /// What a session is: chosen anew whenever its stream is started.
 pub struct SessionParts {
@@ -124,6 +125,8 @@ pub(crate) struct Connection {
     pub(crate) generation: u64,
     cancel: CancelToken,
     decoder: Addr<Decoder>,
+    preprocessing: Arc<Pulse>,
+    lives: [SignOfLife; 2],
     arbiters: Vec<Arbiter>,
 }
 
@@ -133,6 +136,10 @@ impl Connection {
         let cancel = CancelToken::default();
         let handoff = Arc::new(Handoff::new(parts.handoff));
         let ticket = session.ledger.open_connection(kin.clock.monotonic_us());
+        let preprocessing = Arc::new(Pulse::default());
+        let guards = [kin.guard(ChildKind::Preprocessor), kin.guard(ChildKind::Decoder)];
+        let lives = guards.each_ref().map(ExitGuard::sign_of_life);
+        let [preprocessor_guard, decoder_guard] = guards;
         let preprocessor = PreprocessorParts {
             handoff: Arc::clone(&handoff),
             cancel: cancel.clone(),
@@ -146,9 +153,10 @@ impl Connection {
             ledger: Arc::clone(&session.ledger),
             ticket,
             generation: kin.generation,
+            pulse: Arc::clone(&preprocessing),
             clock: Arc::clone(&kin.clock),
         };
-        let preprocessor = Preprocessor::new(preprocessor, kin.guard(ChildKind::Preprocessor));
+        let preprocessor = Preprocessor::new(preprocessor, preprocessor_guard);
         let preprocessor = start(&arbiters[0], preprocessor);
         let decoder = DecoderParts {
             factory: parts.source,
@@ -165,11 +173,21 @@ impl Connection {
             looped: parts.looped,
             max_frames: parts.max_frames,
         };
-        let decoder = start(&arbiters[1], Decoder::new(decoder, kin.guard(ChildKind::Decoder)));
+        let decoder = start(&arbiters[1], Decoder::new(decoder, decoder_guard));
         // Mailboxes are empty and their actors were just started: both messages find room.
         let _ = preprocessor.try_send(AttachDecoder(decoder.clone().recipient()));
         let _ = decoder.try_send(StartDecoding);
-        Self { generation: kin.generation, cancel, decoder, arbiters }
+        Self { generation: kin.generation, cancel, decoder, preprocessing, lives, arbiters }
+    }
+
+    /// Since when the preprocessor has been at one frame without waiting for anyone.
+    pub(crate) fn preprocessing_since_us(&self) -> Option<u64> {
+        self.preprocessing.busy_since_us()
+    }
+
+    /// Which of its threads still run can be told by these.
+    pub(crate) fn lives(&self) -> [SignOfLife; 2] {
+        self.lives.clone()
     }
 
     /// Ends the frames; the one in flight is still analysed.

@@ -4,7 +4,11 @@
 //! fields; when the child is dropped, by whatever cause, the guard tells the parent how. The parent compares
 //! the generation, so that a late word of a child that was replaced is ignored.
 
+use std::sync::Arc;
+
 use actix::{Message, Recipient};
+
+use crate::threads::SignOfLife;
 
 /// The actors of a stream's family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +60,20 @@ pub struct ExitGuard {
     child: ChildKind,
     generation: u64,
     parent: Recipient<ChildExited>,
+    alive: Arc<()>,
 }
 
 impl ExitGuard {
     /// A guard for `child` of the family's `generation`.
     #[must_use]
     pub fn new(child: ChildKind, generation: u64, parent: Recipient<ChildExited>) -> Self {
-        Self { child, generation, parent }
+        Self { child, generation, parent, alive: Arc::default() }
+    }
+
+    /// Tells whoever threw the child away whether it is gone.
+    #[must_use]
+    pub fn sign_of_life(&self) -> SignOfLife {
+        Arc::downgrade(&self.alive)
     }
 }
 

@@ -85,18 +85,19 @@ impl Drop for Debt {
     }
 }
 
-/// Since when a worker has been busy: its heartbeat, for whoever watches it.
+/// Since when a part has been busy with one piece of work: its heartbeat, for whoever watches it.
 #[derive(Debug, Default)]
 pub struct Pulse(AtomicU64);
 
 impl Pulse {
-    /// Since when the worker has been at one request, in monotonic microseconds; `None` when it is idle.
+    /// Since when it has been at one request, in monotonic microseconds; `None` when it is idle.
     #[must_use]
     pub fn busy_since_us(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Acquire)).filter(|&since| since > 0)
     }
 
-    fn set(&self, since_us: u64) {
+    /// Busy since `since_us`; idle when that is 0.
+    pub(crate) fn set(&self, since_us: u64) {
         self.0.store(since_us, Ordering::Release);
     }
 }

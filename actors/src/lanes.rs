@@ -12,24 +12,20 @@ use actix::{Actor, Addr, Arbiter};
 
 use crate::inference::{InferenceWorker, Pulse};
 use crate::ports::{Clock, ModelFactory};
+use crate::threads::ThreadWatch;
+
+pub use crate::threads::Fatal;
 
 /// A request that takes longer than this means a hung worker.
 pub const HANG_AFTER: Duration = Duration::from_secs(2);
-/// Abandoned threads that a process bears.
-const ABANDONED_MAX: u64 = 3;
-
-/// Called once when too many threads were abandoned; the process should end with code 70.
-pub type Fatal = Box<dyn Fn() + Send + Sync>;
 
 /// The lanes of one device.
 pub struct Lanes {
     lanes: Vec<Mutex<Lane>>,
     model: ModelFactory,
     clock: Arc<dyn Clock>,
-    hang_after: Duration,
-    fatal: Fatal,
+    threads: Arc<ThreadWatch>,
     replaced: AtomicU64,
-    abandoned: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +50,9 @@ impl Drop for Running {
 
 impl Lanes {
     /// `count` lanes without workers; each gets one at its first request.
+    ///
+    /// A worker that is at one request for longer than `hang_after` is abandoned, and so is any other thread of the
+    /// server's streams that does not end in so long a time; `fatal` is called at the third.
     #[must_use]
     pub fn new(
         count: usize,
@@ -62,14 +61,13 @@ impl Lanes {
         hang_after: Duration,
         fatal: Fatal,
     ) -> Arc<Self> {
+        let threads = Arc::new(ThreadWatch::new(Arc::clone(&clock), hang_after, fatal));
         Arc::new(Self {
             lanes: (0..count.max(1)).map(|_| Mutex::default()).collect(),
             model,
             clock,
-            hang_after,
-            fatal,
+            threads,
             replaced: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
         })
     }
 
@@ -82,30 +80,32 @@ impl Lanes {
         LaneSeat { lanes: Arc::clone(self), index }
     }
 
-    /// Abandons workers that hang. To be called a few times a second, from outside the lanes.
+    /// The watch over the threads of these lanes and of the streams that use them.
+    #[must_use]
+    pub fn threads(&self) -> Arc<ThreadWatch> {
+        Arc::clone(&self.threads)
+    }
+
+    /// Abandons workers that hang, and counts other threads that do. To be called a few times a second, from outside the lanes.
     pub fn check(&self) {
-        let now_us = self.clock.monotonic_us();
-        let limit_us = u64::try_from(self.hang_after.as_micros()).unwrap_or(u64::MAX);
+        self.threads.check();
         for lane in &self.lanes {
             let mut lane = lock(lane);
             let busy_since = lane.worker.as_ref().and_then(|worker| worker.pulse.busy_since_us());
-            if busy_since.is_none_or(|since| now_us.saturating_sub(since) <= limit_us) {
+            if !busy_since.is_some_and(|since| self.threads.is_overdue(since)) {
                 continue;
             }
             lane.worker = None;
             lane.generation += 1;
             drop(lane);
-            if self.abandoned.fetch_add(1, Ordering::AcqRel) + 1 == ABANDONED_MAX {
-                (self.fatal)();
-            }
+            self.threads.abandon();
         }
     }
 
-    /// Workers that were replaced after a panic, and workers that were abandoned.
+    /// Workers that were replaced after a panic, and threads that were abandoned, those of streams included.
     #[must_use]
     pub fn losses(&self) -> (u64, u64) {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
-        (read(&self.replaced), read(&self.abandoned))
+        (self.replaced.load(Ordering::Acquire), self.threads.abandoned())
     }
 
     fn build(&self) -> Running {

@@ -49,13 +49,18 @@ pub mod slot;
 pub mod stats;
 pub mod status;
 pub mod supervisor;
+pub mod threads;
 pub mod timeline;
 
 #[cfg(test)]
 mod db_writer_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod pipeline_tests;
 #[cfg(test)]
-mod stream_tests;
+mod stage;
 #[cfg(test)]
-mod testing;
+mod stream_tests;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -15,7 +15,7 @@ use crate::decoder::RoomMade;
 use crate::domain::{DropReason, EndReason, FrameAccount, FrameAnalyzed, Pose, StageLatency, VideoFrame};
 use crate::guard::ExitGuard;
 use crate::handoff::{Handed, Handoff, HandoffEnd};
-use crate::inference::{Infer, InferenceError, InferenceWorker, Inferred};
+use crate::inference::{Infer, InferenceError, InferenceWorker, Inferred, Pulse};
 use crate::lanes::LaneSeat;
 use crate::ledger::{ConnectionTicket, SessionLedger};
 use crate::policy::FramePolicy;
@@ -84,6 +84,8 @@ pub struct PreprocessorParts {
     pub ticket: ConnectionTicket,
     /// Which build of the family this is.
     pub generation: u64,
+    /// Shows that it is at work, so that a hang in it is seen.
+    pub pulse: Arc<Pulse>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -155,13 +157,20 @@ impl Preprocessor {
             }
             match handed {
                 Handed::Frame(frame) => {
-                    self.begin(frame, ctx);
+                    self.work(|actor| actor.begin(frame, ctx));
                     self.settle();
                 }
                 Handed::End(end) => self.end(end, ctx),
                 Handed::Empty => return,
             }
         }
+    }
+
+    /// Does one piece of work under the eyes of who watches the pulse.
+    fn work(&mut self, piece: impl FnOnce(&mut Self)) {
+        self.parts.pulse.set(self.parts.clock.monotonic_us().max(1));
+        piece(self);
+        self.parts.pulse.set(0);
     }
 
     /// Drops what waits, and ends if that was all.
@@ -426,7 +435,7 @@ impl Handler<Inferred> for Preprocessor {
     type Result = ();
 
     fn handle(&mut self, answer: Inferred, ctx: &mut Self::Context) {
-        self.inferred(answer, ctx);
+        self.work(|actor| actor.inferred(answer, ctx));
         self.pump(ctx);
     }
 }

@@ -99,6 +99,9 @@ impl StreamRegistry {
     /// A registry without streams. `lanes` are watched for hangs as long as it lives.
     #[must_use]
     pub fn new(board: Arc<StatusBoard>, lanes: Option<Arc<Lanes>>, clock: Arc<dyn Clock>) -> Self {
+        if let Some(lanes) = &lanes {
+            board.watch(lanes.threads());
+        }
         Self { streams: BTreeMap::new(), leaving: BTreeMap::new(), due: BTreeSet::new(), board, lanes, clock }
     }
 
@@ -107,7 +110,10 @@ impl StreamRegistry {
         self.retire(&name, ctx);
         let since = Timestamp(self.clock.unix_us());
         let entry = self.board.enter(Arc::clone(&name), Arc::clone(&parts.address), since);
-        let supervisor = StreamSupervisor::of_stream(parts, entry).start();
+        let supervisor = {
+            let threads = self.lanes.as_ref().map(|lanes| lanes.threads());
+            StreamSupervisor::of_stream(parts, entry, threads).start()
+        };
         self.streams.insert(Arc::clone(&name), supervisor);
         if enabled {
             self.start_when_alone(&name);

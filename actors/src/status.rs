@@ -1,13 +1,14 @@
 //! What is known of streams while they run, for the API and the metrics: read by anyone, without asking an actor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::domain::{
     EndReason, FrameAccount, SessionId, StreamState, StreamStateChanged, Timestamp, state_in_words,
 };
 use crate::ledger::SessionLedger;
 use crate::stats::LatencySummary;
+use crate::threads::ThreadWatch;
 
 /// A stream as it is now.
 #[derive(Clone, Debug)]
@@ -82,13 +83,14 @@ pub struct SessionView {
 pub struct StatusBoard {
     entries: RwLock<BTreeMap<Arc<str>, Arc<StatusEntry>>>,
     observer: Option<StreamObserver>,
+    threads: OnceLock<Arc<ThreadWatch>>,
 }
 
 impl StatusBoard {
     /// A board without streams whose changes `observer` hears of.
     #[must_use]
     pub fn observed_by(observer: StreamObserver) -> Self {
-        Self { entries: RwLock::default(), observer: Some(observer) }
+        Self { observer: Some(observer), ..Self::default() }
     }
 
     /// Every stream, by name.
@@ -109,6 +111,34 @@ impl StatusBoard {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionView> {
         self.streams().into_iter().filter_map(|stream| stream.session).collect()
+    }
+
+    /// Threads that hung and were given up; they are lost until the process ends.
+    #[must_use]
+    pub fn abandoned_threads(&self) -> u64 {
+        self.threads.get().map_or(0, |threads| threads.abandoned())
+    }
+
+    /// What is wrong with the process itself, in plain words; `None`: nothing. Streams have states of their own.
+    #[must_use]
+    pub fn degraded(&self) -> Option<String> {
+        match self.abandoned_threads() {
+            0 => None,
+            1 => Some(
+                "1 thread hangs and was given up; at the third the process ends to be started anew".into(),
+            ),
+            hung => {
+                let words =
+                    "threads hang and were given up; at the third the process ends to be started anew";
+                Some(format!("{hung} {words}"))
+            }
+        }
+    }
+
+    /// The threads that [`StatusBoard::degraded`] tells of; the first call counts.
+    pub(crate) fn watch(&self, threads: Arc<ThreadWatch>) {
+        // A board has one server.
+        let _ = self.threads.set(threads);
     }
 
     /// Enters a stream that was not started yet.

@@ -24,6 +24,7 @@ use crate::lifecycle::{Act, Change, Happening, LifePolicy, Lifecycle};
 use crate::ports::{Clock, EventSink, SourceError, SourceErrorKind};
 use crate::preprocessor::ConnectionEnded;
 use crate::status::{StatusEntry, StreamStatus};
+use crate::threads::ThreadWatch;
 
 pub use crate::once::{FamilyFactory, FamilyParts};
 
@@ -103,6 +104,8 @@ pub struct StreamSupervisor {
     /// Why, between `EndSession` and `SessionClosed`.
     ending: Option<EndReason>,
     waiting: Vec<oneshot::Sender<()>>,
+    /// Counts threads of connections that were thrown away and do not end.
+    threads: Option<Arc<ThreadWatch>>,
 }
 
 /// What is done when something ends.
@@ -121,9 +124,13 @@ impl StreamSupervisor {
     }
 
     /// A supervisor of a stream that waits for [`StartStream`].
-    pub(crate) fn of_stream(parts: StreamParts, entry: Arc<StatusEntry>) -> Self {
+    pub(crate) fn of_stream(
+        parts: StreamParts,
+        entry: Arc<StatusEntry>,
+        threads: Option<Arc<ThreadWatch>>,
+    ) -> Self {
         let life = Box::new(Lifecycle::new(parts.life));
-        Self::with_keeper(parts, Keeper::Stream(life, entry))
+        Self { threads, ..Self::with_keeper(parts, Keeper::Stream(life, entry)) }
     }
 
     fn with_keeper(parts: StreamParts, keeper: Keeper) -> Self {
@@ -136,6 +143,7 @@ impl StreamSupervisor {
             stopping: false,
             ending: None,
             waiting: Vec::new(),
+            threads: None,
         }
     }
 
@@ -240,7 +248,10 @@ impl StreamSupervisor {
             session.ledger.close_connection(broadcaster_lost, reason);
         }
         // Last, since it cancels: what its parts still make of that is not heard any more.
-        self.connection = None;
+        let lives = self.connection.take().map(|connection| connection.lives());
+        if let (Some(threads), Some(lives)) = (&self.threads, lives) {
+            threads.expect_end(lives);
+        }
     }
 
     fn end_session(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
@@ -380,8 +391,17 @@ impl StreamSupervisor {
         }
     }
 
-    /// Looks whether frames still arrive.
+    /// Whether the preprocessor does not come back from a frame.
+    fn is_stuck(&self) -> bool {
+        let since_us = self.connection.as_ref().and_then(Connection::preprocessing_since_us);
+        since_us.zip(self.threads.as_ref()).is_some_and(|(since_us, threads)| threads.is_overdue(since_us))
+    }
+
+    /// Looks whether frames still arrive and are let go.
     fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.is_stuck() && !self.stopping {
+            return self.happen(Happening::Hung, ctx);
+        }
         let (Some(session), Some(_), true) = (&self.session, &self.connection, self.parts.life.live) else {
             return;
         };

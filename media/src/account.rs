@@ -152,6 +152,11 @@ impl Ledger {
         self.give_up(|_| true)
     }
 
+    /// The number of the oldest unit whose fate is open; the next one's when there is none.
+    pub(crate) fn oldest(&self) -> i64 {
+        self.pending.front().map_or(self.newest + 1, |unit| unit.number)
+    }
+
     pub(crate) fn account(&self) -> Account {
         let in_flight = self.pending.len() as u64;
         Account {

@@ -3,8 +3,9 @@
 use std::ffi::c_int;
 use std::ptr;
 
-use crate::codec::CodecContext;
+use crate::codec::{CodecContext, CodecParameters};
 use crate::convert::Converter;
+use crate::elementary::ElementaryCodec;
 use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
 use crate::input::Input;
@@ -51,24 +52,50 @@ impl VideoDecoder {
     /// `UnsupportedCodec`, or what the decoder says.
     pub fn new(input: &Input, options: &DecodeOptions) -> Result<Self, MediaError> {
         let info = input.video();
-        let who = format!("decode {} of `{}`", info.codec, input.address());
+        let what = Stream {
+            codec: info.parameters.codec_id(),
+            parameters: Some(&info.parameters),
+            time_base: info.time_base,
+            rotation: info.rotation,
+            is_live: input.address().is_live(),
+        };
+        Self::open(&what, options, format!("decode {} of `{}`", info.codec, input.address()))
+    }
+
+    /// Opens a decoder for access units that come without a container, in Annex B and with their parameter sets in
+    /// front of each key frame. `source` is what messages call it, without secrets; `time_base` is the unit of the
+    /// packets' timestamps.
+    ///
+    /// # Errors
+    /// `UnsupportedCodec`, or what the decoder says.
+    pub fn for_codec(
+        codec: ElementaryCodec,
+        time_base: (i32, i32),
+        source: &str,
+        options: &DecodeOptions,
+    ) -> Result<Self, MediaError> {
+        let what = Stream { codec: codec.id(), parameters: None, time_base, rotation: 0, is_live: true };
+        Self::open(&what, options, format!("decode {} of `{source}`", codec.name()))
+    }
+
+    fn open(what: &Stream<'_>, options: &DecodeOptions, who: String) -> Result<Self, MediaError> {
         // SAFETY: any integer is allowed; null is looked for before the codec is used.
-        let codec = unsafe { raw::find_decoder(info.parameters.codec_id()) };
+        let codec = unsafe { raw::find_decoder(what.codec) };
         if codec.is_null() {
             let message = format!("cannot {who}: this FFmpeg has no such decoder");
             return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
         }
         // SAFETY: `codec` is one of FFmpeg's.
         let context = unsafe { CodecContext::new(codec) }?;
-        let low_delay = options.low_delay.unwrap_or(input.address().is_live());
+        let low_delay = options.low_delay.unwrap_or(what.is_live);
         configure(&context, low_delay, options.threads);
         // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
         let code = unsafe {
             let raw = context.as_ptr();
-            match sys::avcodec_parameters_to_context(raw, info.parameters.as_ptr()) {
+            match what.parameters.map_or(0, |own| sys::avcodec_parameters_to_context(raw, own.as_ptr())) {
                 code if code < 0 => code,
                 _ => {
-                    (*raw).pkt_timebase = raw::rational(info.time_base);
+                    (*raw).pkt_timebase = raw::rational(what.time_base);
                     sys::avcodec_open2(raw, codec, ptr::null_mut())
                 }
             }
@@ -78,7 +105,7 @@ impl VideoDecoder {
         }
         // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
         let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
-        let (time_base, rotation) = (info.time_base, info.rotation);
+        let (time_base, rotation) = (what.time_base, what.rotation);
         Ok(Self { context, converter: Converter::new(), spare: None, time_base, rotation, who, threads })
     }
 
@@ -143,6 +170,16 @@ impl VideoDecoder {
     fn error(&self, code: c_int) -> MediaError {
         MediaError::from_code(code, &self.who, ErrorKind::Corrupt)
     }
+}
+
+/// What a decoder has to know of a stream before its first packet.
+struct Stream<'a> {
+    codec: c_int,
+    /// None when the packets themselves say everything.
+    parameters: Option<&'a CodecParameters>,
+    time_base: (i32, i32),
+    rotation: u16,
+    is_live: bool,
 }
 
 fn configure(context: &CodecContext, low_delay: bool, threads: usize) {

@@ -5,6 +5,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::byte_stream::ByteStream;
 use crate::cancel::Interrupt;
 use crate::dict::Dict;
 use crate::packet::Packet;
@@ -18,6 +19,8 @@ pub(crate) struct InputFormat {
     raw: NonNull<sys::AVFormatContext>,
     /// FFmpeg keeps its address; it is released after `drop` below has closed the context.
     interrupt: Arc<Interrupt>,
+    /// What it reads from, if that is not FFmpeg's own; released after the context, too.
+    _bytes: Option<ByteStream>,
 }
 
 // SAFETY: FFmpeg ties no context to a thread, the owner is alone with it, and the interrupt is made of atomics.
@@ -28,25 +31,50 @@ impl InputFormat {
     pub(crate) fn open(
         target: &str,
         format: Option<&str>,
+        options: Dict,
+        interrupt: Arc<Interrupt>,
+    ) -> Result<Self, c_int> {
+        Self::open_with(target, format, options, interrupt, None)
+    }
+
+    /// Opens what `bytes` gives with the demuxer `format`.
+    pub(crate) fn open_bytes(
+        bytes: ByteStream,
+        format: &str,
+        options: Dict,
+        interrupt: Arc<Interrupt>,
+    ) -> Result<Self, c_int> {
+        Self::open_with("", Some(format), options, interrupt, Some(bytes))
+    }
+
+    fn open_with(
+        target: &str,
+        format: Option<&str>,
         mut options: Dict,
         interrupt: Arc<Interrupt>,
+        bytes: Option<ByteStream>,
     ) -> Result<Self, c_int> {
         let named = find_format(format)?;
         let target = CString::new(target).map_err(|_| sys::AVERROR_INVALIDDATA)?;
         // SAFETY: the context is fresh and owned here until `avformat_open_input` takes it over; that call frees it
         // when it fails. Target and options live during the call; the `Arc` of the interrupt
-        // is held until the call has failed or, by `Self`, until the context is closed.
+        // is held until the call has failed or, by `Self`, until the context is closed, and so are the bytes, which
+        // FFmpeg leaves alone when it closes.
         let (code, raw) = unsafe {
             let mut raw = sys::avformat_alloc_context();
             if raw.is_null() {
                 return Err(raw::NO_MEMORY);
             }
             (*raw).interrupt_callback = interrupt.callback();
+            if let Some(bytes) = &bytes {
+                (*raw).pb = bytes.as_ptr();
+                (*raw).flags |= sys::AVFMT_FLAG_CUSTOM_IO;
+            }
             let code = sys::avformat_open_input(&mut raw, target.as_ptr(), named, options.as_mut_ptr());
             (code, raw)
         };
         match NonNull::new(raw) {
-            Some(raw) if code >= 0 => Ok(Self { raw, interrupt }),
+            Some(raw) if code >= 0 => Ok(Self { raw, interrupt, _bytes: bytes }),
             _ => Err(code),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Address, Scheme};
+use crate::byte_stream::ByteStream;
 use crate::cancel::{CancelToken, Interrupt};
 use crate::error::{ErrorKind, MediaError};
 use crate::format::InputFormat;
@@ -76,7 +77,40 @@ impl Input {
             resolve::resolve(host, port, &interrupt)?;
         }
         let what = format!("open `{address}`");
-        let mut format = open_format(address, interrupt, &what, options)?;
+        let format = open_format(address, interrupt, &what, options)?;
+        Self::choose(format, address, options)
+    }
+
+    /// Opens an MPEG transport stream whose bytes somebody else receives, as the payload of RTP for example. `address` is
+    /// what it is called; nothing is opened there. `bytes` has to watch `options.cancel` and its own deadline: its end
+    /// is the stream's, [`io::ErrorKind::TimedOut`] is `Timeout`, any other error `Disconnected`.
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn from_transport_stream(
+        address: &Address,
+        bytes: Box<dyn io::Read + Send>,
+        options: &OpenOptions,
+    ) -> Result<Self, MediaError> {
+        crate::init();
+        let interrupt = Interrupt::new(options.cancel.clone());
+        interrupt.allow(options.open_timeout);
+        let what = format!("open `{address}`");
+        crate::log::take();
+        let fail = |code, interrupt: &Interrupt| match interrupt.error(&what, options.open_timeout) {
+            Some(error) => error,
+            None => {
+                MediaError::from_code_and_log(code, &what, ErrorKind::NotMedia, |line| address.clean(line))
+            }
+        };
+        let (bytes, dict) = (ByteStream::new(bytes)?, options::of_bytes());
+        let mut format = InputFormat::open_bytes(bytes, "mpegts", dict, Arc::clone(&interrupt))
+            .map_err(|code| fail(code, &interrupt))?;
+        format.find_streams().map_err(|code| fail(code, &interrupt))?;
+        Self::choose(format, address, options)
+    }
+
+    fn choose(mut format: InputFormat, address: &Address, options: &OpenOptions) -> Result<Self, MediaError> {
         let chosen = info::choose(&format, &address.to_string())?;
         let mut wanted = vec![chosen.video.0];
         wanted.extend(chosen.audio.iter().filter(|_| options.audio).map(|(index, _)| *index));

@@ -22,6 +22,7 @@
 //! - [`Address`] is parsed once; its `Display` never shows a password.
 //! - [`Input`] opens it with a [`CancelToken`] and deadlines, and gives [`Packet`]s.
 //! - [`VideoDecoder`] turns packets into [`Frame`]s; [`FrameReader`] joins the two and keeps the [`Account`].
+//! - [`ElementaryDecoder`] takes access units that were received elsewhere, with the same account.
 //! - [`Frame`] is a reference-counted picture whose planes are read in place ([`PixelLayout`], [`Plane`]).
 //! - [`Mp4Writer`] encodes [`YuvImage`]s and sound to H.264 and AAC in MP4.
 //! - [`MediaError`] says who, what and where; its [`ErrorKind`] decides what to do.
@@ -32,11 +33,13 @@
 
 mod account;
 mod address;
+mod byte_stream;
 mod cancel;
 mod codec;
 mod convert;
 mod decoder;
 mod dict;
+mod elementary;
 mod encoder;
 mod error;
 mod format;
@@ -54,12 +57,14 @@ mod raw_frame;
 mod reader;
 mod resolve;
 mod settings;
+mod taint;
 mod target;
 
 pub use account::{Account, LossReason, Lost};
 pub use address::{Address, Scheme};
 pub use cancel::CancelToken;
 pub use decoder::{DecodeOptions, VideoDecoder};
+pub use elementary::{Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit};
 pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};
 pub use image::YuvImage;

@@ -1,8 +1,9 @@
 //! The owner of an `AVPacket`: a piece of a compressed stream, reference-counted by FFmpeg.
 
-use std::ptr::NonNull;
+use std::ffi::c_int;
+use std::ptr::{self, NonNull};
 
-use crate::error::MediaError;
+use crate::error::{ErrorKind, MediaError};
 use crate::raw::{self, sys};
 
 /// A packet of the chosen video stream (for H.264 and the like: one access unit) or of the audio stream.
@@ -35,6 +36,34 @@ impl Packet {
         let raw = NonNull::new(unsafe { sys::av_packet_alloc() });
         let raw = raw.ok_or_else(|| MediaError::no_memory("allocate a packet"))?;
         Ok(Self { raw, kind: PacketKind::Video, time_base: (0, 1) })
+    }
+
+    /// A packet of the video stream with a copy of these bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` for more bytes than FFmpeg takes; or memory is short.
+    pub(crate) fn of_video(
+        data: &[u8],
+        pts: i64,
+        is_key: bool,
+        time_base: (i32, i32),
+    ) -> Result<Self, MediaError> {
+        let size = c_int::try_from(data.len())
+            .map_err(|_| MediaError::new(ErrorKind::Corrupt, "an access unit is larger than 2 GB"))?;
+        let mut packet = Self::new()?;
+        packet.tag(PacketKind::Video, time_base);
+        let raw = packet.as_mut_ptr();
+        // SAFETY: the packet is blank and owned here; on success it has `size` writable bytes that nobody else refers
+        // to, and the padding behind them is zeroed.
+        unsafe {
+            if sys::av_new_packet(raw, size) < 0 {
+                return Err(MediaError::no_memory("allocate a packet"));
+            }
+            ptr::copy_nonoverlapping(data.as_ptr(), (*raw).data, data.len());
+            (*raw).pts = pts;
+            (*raw).flags = if is_key { sys::AV_PKT_FLAG_KEY } else { 0 };
+        }
+        Ok(packet)
     }
 
     /// Another reference to the same bytes.

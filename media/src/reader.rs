@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
 use crate::input::{Input, OpenOptions};
 use crate::packet::{Packet, PacketKind};
+use crate::taint::Taint;
 
 /// Unreadable parts in a row that are passed over before the source is given up.
 const PATIENCE: u32 = 16;
@@ -37,7 +38,8 @@ pub struct FrameMeta {
     /// Time that the decoder worked since the previous frame, in microseconds: what this frame cost. With several
     /// threads, the time that the caller waited for them.
     pub decode_us: u64,
-    /// Parts of the picture are missing or guessed.
+    /// Parts of the picture are missing or guessed, in it or in a picture that it may refer to: from damage on, all frames
+    /// up to the next intact key frame.
     pub corrupt: bool,
 }
 
@@ -46,6 +48,9 @@ pub struct FrameReader {
     input: Input,
     decoder: VideoDecoder,
     ledger: Ledger,
+    taint: Taint,
+    /// Number of the last access unit that was offered.
+    offered: i64,
     ready: VecDeque<Item>,
     stage: Stage,
     worked: Duration,
@@ -84,6 +89,8 @@ impl FrameReader {
             input,
             decoder,
             ledger,
+            taint: Taint::default(),
+            offered: 0,
             ready: VecDeque::new(),
             stage: Stage::Reading,
             worked: Duration::ZERO,
@@ -137,7 +144,8 @@ impl FrameReader {
         };
         self.ready.extend(lost.into_iter().map(Item::Lost));
         let decode_us = u64::try_from(std::mem::take(&mut self.worked).as_micros()).unwrap_or(u64::MAX);
-        let meta = FrameMeta { index, decode_us, corrupt: frame.is_corrupt() };
+        let corrupt = self.taint.judge(frame.tag(), frame.is_key(), frame.is_corrupt());
+        let meta = FrameMeta { index, decode_us, corrupt };
         self.ready.push_back(Item::Frame(frame, meta));
     }
 
@@ -156,15 +164,27 @@ impl FrameReader {
         // A packet that is not counted gets no number; a frame of it would be refused by the ledger.
         let tag = if counted { self.ledger.offer(packet.pts(), packet.is_key()) } else { 0 };
         self.decoder.tag(tag);
+        self.offered = self.offered.max(tag);
+        if packet.is_corrupt() {
+            // FFmpeg's parser cuts a stream into units, and may put the mark on the unit before the damaged one.
+            self.taint.blame(self.offered);
+            self.taint.blame(self.offered + 1);
+        }
         let began = Instant::now();
         let sent = self.decoder.send(Some(packet));
         self.worked += began.elapsed();
         if let Err(error) = sent
             && counted
         {
-            self.ledger.refuse(error.to_string());
+            self.refuse(&error);
         }
         self.ready.extend(self.ledger.overdue().into_iter().map(Item::Lost));
+    }
+
+    /// The decoder complained of the last unit that was offered, or of one before it.
+    fn refuse(&mut self, error: &MediaError) {
+        self.ledger.refuse(error.to_string());
+        self.taint.blame(self.offered);
     }
 
     fn read_failed(&mut self, error: MediaError) {
@@ -190,7 +210,7 @@ impl FrameReader {
 
     /// An error that cannot be told to be of a certain packet; the unit that it cost is found by its absence.
     fn decoder_failed(&mut self, error: MediaError) {
-        self.ledger.refuse(error.to_string());
+        self.refuse(&error);
         self.complaints += 1;
         if let Some(cancelled) = self.input.cancelled() {
             self.error.get_or_insert(cancelled);

@@ -5,8 +5,12 @@
 mod media {
     mod accounting;
     mod broken;
+    mod bytes;
+    mod damage;
+    mod elementary;
     mod formats;
     mod mp4;
+    mod mutated;
     mod network;
     mod rtsp;
     mod support;

@@ -10,8 +10,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use kinora_kernels::Simd;
-use kinora_models::{DETECTOR_SIDE, LANDMARK_SIDE, one_thread_per_product};
+use kinora_kernels::{Bf16, Simd};
+use kinora_models::{
+    DETECTOR_SIDE, Execution, Instructions, LANDMARK_SIDE, PoseNetwork, PoseNetworks, one_thread_per_product,
+};
 use support::inputs::image;
 
 /// Forwards before and during the measurement.
@@ -19,17 +21,80 @@ const WARM_UP: usize = 10;
 const ROUNDS: usize = 100;
 
 fn main() {
-    let networks = support::networks();
-    let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
     let all = std::env::var_os("KINORA_BENCH_THREADS").is_some_and(|threads| threads == "all");
     if !all {
         one_thread_per_product();
     }
     let threads = if all { candle_core::utils::get_num_threads() } else { 1 };
-    println!("kernels: {}, threads of a product: {threads}", Simd::best().name());
-    report("detector", || drop(networks.detect(&person).expect("the detector should run")));
-    report("landmarks", || drop(networks.landmarks(&crop).expect("the landmark network should run")));
+    println!("kernels: {}, threads of candle's products: {threads}", Simd::best().name());
+    let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
+    let mut ways = vec![("plain graph".to_owned(), Execution::Plain)];
+    ways.extend(
+        instructions().into_iter().map(|simd| (format!("plan {}", simd.name()), Execution::Plan(simd))),
+    );
+    for (way, execution) in ways {
+        let mut networks = support::networks_with(execution);
+        let work =
+            |network| 2.0 * networks.layers(network).iter().map(|layer| layer.products).sum::<usize>() as f64;
+        let [detector, landmarks] = [PoseNetwork::Detector, PoseNetwork::Landmarks].map(work);
+        let time = report(&format!("detector, {way}"), || {
+            drop(networks.detect(&person).expect("the detector should run"))
+        });
+        rate(detector, time);
+        let time = report(&format!("landmarks, {way}"), || {
+            drop(networks.landmarks(&crop).expect("the landmark network should run"))
+        });
+        rate(landmarks, time);
+        if std::env::var_os("KINORA_BENCH_LAYERS").is_some() {
+            profile(&mut networks, PoseNetwork::Detector, &person);
+            profile(&mut networks, PoseNetwork::Landmarks, &crop);
+        }
+    }
     product();
+}
+
+/// Instructions to measure: the best ones in single precision and all of bfloat16, or those that
+/// `KINORA_BENCH_INSTRUCTIONS` names (separated by commas).
+fn instructions() -> Vec<Instructions> {
+    let single = Simd::available().into_iter().map(|simd| Instructions { simd, bf16: None });
+    let half =
+        Bf16::available().into_iter().map(|bf16| Instructions { simd: Simd::best(), bf16: Some(bf16) });
+    let names =
+        std::env::var_os("KINORA_BENCH_INSTRUCTIONS").map(|names| names.to_string_lossy().into_owned());
+    let wanted = |each: &Instructions| match &names {
+        Some(names) => names.split(',').any(|name| name == each.name()),
+        None => each.simd == Simd::best(),
+    };
+    single.chain(half).filter(wanted).collect()
+}
+
+fn rate(work: f64, time: Duration) {
+    if work > 0.0 {
+        println!("  {:.0} MFLOP, {:.1} GFLOP/s", work / 1e6, work / time.as_secs_f64() / 1e9);
+    }
+}
+
+/// Time of each layer of a plan, the least of `ROUNDS` runs, the longest first.
+fn profile(networks: &mut PoseNetworks, network: PoseNetwork, input: &[f32]) {
+    let cards = networks.layers(network);
+    let mut best = vec![Duration::MAX; cards.len()];
+    for _ in 0..ROUNDS {
+        let mut times = vec![Duration::ZERO; cards.len()];
+        let mut before = Instant::now();
+        let watch = |layer: usize| {
+            let now = Instant::now();
+            times[layer] += now - before;
+            before = now;
+        };
+        networks.watch(network, input, watch).expect("the network should run");
+        best.iter_mut().zip(times).for_each(|(best, time)| *best = (*best).min(time));
+    }
+    let mut order: Vec<usize> = (0..cards.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(best[*index]));
+    for index in order.into_iter().filter(|index| best[*index] < Duration::MAX) {
+        let (card, us) = (&cards[index], best[index].as_secs_f64() * 1e6);
+        println!("  {us:7.1} us {:6.1} GFLOP/s  {index:3} {}", 2e-3 * card.products as f64 / us, card.name);
+    }
 }
 
 /// Speed of the matrix product alone, which shows whether gemm uses its widest kernels.

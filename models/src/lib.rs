@@ -7,6 +7,7 @@
 mod error;
 mod graph;
 mod network;
+mod plan;
 pub mod pose;
 mod pose_networks;
 mod pose_outputs;
@@ -15,7 +16,8 @@ mod threads;
 pub mod weights;
 
 pub use error::ModelError;
-pub use pose_networks::{ModelCard, PoseNetworks};
+pub use plan::{Instructions, LayerCard, Precision};
+pub use pose_networks::{Execution, ModelCard, PoseNetwork, PoseNetworks};
 pub use pose_outputs::{
     DETECTOR_ANCHORS, DETECTOR_BOX_VALUES, DETECTOR_SIDE, DetectorOutput, HEATMAP_SIDE, LANDMARK_COUNT,
     LANDMARK_SIDE, LANDMARK_VALUES, LandmarkOutput, WORLD_VALUES,

@@ -23,9 +23,6 @@ pub(crate) struct Network {
     steps: Vec<Step>,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
-    /// Shapes of inputs and outputs as in the file, batch first.
-    input_shapes: Vec<Vec<usize>>,
-    output_shapes: Vec<Vec<usize>>,
     /// Slots for values.
     slots: usize,
 }
@@ -44,7 +41,6 @@ impl Network {
     /// Puts a graph's weights on `device` and makes a block of each node. Errors: `Network` if a node needs
     /// what this executor lacks, `Tensor`.
     pub(crate) fn load(name: &'static str, graph: &Graph, device: &Device) -> Result<Self, ModelError> {
-        let shape = |id: &crate::graph::ValueId| graph.value(*id).shape.clone();
         let step = |(index, node): (usize, &Node)| {
             let reason = |error: ModelError| match error {
                 ModelError::Format(reason) => ModelError::Network { network: name, reason },
@@ -59,20 +55,8 @@ impl Network {
             steps: graph.nodes().iter().enumerate().map(step).collect::<Result<_, ModelError>>()?,
             inputs: graph.inputs().iter().map(|id| id.0).collect(),
             outputs: graph.outputs().iter().map(|id| id.0).collect(),
-            input_shapes: graph.inputs().iter().map(shape).collect(),
-            output_shapes: graph.outputs().iter().map(shape).collect(),
             slots: graph.value_count(),
         })
-    }
-
-    /// Shapes of the inputs, as in the file.
-    pub(crate) fn input_shapes(&self) -> &[Vec<usize>] {
-        &self.input_shapes
-    }
-
-    /// Shapes of the outputs, as in the file.
-    pub(crate) fn output_shapes(&self) -> &[Vec<usize>] {
-        &self.output_shapes
     }
 
     /// Runs the network on one tensor for each input, in the graph's order; gives its outputs, in the graph's

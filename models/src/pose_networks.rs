@@ -5,8 +5,9 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use crate::error::ModelError;
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::network::Network;
+use crate::plan::{Instructions, LayerCard, PlannedNetwork, Precision};
 use crate::pose_outputs::{
     DETECTOR_ANCHORS, DETECTOR_BOX_VALUES, DETECTOR_SIDE, DetectorOutput, HEATMAP_SIDE, LANDMARK_COUNT,
     LANDMARK_SIDE, LANDMARK_VALUES, LandmarkOutput, WORLD_VALUES,
@@ -23,71 +24,160 @@ pub struct ModelCard {
     pub files: Vec<WeightFile>,
 }
 
-/// Detector and landmark network on one device. Immutable; threads share it, and clones share the weights.
+/// How networks are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Execution {
+    /// Node by node with candle: the reference that plans are compared with, and what serves a GPU.
+    Plain,
+    /// A compiled plan with the given instructions; on the CPU only.
+    Plan(Instructions),
+}
+
+impl Execution {
+    /// The fastest one for a device that is as exact as asked for.
+    pub fn best(device: &Device, precision: Precision) -> Self {
+        if device.is_cpu() { Self::Plan(Instructions::best(precision)) } else { Self::Plain }
+    }
+}
+
+/// Which of the two networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoseNetwork {
+    /// Looks for persons in a whole frame.
+    Detector,
+    /// Finds the landmarks of one person.
+    Landmarks,
+}
+
+/// Detector and landmark network on one device, for one lane. Clones share the weights and have memory of their
+/// own: each thread takes one.
 #[derive(Debug, Clone)]
 pub struct PoseNetworks {
-    detector: Network,
-    landmarks: Network,
-    device: Device,
+    detector: Executor,
+    landmarks: Executor,
+}
+
+/// A network and what runs it.
+#[derive(Debug, Clone)]
+enum Executor {
+    Plain(Network, Device),
+    Plan(PlannedNetwork),
 }
 
 impl PoseNetworks {
-    /// Reads, checks and builds both networks from a weights directory.
+    /// Reads, checks and builds both networks from a weights directory, to be run the fastest way.
     ///
     /// Errors: `WeightsMissing`, `WeightsWrong`, `Io`; `Format`, `Network` and `Tensor` would mean a bug,
     /// since the files are the known ones.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, ModelError> {
+        Self::load_with(dir, device, Execution::best(device, Precision::default()))
+    }
+
+    /// As `load`, run the given way. Errors: as `load`, and `Network` for a plan on another device than the CPU.
+    pub fn load_with(dir: &Path, device: &Device, execution: Execution) -> Result<Self, ModelError> {
         let detector = graph(dir, &POSE_DETECTION, &[0, 1])?;
         // The file's third output is the segmentation: never asked for, so never computed.
         let landmarks = graph(dir, &POSE_LANDMARK_FULL, &[0, 1, 3, 4])?;
+        let detector_outputs = [vec![1, DETECTOR_ANCHORS, DETECTOR_BOX_VALUES], vec![1, DETECTOR_ANCHORS, 1]];
+        let landmark_outputs = [
+            vec![1, LANDMARK_COUNT * LANDMARK_VALUES],
+            vec![1, 1],
+            vec![1, HEATMAP_SIDE, HEATMAP_SIDE, LANDMARK_COUNT],
+            vec![1, LANDMARK_COUNT * WORLD_VALUES],
+        ];
+        expect_shapes(&POSE_DETECTION, &detector, DETECTOR_SIDE, &detector_outputs)?;
+        expect_shapes(&POSE_LANDMARK_FULL, &landmarks, LANDMARK_SIDE, &landmark_outputs)?;
         Ok(Self {
-            detector: network(
-                &POSE_DETECTION,
-                &detector,
-                device,
-                DETECTOR_SIDE,
-                &[vec![1, DETECTOR_ANCHORS, DETECTOR_BOX_VALUES], vec![1, DETECTOR_ANCHORS, 1]],
-            )?,
-            landmarks: network(
-                &POSE_LANDMARK_FULL,
-                &landmarks,
-                device,
-                LANDMARK_SIDE,
-                &[
-                    vec![1, LANDMARK_COUNT * LANDMARK_VALUES],
-                    vec![1, 1],
-                    vec![1, HEATMAP_SIDE, HEATMAP_SIDE, LANDMARK_COUNT],
-                    vec![1, LANDMARK_COUNT * WORLD_VALUES],
-                ],
-            )?,
-            device: device.clone(),
+            detector: Executor::load(&POSE_DETECTION, &detector, device, execution)?,
+            landmarks: Executor::load(&POSE_LANDMARK_FULL, &landmarks, device, execution)?,
         })
     }
 
     /// Looks for persons. `input` is `DETECTOR_SIDE` x `DETECTOR_SIDE` x RGB, row-major, -1 to 1.
     /// Errors: `Input` for another number of values, `Tensor`.
-    pub fn detect(&self, input: &[f32]) -> Result<DetectorOutput, ModelError> {
-        let [boxes, scores] = self.run(&self.detector, &POSE_DETECTION, DETECTOR_SIDE, input)?;
+    pub fn detect(&mut self, input: &[f32]) -> Result<DetectorOutput, ModelError> {
+        let [boxes, scores] = self.detector.run(&POSE_DETECTION, DETECTOR_SIDE, input)?;
         Ok(DetectorOutput { boxes, scores })
     }
 
     /// Finds the landmarks of the person in a region. `input` is `LANDMARK_SIDE` x `LANDMARK_SIDE` x RGB,
     /// row-major, 0 to 1. Errors: `Input` for another number of values, `Tensor`.
-    pub fn landmarks(&self, input: &[f32]) -> Result<LandmarkOutput, ModelError> {
+    pub fn landmarks(&mut self, input: &[f32]) -> Result<LandmarkOutput, ModelError> {
         let [landmarks, flag, heatmap, world] =
-            self.run(&self.landmarks, &POSE_LANDMARK_FULL, LANDMARK_SIDE, input)?;
+            self.landmarks.run(&POSE_LANDMARK_FULL, LANDMARK_SIDE, input)?;
         Ok(LandmarkOutput { landmarks, flag: flag[0], heatmap, world })
+    }
+
+    /// The layers of a network's plan; none where it is run node by node.
+    pub fn layers(&self, network: PoseNetwork) -> Vec<LayerCard> {
+        match self.executor(network) {
+            Executor::Plain(..) => Vec::new(),
+            Executor::Plan(plan) => plan.layers(),
+        }
+    }
+
+    /// Runs a network's plan and tells after each piece of work for which of its layers it was, to find where time
+    /// goes; nothing happens where there is no plan. Errors: `Input` for another number of values.
+    pub fn watch(
+        &mut self,
+        network: PoseNetwork,
+        input: &[f32],
+        mut watch: impl FnMut(usize),
+    ) -> Result<(), ModelError> {
+        let name = [POSE_DETECTION.name, POSE_LANDMARK_FULL.name][network as usize];
+        match self.executor_mut(network) {
+            Executor::Plan(plan) if input.len() != plan.input_len() => {
+                Err(ModelError::Input { network: name, expected: plan.input_len(), got: input.len() })
+            }
+            Executor::Plan(plan) => {
+                plan.watch(input, &mut watch);
+                Ok(())
+            }
+            Executor::Plain(..) => Ok(()),
+        }
+    }
+
+    fn executor(&self, network: PoseNetwork) -> &Executor {
+        match network {
+            PoseNetwork::Detector => &self.detector,
+            PoseNetwork::Landmarks => &self.landmarks,
+        }
+    }
+
+    fn executor_mut(&mut self, network: PoseNetwork) -> &mut Executor {
+        match network {
+            PoseNetwork::Detector => &mut self.detector,
+            PoseNetwork::Landmarks => &mut self.landmarks,
+        }
     }
 
     /// What this is.
     pub fn describe(&self) -> ModelCard {
         ModelCard { name: "mediapipe-pose-full", files: WEIGHT_FILES.to_vec() }
     }
+}
+
+impl Executor {
+    fn load(
+        weights: &WeightFile,
+        graph: &Graph,
+        device: &Device,
+        execution: Execution,
+    ) -> Result<Self, ModelError> {
+        match execution {
+            Execution::Plain => Ok(Self::Plain(Network::load(weights.name, graph, device)?, device.clone())),
+            Execution::Plan(_) if !device.is_cpu() => {
+                Err(differs(weights, "a compiled plan runs on the CPU only".into()))
+            }
+            Execution::Plan(instructions) => {
+                Ok(Self::Plan(PlannedNetwork::load(weights.name, graph, instructions)?))
+            }
+        }
+    }
 
     /// One image through a network of `N` outputs.
     fn run<const N: usize>(
-        &self,
-        network: &Network,
+        &mut self,
         weights: &WeightFile,
         side: usize,
         input: &[f32],
@@ -96,10 +186,15 @@ impl PoseNetworks {
         if input.len() != expected {
             return Err(ModelError::Input { network: weights.name, expected, got: input.len() });
         }
-        let image = Tensor::from_slice(input, (1, side, side, 3), &self.device)?;
-        let outputs = network.forward(&[image])?;
-        let outputs = outputs.iter().map(|output| output.flatten_all()?.to_vec1());
-        let outputs = outputs.collect::<candle_core::Result<Vec<Vec<f32>>>>()?;
+        let outputs = match self {
+            Self::Plain(network, device) => {
+                let image = Tensor::from_slice(input, (1, side, side, 3), device)?;
+                let outputs = network.forward(&[image])?;
+                let outputs = outputs.iter().map(|output| output.flatten_all()?.to_vec1());
+                outputs.collect::<candle_core::Result<Vec<Vec<f32>>>>()?
+            }
+            Self::Plan(plan) => plan.forward(input)?,
+        };
         Ok(outputs.try_into().expect("loading should have checked the number of outputs"))
     }
 }
@@ -113,20 +208,21 @@ fn graph(dir: &Path, weights: &WeightFile, outputs: &[usize]) -> Result<Graph, M
     graph.prune(&outputs)?.fold_padding()
 }
 
-/// A network whose input and outputs have the shapes that this code is written for.
-fn network(
+/// Sees to it that input and outputs have the shapes that this code is written for.
+fn expect_shapes(
     weights: &WeightFile,
     graph: &Graph,
-    device: &Device,
     side: usize,
     outputs: &[Vec<usize>],
-) -> Result<Network, ModelError> {
-    let network = Network::load(weights.name, graph, device)?;
-    if network.input_shapes() != [vec![1, side, side, 3]] || network.output_shapes() != outputs {
-        let (inputs, outputs) = (network.input_shapes(), network.output_shapes());
-        return Err(differs(weights, format!("has inputs {inputs:?} and outputs {outputs:?}")));
+) -> Result<(), ModelError> {
+    let shapes = |ids: &[ValueId]| -> Vec<Vec<usize>> {
+        ids.iter().map(|id| graph.value(*id).shape.clone()).collect()
+    };
+    let (found_inputs, found) = (shapes(graph.inputs()), shapes(graph.outputs()));
+    if found_inputs != [vec![1, side, side, 3]] || found != outputs {
+        return Err(differs(weights, format!("has inputs {found_inputs:?} and outputs {found:?}")));
     }
-    Ok(network)
+    Ok(())
 }
 
 fn differs(weights: &WeightFile, reason: String) -> ModelError {

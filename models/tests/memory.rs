@@ -24,9 +24,9 @@ fn resident() -> u64 {
 #[test]
 fn memory_is_flat_over_many_forwards() {
     one_thread_per_product();
-    let networks = support::networks();
+    let mut networks = support::networks();
     let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
-    let forwards = |count| {
+    let mut forwards = |count| {
         for _ in 0..count {
             networks.detect(&person).unwrap();
             networks.landmarks(&crop).unwrap();

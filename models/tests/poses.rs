@@ -62,7 +62,7 @@ fn input(frame: &Frame, region: Region, size: usize, border: Border, range: (f32
 }
 
 /// Does all the steps of a frame.
-fn pose(tracker: &mut PoseTracker, networks: &PoseNetworks, frame: &Frame, time_us: i64) -> Option<Pose> {
+fn pose(tracker: &mut PoseTracker, networks: &mut PoseNetworks, frame: &Frame, time_us: i64) -> Option<Pose> {
     let (width, height) = (frame.width as u32, frame.height as u32);
     let mut step = tracker.begin(FrameInfo { width, height, time_us });
     loop {
@@ -118,23 +118,23 @@ fn assert_agrees(what: &str, golden: &Value, pose: Option<&Pose>, frame: &Frame)
 
 #[test]
 fn single_pictures_give_the_poses_of_mediapipes_static_mode() {
-    let (networks, golden) = (support::networks(), golden());
+    let (mut networks, golden) = (support::networks(), golden());
     let mut tracker = PoseTracker::new(Tracking::Off);
     for name in ["standing", "arms-up", "noisy"] {
         let frame = picture(name);
-        let pose = pose(&mut tracker, &networks, &frame, 0);
+        let pose = pose(&mut tracker, &mut networks, &frame, 0);
         assert_agrees(name, &golden["single"][name], pose.as_ref(), &frame);
     }
 }
 
 #[test]
 fn moving_pictures_give_the_poses_of_mediapipes_video_mode() {
-    let (networks, golden) = (support::networks(), golden());
+    let (mut networks, golden) = (support::networks(), golden());
     let whole = picture("standing");
     let mut tracker = PoseTracker::new(Tracking::On);
     for (index, golden) in golden["moving"].as_array().unwrap().iter().enumerate() {
         let frame = window(&whole, index);
-        let pose = pose(&mut tracker, &networks, &frame, index as i64 * FRAME_US);
+        let pose = pose(&mut tracker, &mut networks, &frame, index as i64 * FRAME_US);
         assert_agrees(&format!("frame {index}"), golden, pose.as_ref(), &frame);
     }
 }

@@ -2,10 +2,21 @@
 
 use kinora_actors::domain::{ColourMatrix, ColourRange, Picture, PixelLayout, Rotation};
 use kinora_actors::ports::{Border, SampleRequest, Sampler};
-use kinora_kernels::sample::{self, Image, Layout, Matrix, Plane, Range, SampleRegion};
+use kinora_kernels::sample::{
+    self, Image, Layout, Matrix, Plane, Range, SampleOutput, SampleRegion, Sampling,
+};
 
-/// Bilinear sampling as MediaPipe does it.
-pub(crate) struct KernelSampler;
+/// The kernels' sampler.
+pub(crate) struct KernelSampler {
+    sampling: Sampling,
+}
+
+impl KernelSampler {
+    /// A sampler that makes each output pixel of one sample or of many.
+    pub(crate) fn new(sampling: Sampling) -> Self {
+        Self { sampling }
+    }
+}
 
 impl Sampler for KernelSampler {
     fn sample(
@@ -24,9 +35,10 @@ impl Sampler for KernelSampler {
             Border::Zero => sample::Border::Zero,
             Border::Replicate => sample::Border::Replicate,
         };
+        let output =
+            SampleOutput { size: request.size, border, sampling: self.sampling, range: request.range };
         out.resize(request.size * request.size * 3, 0.0);
-        sample::sample(&image(picture), &region, request.size, border, request.range, out)
-            .map_err(|error| error.to_string())
+        sample::sample(&image(picture), &region, &output, out).map_err(|error| error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kinora_actors::domain::Provenance;
 use kinora_actors::ports::ModelFactory;
-use kinora_models::PoseNetworks;
+use kinora_models::{Execution, PoseNetworks};
 
 use super::CliError;
 use crate::adapters::CandlePoseModel;
@@ -13,7 +13,9 @@ use crate::config::Settings;
 /// Loads the networks; each matrix product runs on the thread that asks for it.
 pub(super) fn load_networks(settings: &Settings) -> Result<PoseNetworks, CliError> {
     kinora_models::one_thread_per_product();
-    PoseNetworks::load(&settings.models.directory, &candle_core::Device::Cpu)
+    let device = candle_core::Device::Cpu;
+    let execution = Execution::best(&device, settings.inference.precision);
+    PoseNetworks::load_with(&settings.models.directory, &device, execution)
         .map_err(|error| CliError::unavailable(error.to_string()))
 }
 

@@ -128,6 +128,12 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "Analyse at most so many frames of a second of media time; 0 is all.",
     },
     Key {
+        name: "analysis.sampling",
+        kind: Kind::Choice(&["mediapipe", "antialiased"]),
+        default: "mediapipe",
+        doc: "How a region is scaled to the network's input: as MediaPipe does (bilinear), or averaged where it shrinks.",
+    },
+    Key {
         name: "decoder.threads",
         kind: Kind::Integer { min: 0, max: 64 },
         default: "1",
@@ -156,6 +162,12 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 64 },
         default: "0",
         doc: "Inference workers of the server on the CPU, a thread each; 0 is one a core.",
+    },
+    Key {
+        name: "inference.precision",
+        kind: Kind::Choice(&["auto", "f32", "bf16"]),
+        default: "auto",
+        doc: "Products of the networks: auto is the fastest that keeps landmarks within 0.2 % of the image, f32 single precision.",
     },
     Key {
         name: "supervision.stall_after",
@@ -325,6 +337,12 @@ pub(crate) const STREAM_KEYS: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 1_000 },
         default: "0",
         doc: "As analysis.max_fps.",
+    },
+    Key {
+        name: "sampling",
+        kind: Kind::Choice(&["mediapipe", "antialiased"]),
+        default: "mediapipe",
+        doc: "As analysis.sampling.",
     },
     Key {
         name: "read_marks",

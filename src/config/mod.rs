@@ -17,6 +17,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kinora_kernels::sample::Sampling;
+use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
 pub(crate) use layers::Sources;
@@ -120,6 +122,8 @@ pub(crate) struct Analysis {
     pub(crate) every_nth: NonZeroU32,
     /// Analyse at most so many frames of a second.
     pub(crate) max_fps: Option<NonZeroU32>,
+    /// How regions are scaled.
+    pub(crate) sampling: Sampling,
 }
 
 /// How sources are read.
@@ -140,6 +144,8 @@ pub(crate) struct Decoder {
 pub(crate) struct Inference {
     /// Lanes of the CPU; `None`: one a core.
     pub(crate) workers: Option<NonZeroU32>,
+    /// How exact products are.
+    pub(crate) precision: Precision,
 }
 
 /// How streams are watched.
@@ -279,7 +285,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             open_timeout: values.duration("decoder.open_timeout"),
             read_timeout: values.duration("decoder.read_timeout"),
         },
-        inference: Inference { workers: NonZeroU32::new(values.count("inference.workers")) },
+        inference: Inference {
+            workers: NonZeroU32::new(values.count("inference.workers")),
+            precision: match values.text("inference.precision") {
+                "f32" => Precision::F32,
+                "bf16" => Precision::Bf16,
+                _ => Precision::Auto,
+            },
+        },
         supervision: Supervision {
             stall_after: values.duration("supervision.stall_after"),
             retry_max: values.duration("supervision.retry_max"),
@@ -306,6 +319,10 @@ fn analysis(values: &Values, prefix: &str) -> Analysis {
         every_nth: NonZeroU32::new(values.count(&name("every_nth")))
             .expect("the table of keys should demand at least 1"),
         max_fps: NonZeroU32::new(values.count(&name("max_fps"))),
+        sampling: match values.text(&name("sampling")) {
+            "antialiased" => Sampling::Antialiased,
+            _ => Sampling::MediaPipe,
+        },
     }
 }
 

@@ -117,7 +117,8 @@ impl StreamControl for Control {
     fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
         Box::pin(async move {
             let (registry, shared) = self.running()?;
-            let stream = stream_of(&plan.name, plan.source, plan.options, plan.enabled);
+            let stream =
+                stream_of(&plan.name, plan.source, plan.options, plan.enabled, &shared.settings.analysis);
             let parts = streams::parts(&stream, shared).map_err(|error| Unavailable(error.to_string()))?;
             let added = registry.send(AddStream { parts, enabled: plan.enabled }).await;
             added.map_err(|error| Unavailable(error.to_string()))
@@ -172,7 +173,7 @@ pub(super) async fn stored_streams(
     sealer: &Sealer,
     log: &Logger,
 ) -> Result<Vec<AddStream>, StoreError> {
-    let mut streams = Vec::new();
+    let (mut streams, usual) = (Vec::new(), &shared.settings.analysis);
     for row in store.managed_streams().await? {
         let Some(sealed) = row.sealed_source.as_deref().filter(|_| !row.managed_by_config) else { continue };
         let options: Option<StreamOptions> = serde_json::from_str(&row.settings).ok();
@@ -182,7 +183,7 @@ pub(super) async fn stored_streams(
             continue;
         };
         let enabled = row.enabled && row.wanted;
-        match streams::parts(&stream_of(&row.name, source, options, enabled), shared) {
+        match streams::parts(&stream_of(&row.name, source, options, enabled, usual), shared) {
             Ok(parts) => streams.push(AddStream { parts, enabled }),
             Err(error) => {
                 warn!(log, "a stored stream is left out"; "stream" => &row.name, "error" => %error);
@@ -192,8 +193,8 @@ pub(super) async fn stored_streams(
     Ok(streams)
 }
 
-/// A stream as config.toml would have it.
-fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool) -> Stream {
+/// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
+fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Analysis) -> Stream {
     Stream {
         name: name.to_owned(),
         source,
@@ -204,6 +205,7 @@ fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool) 
             tracking: options.tracking,
             every_nth: std::num::NonZero::new(options.every_nth).unwrap_or(std::num::NonZero::<u32>::MIN),
             max_fps: std::num::NonZero::new(options.max_fps),
+            ..usual.clone()
         },
     }
 }

@@ -98,7 +98,7 @@ fn connection_factory(
         looped: stream.repeat,
         max_frames: None,
         policy: FramePolicy::new(stream.analysis.every_nth, stream.analysis.max_fps),
-        sampler: Box::new(KernelSampler),
+        sampler: Box::new(KernelSampler::new(stream.analysis.sampling)),
         tracker: Box::new(BlazePoseTracker::new(stream.analysis.tracking)),
         marks: stream.read_marks.then(|| Box::new(StripReader) as Box<dyn MarkReader>),
         lane: LaneChoice::Shared(Arc::clone(&seat)),

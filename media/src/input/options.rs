@@ -20,6 +20,14 @@ pub(super) fn of(address: &Address, audio: bool) -> (Option<&'static str>, Dict)
     (super::demuxer_of(address.scheme()), dict)
 }
 
+/// Options for bytes that somebody else receives, live.
+pub(super) fn of_bytes() -> Dict {
+    let mut dict = Dict::new();
+    dict.set("protocol_whitelist", "none");
+    live(&mut dict);
+    dict
+}
+
 /// The protocols that a source needs, and no other: a playlist or a redirection cannot lead to a file or elsewhere.
 fn protocols(scheme: Scheme) -> &'static str {
     match scheme {

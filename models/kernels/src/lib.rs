@@ -4,10 +4,13 @@
 //! video frame. Public functions check the lengths of their slices and are safe.
 
 mod add;
+mod bf16;
 mod bias;
 mod depthwise;
+mod floats;
 mod im2col;
 mod resize;
+pub mod rows;
 pub mod sample;
 mod shape;
 mod simd;
@@ -15,8 +18,10 @@ mod simd;
 mod testing;
 
 pub use add::{add, add_with};
+pub use bf16::Bf16;
 pub use bias::{add_bias, add_bias_with};
 pub use depthwise::{DepthwiseShape, depthwise, depthwise_with};
+pub use floats::Floats;
 pub use im2col::{PatchShape, im2col};
 pub use resize::{ResizeShape, resize_bilinear};
 pub use simd::Simd;

@@ -43,15 +43,16 @@ pub fn resize_bilinear(shape: &ResizeShape, input: &[f32], output: &mut [f32]) {
 }
 
 /// Two neighbours along an axis and where between them a sample lies.
-struct Between {
-    lower: usize,
-    upper: usize,
+pub(crate) struct Between {
+    pub(crate) lower: usize,
+    pub(crate) upper: usize,
     /// 0 at `lower`, 1 at `upper`.
-    part: f32,
+    pub(crate) part: f32,
 }
 
 impl Between {
-    fn new(at: usize, size: usize, to_size: usize) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(at: usize, size: usize, to_size: usize) -> Self {
         let scale = size as f32 / to_size as f32;
         let position = ((at as f32 + 0.5) * scale - 0.5).clamp(0.0, (size - 1) as f32);
         // Above 2^24 the last position may be rounded beyond the last index.
@@ -61,8 +62,8 @@ impl Between {
 }
 
 /// One pixel from its four neighbours: upper left, upper right, lower left, lower right.
-#[inline]
-fn blend([ul, ur, ll, lr]: [&[f32]; 4], [x, y]: [f32; 2], pixel: &mut [f32]) {
+#[inline(always)]
+pub(crate) fn blend([ul, ur, ll, lr]: [&[f32]; 4], [x, y]: [f32; 2], pixel: &mut [f32]) {
     let weights = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
     let rows = ul.iter().zip(ur).zip(ll.iter().zip(lr));
     for (to, ((ul, ur), (ll, lr))) in pixel.iter_mut().zip(rows) {

@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::first_of_16;
 
 /// An instruction set that this processor has: a value exists only if the processor was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,26 @@ impl Simd {
         }
     }
 
+    /// Floats in a vector of this instruction set.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => 16,
+            _ => 8,
+        }
+    }
+
+    /// Which registers it has, for kernels that need more than floats and are written for each of them.
+    pub(crate) fn registers(self) -> Registers {
+        match self.0 {
+            Level::Plain => Registers::Plain,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Registers::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Registers::Avx512,
+        }
+    }
+
     /// Runs a kernel in the version that was compiled for this instruction set.
     pub(crate) fn run(self, kernel: impl Kernel) {
         match self.0 {
@@ -72,6 +94,19 @@ impl Simd {
             Level::Avx512 => unsafe { x86::with_avx512(kernel) },
         }
     }
+}
+
+/// What instructions a `Simd` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registers {
+    /// Those that every processor of the architecture has.
+    Plain,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512F, AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 /// Work that is written over vectors of any width. `run` has to be `#[inline(always)]`, and so all that it
@@ -106,6 +141,18 @@ pub(crate) trait Vector: Copy {
     /// `to` must be valid for writing `LANES` floats; it need not be aligned to the vector.
     unsafe fn store(self, to: *mut f32);
 
+    /// Reads the first `count` floats; the other lanes are zero.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading `count` floats, and `count` must not be above `LANES`.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+
+    /// Writes the first `count` floats.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing `count` floats, and `count` must not be above `LANES`.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+
     /// `self + a * b`.
     fn plus_product(self, a: Self, b: Self) -> Self;
 
@@ -135,6 +182,20 @@ impl Vector for f32 {
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe { to.write(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller's promise.
+        if count > 0 { unsafe { from.read() } } else { 0.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        if count > 0 {
+            // SAFETY: the caller's promise.
+            unsafe { to.write(self) }
+        }
     }
 
     #[inline(always)]
@@ -176,6 +237,20 @@ impl Vector for [f32; 8] {
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller's promise; an array of floats is aligned like a float.
         unsafe { to.cast::<Self>().write(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller's promise; lanes from `count` on are not read.
+        std::array::from_fn(|lane| if lane < count { unsafe { from.add(lane).read() } } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        for (lane, value) in self.into_iter().take(count).enumerate() {
+            // SAFETY: the caller's promise; lanes from `count` on are not written.
+            unsafe { to.add(lane).write(value) }
+        }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ pub(crate) mod inputs;
 use std::path::PathBuf;
 
 use candle_core::Device;
-use kinora_models::PoseNetworks;
+use kinora_models::{Execution, PoseNetworks, Precision};
 
 /// The directory with the published weights: `KINORA_TEST_WEIGHTS`, or the workspace's own.
 pub(crate) fn weights_dir() -> PathBuf {
@@ -16,6 +16,11 @@ pub(crate) fn weights_dir() -> PathBuf {
 
 /// Both networks. A test without weights fails and says what to do: it is never skipped.
 pub(crate) fn networks() -> PoseNetworks {
-    PoseNetworks::load(&weights_dir(), &Device::Cpu)
+    networks_with(Execution::best(&Device::Cpu, Precision::default()))
+}
+
+/// Both networks, run the given way.
+pub(crate) fn networks_with(execution: Execution) -> PoseNetworks {
+    PoseNetworks::load_with(&weights_dir(), &Device::Cpu, execution)
         .unwrap_or_else(|error| panic!("this test needs the published weights: {error}"))
 }

@@ -1,8 +1,9 @@
 //! From sampled values to red, green and blue in the output's range.
 
 use super::image::{Image, Layout, Matrix, Range};
+use super::lanes::Floats;
 
-/// How one row of sampled triples becomes colours.
+/// How sampled triples become colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Conversion {
     colours: Colours,
@@ -48,38 +49,33 @@ impl Conversion {
         Self { colours: Colours::Yuv(yuv), black, level }
     }
 
-    /// Converts `row` into `out`, three numbers a pixel; each colour is first multiplied by the pixel's `coverage`.
-    pub(super) fn convert(&self, row: &[[f32; 3]], coverage: &[f32], out: &mut [f32]) {
-        match self.colours {
-            // Not `round`: halves go up in the reference, and nothing here is negative.
-            Colours::Rgb => {
-                self.each(row, coverage, out, |rgb, part| rgb.map(|value| whole(value * part + 0.5)))
-            }
-            Colours::Yuv(yuv) => {
-                self.each(row, coverage, out, |triple, part| yuv.to_rgb(triple).map(|value| value * part));
-            }
+    /// From sampled triples to red, green and blue in the output's range. Each colour is first multiplied by the pixel's
+    /// `coverage`, if there is any.
+    #[inline(always)]
+    pub(super) fn convert<F: Floats>(&self, triple: [F; 3], coverage: Option<F>) -> [F; 3] {
+        let [mut red, mut green, mut blue] = match &self.colours {
+            Colours::Rgb => triple,
+            Colours::Yuv(yuv) => yuv.rgb(triple),
+        };
+        if let Some(part) = coverage {
+            [red, green, blue] = [red.times(part), green.times(part), blue.times(part)];
         }
+        if let Colours::Rgb = self.colours {
+            [red, green, blue] = [nearest(red), nearest(green), nearest(blue)];
+        }
+        [self.in_range(red), self.in_range(green), self.in_range(blue)]
     }
 
-    #[inline]
-    fn each(
-        &self,
-        row: &[[f32; 3]],
-        coverage: &[f32],
-        out: &mut [f32],
-        levels: impl Fn([f32; 3], f32) -> [f32; 3],
-    ) {
-        let (pixels, _) = out.as_chunks_mut::<3>();
-        for ((&triple, &part), pixel) in row.iter().zip(coverage).zip(pixels) {
-            *pixel = levels(triple, part).map(|value| self.black + value * self.level);
-        }
+    #[inline(always)]
+    fn in_range<F: Floats>(&self, value: F) -> F {
+        F::splat(self.black).plus(value.times(F::splat(self.level)))
     }
 }
 
-/// The whole number below a level of 0 to 255; a cast, for `floor` is a call on the least x86-64.
-#[inline]
-fn whole(level: f32) -> f32 {
-    f32::from(level as u8)
+/// The nearest whole number to a level of 0 to 255: halves go up in the reference.
+#[inline(always)]
+fn nearest<F: Floats>(level: F) -> F {
+    level.plus(F::splat(0.5)).whole()
 }
 
 impl Yuv {
@@ -111,11 +107,20 @@ impl Yuv {
         }
     }
 
-    #[inline]
-    fn to_rgb(self, [y, u, v]: [f32; 3]) -> [f32; 3] {
-        let y = (y - self.luma_black) * self.luma_scale;
-        let (u, v) = (u - self.chroma_zero, v - self.chroma_zero);
-        let rgb = [y + self.red_v * v, y + self.green_u * u + self.green_v * v, y + self.blue_u * u];
-        rgb.map(|value| value.clamp(0.0, 255.0))
+    #[inline(always)]
+    fn rgb<F: Floats>(&self, [y, u, v]: [F; 3]) -> [F; 3] {
+        let y = y.minus(F::splat(self.luma_black)).times(F::splat(self.luma_scale));
+        let zero = F::splat(self.chroma_zero);
+        let (u, v) = (u.minus(zero), v.minus(zero));
+        let red = y.plus(v.times(F::splat(self.red_v)));
+        let green = y.plus(u.times(F::splat(self.green_u))).plus(v.times(F::splat(self.green_v)));
+        let blue = y.plus(u.times(F::splat(self.blue_u)));
+        [clipped(red), clipped(green), clipped(blue)]
     }
+}
+
+/// A level of 0 to 255.
+#[inline(always)]
+fn clipped<F: Floats>(level: F) -> F {
+    level.most(F::splat(0.0)).least(F::splat(255.0))
 }

@@ -40,6 +40,14 @@ pub enum SampleError {
         /// Distance of rows in bytes.
         stride: usize,
     },
+    /// A plane takes 2 GiB or more.
+    #[error("plane {index} of {length} bytes is too large")]
+    LargePlane {
+        /// Index of the plane.
+        index: usize,
+        /// Bytes from its first sample to its last.
+        length: usize,
+    },
     /// The region is not finite, not larger than nothing, or absurdly far away.
     #[error("region of interest is not a finite square near the picture")]
     Region,

@@ -1,7 +1,8 @@
-//! Where output pixels lie in the picture: an affine map, evaluated row by row in fixed point.
+//! Where output pixels lie in the picture: an affine map in fixed point, and the neighbours of a position.
 
 use super::SampleRegion;
 use super::image::{Image, Rotation};
+use super::lanes::{Floats, Ints};
 
 /// Fractional bits of a position: OpenCV rounds them to 1/32 of a pixel (`INTER_BITS`), and what the networks make of a
 /// picture depends on it more than one would think (see the module's documentation).
@@ -17,7 +18,7 @@ pub(super) struct Affine {
     /// Change of x and y from one column to the next.
     column: [f64; 2],
     /// Change of x and y from one row to the next.
-    row: [f64; 2],
+    pub(super) row: [f64; 2],
 }
 
 impl Affine {
@@ -52,53 +53,124 @@ impl Affine {
     }
 }
 
-/// The positions of one output row's pixels in 1/2^[`FRACTION_BITS`] of a stored pixel.
-#[derive(Debug)]
-pub(super) struct Positions {
-    pub(super) x: Vec<i32>,
-    pub(super) y: Vec<i32>,
+/// The positions of one output row's pixels, each axis a line, in 1/2^[`FRACTION_BITS`] of a stored pixel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowMap {
+    start: [f64; 2],
+    step: [f64; 2],
 }
 
-impl Positions {
-    pub(super) fn new(size: usize) -> Self {
-        Self { x: vec![0; size], y: vec![0; size] }
+impl Affine {
+    /// The map of output row `row`, whose pixels are taken `offset` of an output pixel further along columns and rows.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize, offset: [f64; 2]) -> RowMap {
+        // A power of two: as exact before the sum as after it.
+        let fixed = f64::from(1u32 << FRACTION_BITS);
+        let [x, y] = [self.start(0, row, offset), self.start(1, row, offset)];
+        RowMap { start: [x * fixed, y * fixed], step: [self.column[0] * fixed, self.column[1] * fixed] }
     }
 
-    /// Moves to output row `j`.
-    pub(super) fn place(&mut self, map: &Affine, j: usize) {
-        for (axis, positions) in [&mut self.x, &mut self.y].into_iter().enumerate() {
-            let (start, step) = (map.origin[axis] + map.row[axis] * j as f64, map.column[axis]);
-            for (i, position) in positions.iter_mut().enumerate() {
-                *position = fixed(start + step * i as f64);
-            }
-        }
+    #[inline(always)]
+    fn start(&self, axis: usize, row: usize, offset: [f64; 2]) -> f64 {
+        let shift = self.column[axis] * offset[0] + self.row[axis] * offset[1];
+        self.origin[axis] + self.row[axis] * row as f64 + shift
     }
+}
 
-    /// How much of each pixel's four neighbours lies in a picture of `width` x `height`, 0 to 1, by their weights.
+impl RowMap {
+    /// x and y of the pixels from column `first` on.
     ///
-    /// A bilinear sample with black beyond the border is the sample with the border repeated, times this: the weight is a
-    /// product of one for x and one for y, and a neighbour outside repeats the one that is inside.
-    pub(super) fn coverage(&self, width: u32, height: u32, coverage: &mut [f32]) {
-        let one = 1 << FRACTION_BITS;
-        let inside = |position: i32, length: u32| {
-            let to_end = ((length as i32) << FRACTION_BITS) - position;
-            (position + one).min(to_end).clamp(0, one) as f32 / one as f32
-        };
-        for ((&x, &y), coverage) in self.x.iter().zip(&self.y).zip(coverage) {
-            *coverage = inside(x, width) * inside(y, height);
-        }
+    /// Right for all positions of a region that was checked: below 2^31 in fixed point.
+    #[inline(always)]
+    pub(super) fn positions<I: Ints>(&self, first: usize) -> [I; 2] {
+        [I::line(self.start[0], self.step[0], first), I::line(self.start[1], self.step[1], first)]
     }
 }
 
-/// Rounds to fixed point, ties to even.
+/// How much of each position's four neighbours lies in a picture of `width` x `height`, 0 to 1, by their weights.
 ///
-/// Adding 1.5 x 2^52 leaves the whole number in the low bits of the mantissa. Unlike a cast or `round_ties_even` this is
-/// vectorised on every x86-64. Right for all positions of a region that was checked: below 2^31 in fixed point.
-#[inline]
-fn fixed(position: f64) -> i32 {
-    const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
-    let rounded = position * f64::from(1u32 << FRACTION_BITS) + MAGIC;
-    rounded.to_bits() as u32 as i32
+/// A bilinear sample with black beyond the border is the sample with the border repeated, times this: the weight is a
+/// product of one for x and one for y, and a neighbour outside repeats the one that is inside.
+#[inline(always)]
+pub(super) fn coverage<I: Ints>([x, y]: [I; 2], width: u32, height: u32) -> I::Floats {
+    inside(x, width).times(inside(y, height))
+}
+
+/// How much of a position's two neighbours on an axis is one of `length` samples.
+#[inline(always)]
+fn inside<I: Ints>(position: I, length: u32) -> I::Floats {
+    let one = I::splat(1 << FRACTION_BITS);
+    let to_end = I::splat((length as i32) << FRACTION_BITS).minus(position);
+    let part = position.plus(one).least(to_end).most(I::splat(0)).least(one);
+    part.floats().times(Floats::splat(1.0 / (1 << FRACTION_BITS) as f32))
+}
+
+/// One axis of a plane: takes positions to pairs of neighbours inside the plane; the border is repeated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Axis {
+    /// Fixed-point position of the plane's first sample in the picture.
+    first: i32,
+    /// Fractional bits of a position once it counts samples of this plane.
+    bits: u32,
+    /// The last sample, in fixed point.
+    last: i32,
+}
+
+/// Neighbouring samples and what part of each is taken.
+pub(super) struct Pair<I> {
+    /// Index of the sample at or before the position.
+    pub(super) first: I,
+    /// Weight of the sample after it; that of both is `one`.
+    to_second: I,
+    one: i32,
+}
+
+impl Axis {
+    /// Subsampled by 2^`sub`: a sample lies in the middle of the pixels that it stands for. That is where JPEG and MPEG-1
+    /// put chroma, and where FFmpeg's scaler takes it from unless told otherwise, and with it nearly all that reads video.
+    /// H.264 means half a pixel further left; no network has been seen to care.
+    pub(super) fn new(length: usize, sub: u8) -> Self {
+        let bits = u32::from(FRACTION_BITS + sub);
+        let first = ((1 << sub) - 1) << (FRACTION_BITS - 1);
+        Self { first, bits, last: (length as i32 - 1) << bits }
+    }
+
+    /// Log2 of the pixels for each sample.
+    pub(super) fn sub(&self) -> u32 {
+        self.bits - u32::from(FRACTION_BITS)
+    }
+
+    /// The sum of the two neighbours' weights.
+    pub(super) fn one(&self) -> i32 {
+        1 << self.bits
+    }
+
+    /// The samples around a picture's position.
+    ///
+    /// At the last sample these are the last but one, and it with all the weight, so that the second is inside wherever the
+    /// plane has two samples. Where it has one, that is the first, with all the weight.
+    #[inline(always)]
+    pub(super) fn locate<I: Ints>(&self, position: I) -> Pair<I> {
+        let position = position.minus(I::splat(self.first)).most(I::splat(0)).least(I::splat(self.last));
+        let before_last = ((self.last >> self.bits) - 1).max(0);
+        let first = position.down(self.bits).least(I::splat(before_last));
+        Pair { first, to_second: position.minus(first.up(self.bits)), one: self.one() }
+    }
+}
+
+impl<I: Ints> Pair<I> {
+    /// The weighted sum of two values of 15 bit, the first in the low half and the second in the high half.
+    #[inline(always)]
+    pub(super) fn mix(&self, halves: I) -> I {
+        halves.mix(self.to_second, self.one)
+    }
+
+    /// The weighted sum of two values.
+    #[inline(always)]
+    pub(super) fn weigh(&self, first: I, second: I) -> I {
+        let to_first = I::splat(self.one).minus(self.to_second);
+        first.times(to_first).plus(second.times(self.to_second))
+    }
 }
 
 #[cfg(test)]
@@ -106,20 +178,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_rounded_to_thirty_seconds_with_ties_to_even() {
-        let cases = [(0.0, 0), (1.0, 32), (-1.0, -32), (0.5 / 32.0, 0), (1.5 / 32.0, 2), (-2.6 / 32.0, -3)];
-        for (position, expected) in cases {
-            assert_eq!(fixed(position), expected, "{position}");
+    fn coverage_fades_over_one_pixel_beyond_the_border() {
+        let cases = [(-40, 0.0), (-32, 0.0), (-16, 0.5), (0, 1.0), (224, 1.0), (232, 0.75), (256, 0.0)];
+        for (x, expected) in cases {
+            assert_eq!(coverage([x, 0], 8, 4), expected, "{x}");
         }
-        assert_eq!(fixed(3e6), 96_000_000);
-        assert_eq!(fixed(-3e6), -96_000_000);
+        assert_eq!(coverage([-16, 112], 8, 4), 0.25);
     }
 
     #[test]
-    fn coverage_fades_over_one_pixel_beyond_the_border() {
-        let positions = Positions { x: vec![-40, -32, -16, 0, 7 * 32, 7 * 32 + 8, 8 * 32], y: vec![0; 7] };
-        let mut coverage = [9.0; 7];
-        positions.coverage(8, 4, &mut coverage);
-        assert_eq!(coverage, [0.0, 0.0, 0.5, 1.0, 1.0, 0.75, 0.0]);
+    fn neighbours_stay_inside_the_plane() {
+        let axis = Axis::new(4, 0);
+        let pair = |position: i32| {
+            let pair = axis.locate(position);
+            (pair.first, pair.to_second)
+        };
+        assert_eq!(pair(-50), (0, 0));
+        assert_eq!(pair(40), (1, 8));
+        assert_eq!(pair(96), (2, 32));
+        assert_eq!(pair(500), (2, 32));
+        // A single sample is first.
+        assert_eq!(Axis::new(1, 0).locate(500).first, 0);
+        assert_eq!(Axis::new(1, 0).locate(500).to_second, 0);
     }
 }

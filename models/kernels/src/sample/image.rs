@@ -104,20 +104,24 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Checks the size, then gives the plane `index` after checking that it holds `rows` rows of `row_bytes` bytes.
+    /// The plane `index` from its first byte to the last one that `rows` rows of `row_bytes` bytes need, and its stride.
     pub(super) fn plane(
         &self,
         index: usize,
         rows: usize,
         row_bytes: usize,
-    ) -> Result<Plane<'a>, SampleError> {
-        let plane = self.planes[index].ok_or(SampleError::MissingPlane { index })?;
-        let before_last = plane.stride.checked_mul(rows - 1);
+    ) -> Result<(&'a [u8], i32), SampleError> {
+        let Plane { data, stride } = self.planes[index].ok_or(SampleError::MissingPlane { index })?;
+        let before_last = stride.checked_mul(rows - 1);
         let needed = before_last.and_then(|bytes| bytes.checked_add(row_bytes));
-        if plane.stride < row_bytes || needed.is_none_or(|needed| plane.data.len() < needed) {
-            return Err(SampleError::ShortPlane { index, length: plane.data.len(), stride: plane.stride });
+        let held = needed.filter(|_| stride >= row_bytes).and_then(|needed| data.get(..needed));
+        let data = held.ok_or(SampleError::ShortPlane { index, length: data.len(), stride })?;
+        // Kernels count bytes in 32 bit. The stride of a single row does not matter.
+        match i32::try_from(data.len()) {
+            Ok(_) if rows > 1 => Ok((data, stride as i32)),
+            Ok(_) => Ok((data, 0)),
+            Err(_) => Err(SampleError::LargePlane { index, length: data.len() }),
         }
-        Ok(plane)
     }
 
     /// Width and height, both 1 to 65535.

@@ -13,20 +13,26 @@
 //! to such trifles with up to 1 % of the person's size where a picture is ambiguous, and this way an RGB picture gives the
 //! reference's own input. Results from luma and chroma are not rounded; nothing could be matched by it.
 //!
-//! Plain safe Rust. Wider kernels for single CPUs may replace `row` one day; they have to agree with its tests.
+//! **Instructions.** The pass is written once over pixels side by side (`lanes`) and compiled for AVX-512, AVX2 and plain
+//! Rust, which serves every other processor; the choice is made at run time and changes no bit of the result.
 
 mod colour;
 mod error;
 mod geometry;
 mod image;
+mod lanes;
+mod planes;
 mod row;
+mod source;
 
 pub use error::SampleError;
 pub use image::{Image, Layout, Matrix, Plane, Range, Rotation};
 
+use crate::simd::Simd;
 use colour::Conversion;
-use geometry::{Affine, Positions};
-use row::Sampler;
+use geometry::Affine;
+use row::{Job, Rows};
+use source::{Planes, Source};
 
 /// What lies beyond the picture's border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +67,61 @@ impl SampleRegion {
     }
 }
 
-/// Samples `region` of `image` into `out`: `size` x `size` pixels of red, green, blue (rows, columns, channels), black at
-/// `output_range.0` and full brightness at `output_range.1`.
+/// How many samples make an output pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sampling {
+    /// One bilinear sample, whatever the scale, as MediaPipe takes it: what the networks' accuracy was measured with.
+    #[default]
+    MediaPipe,
+    /// The mean over the output pixel's square, so that no detail of the picture is lost or turns into a pattern.
+    ///
+    /// With `n = ceil(side / size)` (1 to 16) it is the mean of `n` x `n` bilinear samples at `corner + (i + a, j + b) *
+    /// side / size`, turned like all positions, for `a` and `b` of `(k + 1/2) / n - 1/2`, `k` from 0 to `n - 1`: at most a
+    /// pixel apart, centred on the one sample that [`Sampling::MediaPipe`] takes. Colours are clipped (and those of an RGB
+    /// picture rounded) after the mean. A region of the output's size or smaller gives the same as `MediaPipe`.
+    Antialiased,
+}
+
+impl Sampling {
+    /// More samples along an axis would only serve regions of 16 times the output's size, and cost hundreds a pixel.
+    const MOST_TAPS: usize = 16;
+
+    /// Samples along each axis of an output pixel that is `step` pixels of the picture wide.
+    fn taps(self, step: f32) -> usize {
+        match self {
+            Self::MediaPipe => 1,
+            Self::Antialiased => (step.ceil() as usize).clamp(1, Self::MOST_TAPS),
+        }
+    }
+}
+
+/// The form of the result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleOutput {
+    /// Side in pixels, 1 to 65535.
+    pub size: usize,
+    /// What lies beyond the picture.
+    pub border: Border,
+    /// How many samples make a pixel.
+    pub sampling: Sampling,
+    /// The numbers that black and full brightness become.
+    pub range: (f32, f32),
+}
+
+impl SampleOutput {
+    fn check(&self, length: usize) -> Result<(), SampleError> {
+        let size = self.size;
+        let expected = size.checked_mul(size).and_then(|pixels| pixels.checked_mul(3));
+        if size == 0 || size > usize::from(u16::MAX) || expected != Some(length) {
+            return Err(SampleError::Output { size, length });
+        }
+        let finite = self.range.0.is_finite() && self.range.1.is_finite();
+        if finite { Ok(()) } else { Err(SampleError::OutputRange) }
+    }
+}
+
+/// Samples `region` of `image` into `out`: `output.size` x `output.size` pixels of red, green, blue (rows, columns,
+/// channels). Nothing is allocated.
 ///
 /// # Errors
 ///
@@ -70,33 +129,52 @@ impl SampleRegion {
 pub fn sample(
     image: &Image<'_>,
     region: &SampleRegion,
-    size: usize,
-    border: Border,
-    output_range: (f32, f32),
+    output: &SampleOutput,
     out: &mut [f32],
 ) -> Result<(), SampleError> {
-    let sampler = Sampler::new(image)?;
+    sample_with(Simd::best(), image, region, output, out)
+}
+
+/// As [`sample`], with chosen instructions; the result is the same to the bit.
+///
+/// # Errors
+///
+/// As [`sample`].
+pub fn sample_with(
+    simd: Simd,
+    image: &Image<'_>,
+    region: &SampleRegion,
+    output: &SampleOutput,
+    out: &mut [f32],
+) -> Result<(), SampleError> {
+    let mut planes = Planes::new(image)?;
     region.check()?;
-    let expected = size.checked_mul(size).and_then(|pixels| pixels.checked_mul(3));
-    if size == 0 || size > usize::from(u16::MAX) || expected != Some(out.len()) {
-        return Err(SampleError::Output { size, length: out.len() });
+    output.check(out.len())?;
+    let job = Job {
+        map: Affine::new(region, output.size, image),
+        conversion: Conversion::new(image, output.range),
+        size: output.size,
+        taps: output.sampling.taps(region.side / output.size as f32),
+        black_beyond: (output.border == Border::Zero).then_some((image.width, image.height)),
+    };
+    // Many samples a pixel are bound by what is computed, not by memory.
+    if job.taps == 1 {
+        planes.look_ahead(job.map.row);
     }
-    if !(output_range.0.is_finite() && output_range.1.is_finite()) {
-        return Err(SampleError::OutputRange);
-    }
-    let map = Affine::new(region, size, image);
-    let conversion = Conversion::new(image, output_range);
-    let mut positions = Positions::new(size);
-    let (mut row, mut coverage) = (vec![[0.0; 3]; size], vec![1.0; size]);
-    for (j, out) in out.chunks_exact_mut(size * 3).enumerate() {
-        positions.place(&map, j);
-        sampler.row(&positions, &mut row);
-        if border == Border::Zero {
-            positions.coverage(image.width, image.height, &mut coverage);
-        }
-        conversion.convert(&row, &coverage, out);
+    let shortest = planes.shortest();
+    match planes {
+        Planes::Rgb24(source) => run(simd, shortest, job, source, out),
+        Planes::Gray8(source) => run(simd, shortest, job, source, out),
+        Planes::Planar8(source) => run(simd, shortest, job, source, out),
+        Planes::Planar16(source) => run(simd, shortest, job, source, out),
+        Planes::SemiPlanar8(source) => run(simd, shortest, job, source, out),
+        Planes::SemiPlanar16(source) => run(simd, shortest, job, source, out),
     }
     Ok(())
+}
+
+fn run<S: Source>(simd: Simd, shortest: usize, job: Job, source: S, out: &mut [f32]) {
+    lanes::run(simd, job.size, shortest, Rows { job, source, out });
 }
 
 #[cfg(test)]

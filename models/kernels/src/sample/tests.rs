@@ -6,12 +6,29 @@ mod reference;
 use super::*;
 use picture::Picture;
 
-const FULL: (f32, f32) = (0.0, 1.0);
+/// A plain output.
+fn output(size: usize, border: Border) -> SampleOutput {
+    SampleOutput { size, border, sampling: Sampling::MediaPipe, range: (0.0, 1.0) }
+}
+
+/// Sampled with all instructions that this machine has, which have to agree to the bit.
+fn sampled_as(image: &Image<'_>, region: &SampleRegion, output: &SampleOutput) -> Vec<f32> {
+    let results = Simd::available().into_iter().map(|simd| {
+        let mut out = vec![f32::NAN; output.size * output.size * 3];
+        sample_with(simd, image, region, output, &mut out).unwrap();
+        (simd, out)
+    });
+    let results: Vec<_> = results.collect();
+    let (_, plain) = results.last().unwrap();
+    for (simd, out) in &results {
+        let differs = out.iter().zip(plain).position(|(value, plain)| value.to_bits() != plain.to_bits());
+        assert_eq!(differs, None, "{}: {image:?} {region:?} {output:?}", simd.name());
+    }
+    plain.clone()
+}
 
 fn sampled(image: &Image<'_>, region: &SampleRegion, size: usize, border: Border) -> Vec<f32> {
-    let mut out = vec![f32::NAN; size * size * 3];
-    sample(image, region, size, border, FULL, &mut out).unwrap();
-    out
+    sampled_as(image, region, &output(size, border))
 }
 
 fn assert_close(out: &[f32], expected: &[f64], tolerance: f64, what: &str) {
@@ -56,10 +73,88 @@ fn every_layout_rotation_and_border_agrees_with_the_naive_way() {
                 let image = picture.image(range, matrix, rotation);
                 for border in [Border::Zero, Border::Replicate] {
                     for region in &regions {
-                        let expected = reference::sample(&image, region, 24, border);
+                        let expected = reference::sample(&image, region, 24, border, 1);
                         let what =
                             format!("{layout:?} {rotation:?} {range:?} {matrix:?} {border:?} {region:?}");
                         assert_close(&sampled(&image, region, 24, border), &expected, 2e-4, &what);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn antialiased_is_the_mean_of_samples_at_most_a_pixel_apart() {
+    let zoomed_in = SampleRegion { centre_x: 20.3, centre_y: 15.7, side: 11.5, angle: 0.4 };
+    let cases = [
+        (zoomed_in, 1),
+        (SampleRegion { centre_x: 18.0, centre_y: 14.5, side: 24.0, angle: 0.0 }, 1),
+        (SampleRegion { centre_x: 18.0, centre_y: 14.5, side: 24.1, angle: 0.0 }, 2),
+        (SampleRegion { centre_x: 18.5, centre_y: 14.0, side: 90.0, angle: -2.5 }, 4),
+        (SampleRegion { centre_x: 18.5, centre_y: 14.0, side: 1000.0, angle: 0.2 }, 16),
+    ];
+    for layout in LAYOUTS {
+        let picture = Picture::new(37, 29, layout);
+        let image = picture.image(Range::Full, Matrix::Bt601, Rotation::Quarter);
+        for border in [Border::Zero, Border::Replicate] {
+            for (region, taps) in &cases {
+                let antialiased = SampleOutput { sampling: Sampling::Antialiased, ..output(24, border) };
+                let expected = reference::sample(&image, region, 24, border, *taps);
+                let what = format!("{layout:?} {border:?} {region:?}");
+                // Sums of floats may fall to the other side of a half, which is a level of an RGB picture.
+                let tolerance = if layout == Layout::Rgb24 && *taps > 1 { 1.01 / 255.0 } else { 2e-4 };
+                assert_close(&sampled_as(&image, region, &antialiased), &expected, tolerance, &what);
+            }
+        }
+        let out =
+            |sampling| sampled_as(&image, &zoomed_in, &SampleOutput { sampling, ..output(24, Border::Zero) });
+        assert_eq!(out(Sampling::Antialiased), out(Sampling::MediaPipe));
+    }
+}
+
+#[test]
+fn antialiased_keeps_the_mean_of_stripes_that_one_sample_loses() {
+    let mut picture = Picture::new(64, 64, Layout::Gray8);
+    let (data, stride) = &mut picture.planes[0];
+    for row in data.chunks_mut(*stride) {
+        row.iter_mut().enumerate().for_each(|(x, value)| *value = if x % 4 < 2 { 200 } else { 0 });
+    }
+    let image = picture.image(Range::Full, Matrix::Bt601, Rotation::None);
+    let region = SampleRegion { centre_x: 32.0, centre_y: 32.0, side: 64.0, angle: 0.0 };
+    let out =
+        |sampling| sampled_as(&image, &region, &SampleOutput { sampling, ..output(16, Border::Replicate) });
+    let inner = |out: Vec<f32>| out[3 * (5 * 16 + 5)] * 255.0;
+    assert!((inner(out(Sampling::MediaPipe)) - 200.0).abs() < 0.01);
+    assert!((inner(out(Sampling::Antialiased)) - 100.0).abs() < 0.01);
+}
+
+#[test]
+fn instructions_agree_on_any_picture() {
+    // `sampled_as` compares. Rows of fewer pixels than registers have, planes of fewer bytes than a word, one column, one
+    // row, and no padding at the end: nothing may be read beyond a plane.
+    let mut noise = crate::testing::noise(6 * LAYOUTS.len() * 40, 11).into_iter();
+    let mut between = |low: f32, high: f32| low + (high - low) * (noise.next().unwrap() + 1.0) / 2.0;
+    for layout in LAYOUTS {
+        for round in 0..40 {
+            let (width, height) = (between(1.0, 70.0) as u32, between(1.0, 40.0) as u32);
+            let (width, height) =
+                if round % 5 == 0 { (width % 3 + 1, height % 2 + 1) } else { (width, height) };
+            let picture = Picture::new(width, height, layout);
+            let image = picture.image(Range::Limited, Matrix::Bt709, ROTATIONS[round % 4]);
+            let side = between(0.5, 120.0);
+            let region = SampleRegion {
+                centre_x: between(-20.0, 90.0),
+                centre_y: between(-20.0, 60.0),
+                side,
+                angle: if round % 3 == 0 { 0.0 } else { between(-4.0, 4.0) },
+            };
+            for size in [1, 7, 8, 16, 21] {
+                for border in [Border::Zero, Border::Replicate] {
+                    for sampling in [Sampling::MediaPipe, Sampling::Antialiased] {
+                        let out =
+                            sampled_as(&image, &region, &SampleOutput { sampling, ..output(size, border) });
+                        assert!(out.iter().all(|value| (0.0..=1.0).contains(value)));
                     }
                 }
             }
@@ -132,7 +227,8 @@ fn the_output_range_is_where_black_and_white_go() {
     picture.fill([255, 255, 255]);
     let region = SampleRegion { centre_x: 4.0, centre_y: -4.0, side: 16.0, angle: 0.0 };
     let mut out = vec![0.0; 16 * 16 * 3];
-    sample(&picture.plain(), &region, 16, Border::Zero, (-1.0, 1.0), &mut out).unwrap();
+    let output = SampleOutput { range: (-1.0, 1.0), ..output(16, Border::Zero) };
+    sample(&picture.plain(), &region, &output, &mut out).unwrap();
     assert_eq!(out[0], -1.0, "above the picture");
     assert!((out[(14 * 16 + 6) * 3] - 1.0).abs() < 1e-6, "in the picture");
 }
@@ -144,7 +240,7 @@ fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
     let region = SampleRegion { centre_x: 8.0, centre_y: 6.0, side: 8.0, angle: 0.0 };
     let refuse = |image: &Image<'_>, region: &SampleRegion, size: usize, length: usize| {
         let mut out = vec![7.0; length];
-        let error = sample(image, region, size, Border::Zero, FULL, &mut out).unwrap_err();
+        let error = sample(image, region, &output(size, Border::Zero), &mut out).unwrap_err();
         assert!(out.iter().all(|&value| value == 7.0));
         error
     };
@@ -186,8 +282,23 @@ fn bad_geometry_is_an_error_and_leaves_the_output_alone() {
     assert_eq!(refuse(&good, &region, 0, 0), SampleError::Output { size: 0, length: 0 });
     assert!(matches!(refuse(&good, &region, usize::MAX, 3), SampleError::Output { .. }));
     let mut out = [7.0; 48];
-    let range = (0.0, f32::INFINITY);
-    assert_eq!(sample(&good, &region, 4, Border::Zero, range, &mut out), Err(SampleError::OutputRange));
+    let output = SampleOutput { range: (0.0, f32::INFINITY), ..output(4, Border::Zero) };
+    assert_eq!(sample(&good, &region, &output, &mut out), Err(SampleError::OutputRange));
+}
+
+#[test]
+fn a_plane_of_two_gibibytes_is_refused() {
+    // Zeros that are never touched take no memory.
+    let (stride, rows) = (1 << 16, (1 << 15) + 1);
+    let data = vec![0; stride * rows];
+    let planes = [Some(Plane { data: &data, stride }), None, None];
+    let picture = Picture::new(16, 16, Layout::Gray8);
+    let image = Image { width: 65_535, height: rows as u32, planes, ..picture.plain() };
+    let region = SampleRegion { centre_x: 8.0, centre_y: 6.0, side: 8.0, angle: 0.0 };
+    let refused = sample(&image, &region, &output(4, Border::Zero), &mut [0.0; 48]);
+    assert_eq!(refused, Err(SampleError::LargePlane { index: 0, length: stride * rows - 1 }));
+    let smaller = Image { height: rows as u32 - 1, ..image };
+    assert_eq!(sample(&smaller, &region, &output(4, Border::Zero), &mut [0.0; 48]), Ok(()));
 }
 
 #[test]

@@ -39,6 +39,18 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: as above, and the caller's promise; a masked lane is not read.
+        unsafe { _mm256_maskload_ps(from, first_of_8(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: as above, and the caller's promise; a masked lane is not written.
+        unsafe { _mm256_maskstore_ps(to, first_of_8(count), self) }
+    }
+
+    #[inline(always)]
     fn plus_product(self, a: Self, b: Self) -> Self {
         // SAFETY: kernels run with this vector only inside `with_avx2` or `with_avx512`.
         unsafe { _mm256_fmadd_ps(a, b, self) }
@@ -80,6 +92,18 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: as above, and the caller's promise; a masked lane is not read.
+        unsafe { _mm512_maskz_loadu_ps(first_of_16(count), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: as above, and the caller's promise; a masked lane is not written.
+        unsafe { _mm512_mask_storeu_ps(to, first_of_16(count), self) }
+    }
+
+    #[inline(always)]
     fn plus_product(self, a: Self, b: Self) -> Self {
         // SAFETY: kernels run with this vector only inside `with_avx512`.
         unsafe { _mm512_fmadd_ps(a, b, self) }
@@ -96,4 +120,23 @@ impl Vector for __m512 {
         // SAFETY: kernels run with this vector only inside `with_avx512`.
         unsafe { _mm512_min_ps(_mm512_max_ps(self, low), high) }
     }
+}
+
+/// The mask of the first `count` of eight lanes.
+///
+/// # Safety
+/// The processor has to have AVX2.
+#[inline(always)]
+unsafe fn first_of_8(count: usize) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
+    }
+}
+
+/// The mask of the first `count` of sixteen lanes.
+#[inline(always)]
+pub(crate) fn first_of_16(count: usize) -> __mmask16 {
+    ((1u32 << count) - 1) as __mmask16
 }

@@ -62,45 +62,70 @@ fn rgb(image: &Image<'_>, x: f64, y: f64) -> [f64; 3] {
     };
     let (r, b) = (y + 2.0 * (1.0 - kr) * v, y + 2.0 * (1.0 - kb) * u);
     let g = (y - kr * r - kb * b) / (1.0 - kr - kb);
-    [r, g, b].map(|value| value.clamp(0.0, 1.0))
+    [r, g, b]
 }
 
-/// Colour at a displayed position.
-pub(super) fn sample(image: &Image<'_>, region: &SampleRegion, size: usize, border: Border) -> Vec<f64> {
+/// The region's colours, each the mean of `taps` x `taps` samples.
+pub(super) fn sample(
+    image: &Image<'_>,
+    region: &SampleRegion,
+    size: usize,
+    border: Border,
+    taps: usize,
+) -> Vec<f64> {
     let mut all = Vec::new();
-    let (last_x, last_y) = (f64::from(image.width) - 1.0, f64::from(image.height) - 1.0);
-    let (sin, cos) = f64::from(region.angle).sin_cos();
-    for j in 0..size {
-        for i in 0..size {
-            let u = (i as f64 / size as f64 - 0.5) * f64::from(region.side);
-            let v = (j as f64 / size as f64 - 0.5) * f64::from(region.side);
-            let x = f64::from(region.centre_x) + cos * u - sin * v;
-            let y = f64::from(region.centre_y) + sin * u + cos * v;
-            let (x, y) = match image.rotation {
-                Rotation::None => (x, y),
-                Rotation::Quarter => (y, last_y - x),
-                Rotation::Half => (last_x - x, last_y - y),
-                Rotation::ThreeQuarters => (last_x - y, x),
-            };
-            let (x, y) = ((x * 32.0).round_ties_even() / 32.0, (y * 32.0).round_ties_even() / 32.0);
-            let inside = |position: f64, last: f64| {
-                let outside = (-position).max(position - last).max(0.0);
-                (1.0 - outside).max(0.0)
-            };
-            let weight = match border {
-                Border::Zero => inside(x, last_x) * inside(y, last_y),
-                Border::Replicate => 1.0,
-            };
-            let levels = rgb(image, x, y).map(|value| value * weight);
-            all.extend(match image.layout {
-                // Weights are whole 2^-20ths; snapping to them keeps halves halves.
-                Layout::Rgb24 => levels.map(|value| {
-                    let grid = f64::from(1u32 << 20);
-                    ((value * 255.0 * grid).round() / grid + 0.5).floor() / 255.0
-                }),
-                _ => levels,
-            });
+    let place = |tap: usize| (tap as f64 + 0.5) / taps as f64 - 0.5;
+    for (j, i) in (0..size).flat_map(|j| (0..size).map(move |i| (j, i))) {
+        let (mut sum, mut covered) = ([0.0; 3], 0.0);
+        for (b, a) in (0..taps).flat_map(|b| (0..taps).map(move |a| (b, a))) {
+            let [x, y] = position(image, region, size, i as f64 + place(a), j as f64 + place(b));
+            let weight = weight(image, border, x, y);
+            let levels = rgb(image, x, y);
+            sum = [0, 1, 2].map(|channel| sum[channel] + levels[channel] * weight);
+            covered += weight;
         }
+        if covered == 0.0 {
+            all.extend([0.0; 3]);
+            continue;
+        }
+        let levels = sum.map(|sum| (sum / covered).clamp(0.0, 1.0) * covered / (taps * taps) as f64);
+        all.extend(match image.layout {
+            // Weights are whole 2^-20ths; snapping to them keeps halves halves.
+            Layout::Rgb24 => levels.map(|value| {
+                let grid = f64::from(1u32 << 20);
+                ((value * 255.0 * grid).round() / grid + 0.5).floor() / 255.0
+            }),
+            _ => levels,
+        });
     }
     all
+}
+
+/// Where output position (i, j) lies in the stored picture.
+fn position(image: &Image<'_>, region: &SampleRegion, size: usize, i: f64, j: f64) -> [f64; 2] {
+    let (last_x, last_y) = (f64::from(image.width) - 1.0, f64::from(image.height) - 1.0);
+    let (sin, cos) = f64::from(region.angle).sin_cos();
+    let u = (i / size as f64 - 0.5) * f64::from(region.side);
+    let v = (j / size as f64 - 0.5) * f64::from(region.side);
+    let x = f64::from(region.centre_x) + cos * u - sin * v;
+    let y = f64::from(region.centre_y) + sin * u + cos * v;
+    let (x, y) = match image.rotation {
+        Rotation::None => (x, y),
+        Rotation::Quarter => (y, last_y - x),
+        Rotation::Half => (last_x - x, last_y - y),
+        Rotation::ThreeQuarters => (last_x - y, x),
+    };
+    [x, y].map(|at| (at * 32.0).round_ties_even() / 32.0)
+}
+
+/// How much of a position lies in the picture, where black lies beyond it.
+fn weight(image: &Image<'_>, border: Border, x: f64, y: f64) -> f64 {
+    let inside = |position: f64, length: u32| {
+        let outside = (-position).max(position - f64::from(length) + 1.0).max(0.0);
+        (1.0 - outside).max(0.0)
+    };
+    match border {
+        Border::Zero => inside(x, image.width) * inside(y, image.height),
+        Border::Replicate => 1.0,
+    }
 }

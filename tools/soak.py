@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""The long run: a good, a flapping and a dead source on one server; memory, threads and descriptors over time.
+
+The good source is the test dancer as a looping file, the flapping one an RTSP camera that is killed and started
+again every few seconds, the dead one a port that refuses. An agent (`kinora watch`) looks for missing numbers.
+
+Memory is what the kernel counts as the server's own (RssAnon of /proc/PID/status). It holds the live heap and what
+the allocator keeps, so it is never below the live heap, and a leak shows in it; counters inside the allocator would
+need unsafe code in the server. Its trend is the median of the slopes between samples (Theil and Sen), since caches
+and the allocator move in steps. Verdict: from an hour on 1 MiB an hour, from ten minutes on 16 MiB an hour; a
+shorter run tells its trend and judges only threads, descriptors and numbers.
+
+Removes what it made but its log, and ends every process it started. Needs Python's standard library only.
+"""
+
+import argparse
+import json
+import pathlib
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+CONFIG = """[server]
+listen = "{listen}"
+data_directory = "{data}"
+
+[log]
+format = "json"
+
+[supervision]
+retry_max = "100ms"
+
+[[streams]]
+name = "good"
+source = "{clip}"
+loop = true
+
+[[streams]]
+name = "flapping"
+source = "{flapping}"
+
+[[streams]]
+name = "dead"
+source = "rtsp://127.0.0.1:{dead}/camera"
+"""
+# Length of a run in seconds, and the slope in MiB an hour that it may show.
+VERDICTS = ((3600, 1), (600, 16))
+# A start fills pools and caches: this share of the run is not judged.
+WARM_UP = 0.2
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def sample(pid):
+    """(MiB, threads, descriptors) of a process."""
+    process = pathlib.Path("/proc") / str(pid)
+    lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    descriptors = sum(1 for _ in (process / "fd").iterdir())
+    return int(lines["RssAnon"].split()[0]) / 1024, int(lines["Threads"]), descriptors
+
+
+def trend(samples):
+    """The median of the slopes between all pairs, in units an hour; at most 300 points, which is 45,000 pairs."""
+    points = samples[:: max(1, len(samples) // 300)]
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points) for b in points[i + 1:] if b[0] > a[0]]
+    return statistics.median(slopes) * 3600 if slopes else 0.0
+
+
+class Flapping(threading.Thread):
+    """A camera that is killed and comes back on the same port."""
+
+    def __init__(self, clip, port, up, down):
+        super().__init__(daemon=True)
+        self.command = ["/usr/bin/python3", str(TOOLS / "rtsp_camera.py"), str(clip), "--port", str(port)]
+        self.up, self.down, self.flaps, self.over = up, down, 0, threading.Event()
+
+    def run(self):
+        while not self.over.is_set():
+            camera = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.over.wait(self.up)
+            camera.kill()
+            camera.wait()
+            self.flaps += 1
+            self.over.wait(self.down)
+
+    def end(self):
+        """Ends the camera, too."""
+        self.over.set()
+        self.join()
+
+
+class Agent(threading.Thread):
+    """Reads `kinora watch` and counts what is missing."""
+
+    def __init__(self, process):
+        super().__init__(daemon=True)
+        self.process, self.last, self.events, self.missing = process, {}, 0, 0
+
+    def run(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            payload, session = event["payload"], event["sessionId"]
+            if event["event"] == "gap":
+                self.missing += payload["to"] - payload["from"] + 1
+                continue
+            expected = self.last.get(session, payload["prevSeq"]) + 1
+            self.missing += abs(payload["seq"] - expected)
+            self.last[session] = payload["seq"]
+            self.events += 1
+
+
+def wait_until_ready(server, url, log):
+    """Until the server answers; the first start makes a database."""
+    for _ in range(1200):
+        if server.poll() is not None:
+            sys.exit(f"soak: the server ended with code {server.returncode}:\n{log.read_text()}")
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit(f"soak: the server does not get ready; its log is {log}")
+
+
+def watch(pid, server, seconds, every):
+    """Samples until the time is over."""
+    samples, begun = [], time.monotonic()
+    while (now := time.monotonic() - begun) < seconds:
+        if server.poll() is not None:
+            sys.exit(f"soak: the server ended with code {server.returncode} after {now:.0f} s")
+        samples.append((now, *sample(pid)))
+        if len(samples) % 12 == 1:
+            print("  {:6.0f} s  {:7.1f} MiB  {:4} threads  {:4} descriptors".format(*samples[-1]), flush=True)
+        time.sleep(every)
+    return samples
+
+
+def judge(samples, seconds, agent, flaps):
+    """Prints the rows and gives the exit code."""
+    judged = [one for one in samples if one[0] >= seconds * WARM_UP]
+    slope = trend([(at, memory) for at, memory, _, _ in judged])
+    half = len(judged) // 2
+    grown = [max(one[i] for one in judged[half:]) - max(one[i] for one in judged[:half]) for i in (2, 3)]
+    allowed = next((limit for length, limit in VERDICTS if seconds >= length), None)
+    rows = [
+        ("memory", f"{slope:+.2f} MiB/h", f"at most {allowed}" if allowed else "not judged below 600 s",
+         allowed is None or slope <= allowed),
+        ("threads", f"{grown[0]:+d} from half to half", "at most +4", grown[0] <= 4),
+        ("descriptors", f"{grown[1]:+d} from half to half", "at most +8", grown[1] <= 8),
+        ("missing numbers", f"{agent.missing} of {agent.events} events", "0", agent.missing == 0 and agent.events > 0),
+        ("flaps", str(flaps), "at least 1", flaps > 0),
+    ]
+    print(f"\nsoak: {seconds:.0f} s")
+    for name, value, limit, good in rows:
+        print(f"  {name:16}{value:32}{limit:26}{'ok' if good else 'FAILED'}")
+    return 0 if all(good for *_, good in rows) else 1
+
+
+def run(args, work, started):
+    """From the clip to the verdict."""
+    out = pathlib.Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    clip, log = work / "clip.mp4", out / "soak-server.log"
+    subprocess.run([args.kinora, "dancer", "--frames", "300", "--size", "640x360", "--fps", "30", "--out", clip],
+                   check=True)
+    listen, port = f"127.0.0.1:{free_port()}", free_port()
+    config = work / "config.toml"
+    config.write_text(CONFIG.format(listen=listen, data=work / "data", clip=clip, dead=free_port(),
+                                    flapping=f"rtsp://127.0.0.1:{port}/camera"))
+    server = subprocess.Popen([args.kinora, "--config", config, "serve"], stderr=log.open("w"))
+    started.append(server)
+    url = f"http://{listen}"
+    wait_until_ready(server, url, log)
+    login, password = work / "login", secrets.token_hex(12)
+    subprocess.run([args.kinora, "--config", config, "user", "create", "soak-agent", "--role", "agent"],
+                   input=password + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    login.write_text(f"username: soak-agent\npassword: {password}\n")
+    agent_process = subprocess.Popen([args.kinora, "watch", url, "--login-file", login], stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL)
+    started.append(agent_process)
+    agent = Agent(agent_process)
+    agent.start()
+    flapping = Flapping(clip, port, args.up, args.down)
+    flapping.start()
+    print(f"soak: {args.seconds:.0f} s with a good, a flapping and a dead source; log {log}", flush=True)
+    try:
+        samples = watch(server.pid, server, args.seconds, max(0.5, min(5, args.seconds / 100)))
+    finally:
+        flapping.end()
+    return judge(samples, args.seconds, agent, flapping.flaps)
+
+
+def main():
+    """Runs it and ends what it started, the agent first."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinora", default="target/release/kinora")
+    parser.add_argument("--out", default="out", help="for the log")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--up", type=float, default=8, help="seconds that the flapping camera is there")
+    parser.add_argument("--down", type=float, default=4, help="seconds that it is not")
+    args = parser.parse_args()
+    started = []
+    with tempfile.TemporaryDirectory(prefix="kinora-soak-") as folder:
+        work = pathlib.Path(folder)
+        # Root's PostgreSQL runs as another user, who has to come through.
+        work.chmod(0o755)
+        try:
+            code = run(args, work, started)
+        finally:
+            for process in reversed(started):
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
