@@ -143,6 +143,19 @@ struct Open {
     started_us: u64,
     /// Units received before this round.
     received_before: u64,
+    /// The epoch of the last frame by a source that counts them itself.
+    source_epoch: Option<u32>,
+}
+
+impl Open {
+    /// Whether this frame's media clock is another than the last one's: the source says so, or its time shows it.
+    fn begins_epoch(&mut self, frame: &SourceFrame) -> bool {
+        if let Some(stamp) = frame.stamp {
+            return self.source_epoch.replace(stamp.epoch).is_some_and(|last| last != stamp.epoch);
+        }
+        let is_jump = self.timeline.jumps_to(frame.media_us);
+        self.timeline.restarts_at(frame.media_us) || (is_jump && self.live)
+    }
 }
 
 impl Decoder {
@@ -216,6 +229,7 @@ impl Decoder {
             timeline: Timeline::default(),
             started_us: self.parts.clock.monotonic_us(),
             received_before: self.received,
+            source_epoch: None,
         }
     }
 
@@ -268,16 +282,18 @@ impl Decoder {
     /// Numbers and times a frame.
     fn admit(&mut self, frame: SourceFrame) -> Box<VideoFrame> {
         let open = self.open.as_mut().expect("a frame should come from an open source");
-        let is_jump = open.timeline.jumps_to(frame.media_us);
-        if open.timeline.restarts_at(frame.media_us) || (is_jump && open.live) {
+        if open.begins_epoch(&frame) {
             open.timeline.begin_epoch();
             open.epoch = self.parts.ledger.next_epoch();
             open.capture.reset();
-        } else if is_jump {
+        } else if open.timeline.jumps_to(frame.media_us) && !open.live {
             open.timeline.skip_to(frame.media_us);
         }
         let since_first_us = open.timeline.advance(frame.media_us);
-        let captured = open.capture.capture(since_first_us, self.parts.clock.unix_us());
+        let captured = match frame.stamp {
+            Some(stamp) => stamp.captured,
+            None => open.capture.capture(since_first_us, self.parts.clock.unix_us()),
+        };
         let epoch = open.epoch;
         let index = self.received;
         self.receive(1);

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::domain::{EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase};
+use crate::domain::{CaptureTime, EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase};
 
 /// Time, as the pipeline needs it.
 pub trait Clock: Send + Sync {
@@ -90,6 +90,17 @@ pub struct SourceFrame {
     pub corrupt: bool,
     /// Time spent decoding it, in microseconds.
     pub decode_us: u64,
+    /// What the source itself knows of its times; where it knows nothing, arrival or the container decides.
+    pub stamp: Option<SourceStamp>,
+}
+
+/// The times of a frame by a source that keeps a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceStamp {
+    /// When the picture was taken.
+    pub captured: CaptureTime,
+    /// Counts stretches of one continuous media clock; a change opens an epoch.
+    pub epoch: u32,
 }
 
 /// Why a source failed.

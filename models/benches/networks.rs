@@ -1,7 +1,10 @@
 //! Median time of one forward of each network, one stream: `cargo bench -p kinora-models`.
 //!
 //! Products run on one thread, as in a lane; with `KINORA_BENCH_THREADS=all` on as many as candle would take (see
-//! `RAYON_NUM_THREADS`). The images show a person, since numbers that underflow would make another benchmark.
+//! `RAYON_NUM_THREADS`). `KINORA_BENCH_INSTRUCTIONS=avx2` (or plain, avx512, avx512+amx-bf16) measures the plan for these
+//! alone, `KINORA_BENCH_LAYERS=1` tells the time of each layer. `KINORA_BENCH_ROUNDS=1` makes it short enough to
+//! count instructions with valgrind, which has no AVX-512: take avx2. The images show a person, since numbers that
+//! underflow would make another benchmark.
 #![allow(clippy::print_stdout, reason = "a bench's output is its purpose")]
 
 #[path = "../tests/support/mod.rs"]
@@ -16,9 +19,14 @@ use kinora_models::{
 };
 use support::inputs::image;
 
-/// Forwards before and during the measurement.
+/// Most forwards before the measurement, and forwards in it, unless `KINORA_BENCH_ROUNDS` says how many.
 const WARM_UP: usize = 10;
 const ROUNDS: usize = 100;
+
+fn rounds() -> usize {
+    let asked = std::env::var("KINORA_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    asked.unwrap_or(ROUNDS).max(1)
+}
 
 fn main() {
     let all = std::env::var_os("KINORA_BENCH_THREADS").is_some_and(|threads| threads == "all");
@@ -28,7 +36,11 @@ fn main() {
     let threads = if all { candle_core::utils::get_num_threads() } else { 1 };
     println!("kernels: {}, threads of candle's products: {threads}", Simd::best().name());
     let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
-    let mut ways = vec![("plain graph".to_owned(), Execution::Plain)];
+    let chosen = std::env::var_os("KINORA_BENCH_INSTRUCTIONS").is_some();
+    let mut ways = Vec::new();
+    if !chosen {
+        ways.push(("plain graph".to_owned(), Execution::Plain));
+    }
     ways.extend(
         instructions().into_iter().map(|simd| (format!("plan {}", simd.name()), Execution::Plan(simd))),
     );
@@ -50,7 +62,9 @@ fn main() {
             profile(&mut networks, PoseNetwork::Landmarks, &crop);
         }
     }
-    product();
+    if !chosen {
+        product();
+    }
 }
 
 /// Instructions to measure: the best ones in single precision and all of bfloat16, or those that
@@ -74,11 +88,11 @@ fn rate(work: f64, time: Duration) {
     }
 }
 
-/// Time of each layer of a plan, the least of `ROUNDS` runs, the longest first.
+/// Time of each layer of a plan, the least of all rounds, the longest first.
 fn profile(networks: &mut PoseNetworks, network: PoseNetwork, input: &[f32]) {
     let cards = networks.layers(network);
     let mut best = vec![Duration::MAX; cards.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let mut times = vec![Duration::ZERO; cards.len()];
         let mut before = Instant::now();
         let watch = |layer: usize| {
@@ -115,15 +129,16 @@ fn report(name: &str, mut work: impl FnMut()) -> Duration {
         work();
         start.elapsed()
     };
-    for _ in 0..WARM_UP {
+    let rounds = rounds();
+    for _ in 0..WARM_UP.min(rounds) {
         timed();
     }
     let ran = thread_time();
-    let mut times: Vec<Duration> = (0..ROUNDS).map(|_| timed()).collect();
-    let ran = (thread_time() - ran) / ROUNDS as u32;
+    let mut times: Vec<Duration> = (0..rounds).map(|_| timed()).collect();
+    let ran = (thread_time() - ran) / rounds as u32;
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let (median, best) = (times[ROUNDS / 2], times[0]);
+    let (median, best) = (times[rounds / 2], times[0]);
     println!(
         "{name}: median {:.2} ms, best {:.2} ms, on the processor {:.2} ms",
         ms(median),

@@ -69,6 +69,7 @@ impl FrameSource for DancerFrames {
             timebase: self.timebase,
             media_us: pts.saturating_mul(1_000_000 * i64::from(num)) / i64::from(den.max(1)),
             corrupt: false,
+            stamp: None,
             decode_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         })
     }

@@ -41,15 +41,20 @@ impl SourceFactory for MediaSource {
         let live = self.address.is_live();
         let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live) };
         let reader = FrameReader::open(&self.address, &open, &decode).map_err(source_error)?;
-        let info = reader.input().video();
-        let description = describe(&self.address, info, live);
-        let created_unix_us = info.creation_time_us;
-        let step_us = description
-            .frame_rate
-            .map_or(DEFAULT_STEP_US, |(num, den)| 1_000_000 * i64::from(den) / i64::from(num.max(1)));
-        let frames = Box::new(MediaFrames { reader, last_media_us: None, step_us });
-        Ok(OpenSource { description, created_unix_us, frames })
+        Ok(opened(reader, live))
     }
+}
+
+/// What is known of a source that FFmpeg takes apart, and its frames.
+pub(super) fn opened(reader: FrameReader, live: bool) -> OpenSource {
+    let info = reader.input().video();
+    let description = describe(reader.input().address(), info, live);
+    let created_unix_us = info.creation_time_us;
+    let step_us = description
+        .frame_rate
+        .map_or(DEFAULT_STEP_US, |(num, den)| 1_000_000 * i64::from(den) / i64::from(num.max(1)));
+    let frames = Box::new(MediaFrames { reader, last_media_us: None, step_us });
+    OpenSource { description, created_unix_us, frames }
 }
 
 fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescription {
@@ -89,6 +94,7 @@ impl MediaFrames {
             media_us,
             corrupt: meta.corrupt,
             decode_us: meta.decode_us,
+            stamp: None,
             picture: Arc::new(MediaPicture(frame)),
         }
     }
@@ -114,7 +120,7 @@ fn us_to_ticks(us: i64, Timebase { num, den }: Timebase) -> i64 {
     i64::try_from(ticks).unwrap_or(i64::MAX)
 }
 
-fn source_error(error: MediaError) -> SourceError {
+pub(super) fn source_error(error: MediaError) -> SourceError {
     let kind = match error.kind() {
         ErrorKind::Unauthorized | ErrorKind::Forbidden => SourceErrorKind::Unauthorized,
         ErrorKind::NotFoundRemote => SourceErrorKind::NotFound,

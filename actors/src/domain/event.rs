@@ -379,6 +379,8 @@ pub struct SessionEnded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockSource {
+    /// The camera's clock, by its sender reports.
+    Rtcp,
     /// The container's creation time plus media time.
     File,
     /// The session's start plus media time: only differences mean something.

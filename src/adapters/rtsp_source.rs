@@ -1,0 +1,232 @@
+//! The source port on `kinora-rtsp`: a camera's access units, decoded by FFmpeg; times are the camera's own where it
+//! sends reports.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kinora_actors::domain::{CaptureTime, ClockSource, Size, SourceDescription, Timebase};
+use kinora_actors::ports::{
+    CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
+    SourceItem, SourceStamp,
+};
+use kinora_media::{
+    DecodeOptions, Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit, Frame, FrameMeta, FrameReader,
+    Input, MediaError, OpenOptions,
+};
+use kinora_rtsp::{AccessUnit, Address, Client, Codec, Error, ErrorKind, Options, Stamp, TransportReader};
+
+use super::media_source;
+use super::picture::MediaPicture;
+
+/// A camera whose first key frame takes longer sends none.
+const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens a camera.
+pub(crate) struct RtspSource {
+    /// Which.
+    pub(crate) address: Address,
+    /// How: credentials, trust, time-outs.
+    pub(crate) options: Options,
+    /// Decoding threads; `None`: FFmpeg's choice.
+    pub(crate) threads: Option<usize>,
+}
+
+impl SourceFactory for RtspSource {
+    fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        let token = kinora_rtsp::CancelToken::from_flag(cancel.flag());
+        let client = Client::open(&self.address, &self.options, &token).map_err(source_error)?;
+        let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(true) };
+        let codec = match client.codec() {
+            Codec::H264 => ElementaryCodec::H264,
+            Codec::H265 => ElementaryCodec::H265,
+            Codec::MpegTs => return self.open_transport_stream(client, cancel, &decode),
+        };
+        self.open_elementary(client, codec, &decode)
+    }
+}
+
+impl RtspSource {
+    /// Plays until there is a picture: its size is part of what was opened.
+    fn open_elementary(
+        &self,
+        client: Client,
+        codec: ElementaryCodec,
+        decode: &DecodeOptions,
+    ) -> Result<OpenSource, SourceError> {
+        let name = self.address.to_string();
+        let timebase = Timebase { num: 1, den: i32::try_from(client.track().clock_rate).unwrap_or(90_000) };
+        let decoder = ElementaryDecoder::new(codec, (timebase.num, timebase.den), &name, decode)
+            .map_err(media_source::source_error)?;
+        let patient_until = Instant::now() + KEY_FRAME_PATIENCE;
+        let mut frames =
+            RtspFrames { client, decoder, timebase, is_synchronised: false, patient_until, is_over: false };
+        let first = frames.first_picture(&name)?;
+        let size = first.picture.displayed_size();
+        let description = SourceDescription {
+            address: name,
+            codec: codec.name().to_owned(),
+            size: size.into(),
+            frame_rate: None,
+            live: true,
+            claimed_frames: None,
+        };
+        let frames = Box::new(WithFirst { first: Some(first), rest: frames });
+        Ok(OpenSource { description, created_unix_us: None, frames })
+    }
+
+    /// A transport stream is taken apart by FFmpeg, and has clocks of its own.
+    fn open_transport_stream(
+        &self,
+        client: Client,
+        cancel: &CancelToken,
+        decode: &DecodeOptions,
+    ) -> Result<OpenSource, SourceError> {
+        let reader = TransportReader::new(client).map_err(source_error)?;
+        let status = reader.status();
+        let address = kinora_media::Address::parse(&self.address.to_string())
+            .unwrap_or_else(|_| kinora_media::Address::file("rtsp"));
+        let options = OpenOptions {
+            cancel: kinora_media::CancelToken::from(cancel.flag()),
+            open_timeout: self.options.request_timeout,
+            read_timeout: self.options.silence_timeout,
+            audio: false,
+        };
+        let opened = Input::from_transport_stream(&address, Box::new(reader), &options)
+            .and_then(|input| FrameReader::new(input, decode));
+        // The demultiplexer only says that it could not read; the client knows why.
+        let failed = |error| status.error().map_or_else(|| media_source::source_error(error), source_error);
+        Ok(media_source::opened(opened.map_err(failed)?, true))
+    }
+}
+
+/// Frames of a camera that plays.
+struct RtspFrames {
+    client: Client,
+    decoder: ElementaryDecoder<Note>,
+    timebase: Timebase,
+    /// A key frame has come: what is before it can be no picture, and is not offered to the decoder.
+    is_synchronised: bool,
+    /// A key frame has to come by then.
+    patient_until: Instant,
+    is_over: bool,
+}
+
+/// What is known of a unit besides its bytes.
+struct Note {
+    stamp: Stamp,
+    is_trusted: bool,
+}
+
+impl RtspFrames {
+    fn first_picture(&mut self, name: &str) -> Result<SourceFrame, SourceError> {
+        loop {
+            match self.next() {
+                SourceItem::Frame(frame) => return Ok(frame),
+                SourceItem::Lost(_) if Instant::now() < self.patient_until => {}
+                SourceItem::Lost(_) => return Err(no_key_frame(name)),
+                SourceItem::End(Some(error)) => return Err(error),
+                SourceItem::End(None) => {
+                    let message = format!("{name}: it ended before there was a picture");
+                    return Err(SourceError { kind: SourceErrorKind::Unavailable, message });
+                }
+            }
+        }
+    }
+
+    /// Takes what the network brings until the decoder has something.
+    fn receive(&mut self) -> Result<(), SourceError> {
+        match self.client.next().map_err(source_error)? {
+            Some(unit) if self.is_synchronised || unit.is_key => {
+                self.is_synchronised = true;
+                self.decode(&unit).map_err(media_source::source_error)
+            }
+            Some(_) if Instant::now() >= self.patient_until => Err(no_key_frame(&self.client.description().address)),
+            Some(_) => Ok(()),
+            None => {
+                self.is_over = true;
+                self.decoder.finish().map_err(media_source::source_error)
+            }
+        }
+    }
+
+    fn decode(&mut self, unit: &AccessUnit) -> Result<(), MediaError> {
+        let note = Note { stamp: unit.stamp, is_trusted: !(unit.is_corrupt || unit.after_loss) };
+        let unit =
+            ElementaryUnit { data: &unit.data, pts: unit.stamp.timestamp, is_key: unit.is_key };
+        self.decoder.push(&unit, note)
+    }
+
+    fn frame(&self, frame: Frame, meta: FrameMeta, note: &Note) -> SourceFrame {
+        SourceFrame {
+            pts: note.stamp.timestamp,
+            timebase: self.timebase,
+            media_us: note.stamp.media_us,
+            corrupt: meta.corrupt || !note.is_trusted,
+            decode_us: meta.decode_us,
+            stamp: Some(source_stamp(&note.stamp)),
+            picture: Arc::new(MediaPicture(frame)),
+        }
+    }
+}
+
+impl FrameSource for RtspFrames {
+    fn next(&mut self) -> SourceItem {
+        loop {
+            match self.decoder.pop() {
+                Some(Decoded::Frame(frame, meta, note)) => {
+                    return SourceItem::Frame(self.frame(frame, meta, &note));
+                }
+                Some(Decoded::Lost(lost)) => return SourceItem::Lost(lost.count),
+                None if self.is_over => return SourceItem::End(None),
+                None => {
+                    if let Err(error) = self.receive() {
+                        return SourceItem::End(Some(error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Frames, the first of which was decoded while opening.
+struct WithFirst {
+    first: Option<SourceFrame>,
+    rest: RtspFrames,
+}
+
+impl FrameSource for WithFirst {
+    fn next(&mut self) -> SourceItem {
+        self.first.take().map_or_else(|| self.rest.next(), SourceItem::Frame)
+    }
+}
+
+fn source_stamp(stamp: &Stamp) -> SourceStamp {
+    let source = match stamp.capture.source {
+        kinora_rtsp::ClockSource::Rtcp => ClockSource::Rtcp,
+        kinora_rtsp::ClockSource::Arrival => ClockSource::Arrival,
+    };
+    // Rounded up: the true time lies within what is told.
+    let uncertainty_ms = stamp.capture.uncertainty_us.max(0).saturating_add(999) / 1_000;
+    let uncertainty_ms = u32::try_from(uncertainty_ms).unwrap_or(u32::MAX);
+    let captured = CaptureTime { unix_us: stamp.capture.unix_us, source, uncertainty_ms };
+    SourceStamp { captured, epoch: stamp.epoch }
+}
+
+fn no_key_frame(name: &str) -> SourceError {
+    let seconds = KEY_FRAME_PATIENCE.as_secs();
+    let message = format!(
+        "{name}: no key frame came in {seconds} s; the camera's key-frame interval should be a second or two"
+    );
+    SourceError { kind: SourceErrorKind::Unavailable, message }
+}
+
+fn source_error(error: Error) -> SourceError {
+    let kind = match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Protocol => SourceErrorKind::Unavailable,
+        ErrorKind::NotFound => SourceErrorKind::NotFound,
+        ErrorKind::Unauthorized => SourceErrorKind::Unauthorized,
+        ErrorKind::Unsupported | ErrorKind::Invalid => SourceErrorKind::Unsupported,
+        ErrorKind::Cancelled => SourceErrorKind::Cancelled,
+    };
+    SourceError { kind, message: error.to_string() }
+}
