@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 #![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
 
+mod accounts;
 mod accuracy;
 mod agent_deadlines;
 mod agents;

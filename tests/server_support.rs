@@ -44,7 +44,7 @@ impl Home {
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, listen: &str, data: &Path, streams: &str) {
         let head = format!(
-            "[server]\nlisten = \"{listen}\"\ndata_directory = \"{}\"\n[log]\nformat = \"json\"\n",
+            "[server]\nlisten = \"{listen}\"\ndata_directory = \"{}\"\n[log]\nformat = \"json\"\n[http]\nrate_limit = 1000000\nrate_limit_heavy = 1000000\n",
             data.display()
         );
         fs::write(self.config(), head + streams).unwrap();
@@ -232,13 +232,17 @@ impl Server {
 
     /// Asks without a token and gives status and JSON.
     pub(crate) fn request(&self, method: &str, path: &str, headers: &str, form: &str) -> (u16, Value) {
+        self.send(method, path, headers, "application/x-www-form-urlencoded", form)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, kind: &str, body: &str) -> (u16, Value) {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
-            form.len()
+            body.len()
         );
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -254,6 +258,23 @@ impl Server {
         let (status, answer) = self.request("GET", path, &bearer, "");
         assert_eq!(status, 200, "{path}: {answer}");
         answer
+    }
+
+    /// Sends JSON that a token is needed for; gives status and answer.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let head = format!("Authorization: Bearer {}\r\n", self.token);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send("POST", path, &head, "application/json", &body)
+    }
+
+    /// An agent in Python with a token or key of its own.
+    pub(crate) fn agent_with(&self, token: &str, query: &str) -> Agent {
+        let file = self.home.path("own-token");
+        fs::write(&file, token).unwrap();
+        let url = format!("ws://{}/ws/analysis?{query}", self.address);
+        let mut command = Command::new(PYTHON);
+        command.arg(root().join("tests/tools/agent.py")).args([&url, text(&file)]);
+        Agent::spawn(command, &self.home)
     }
 
     /// The stream as the API shows it.

@@ -4,7 +4,9 @@
 
 mod support;
 
-use kinora_kernels::sample::{Border, Image, Layout, Matrix, Plane, Range, Rotation, SampleRegion, sample};
+use kinora_kernels::sample::{
+    Border, Image, Layout, Matrix, Plane, Range, Rotation, SampleOutput, SampleRegion, Sampling, sample,
+};
 use kinora_models::pose::{FrameInfo, Pose, PoseTracker, Region, Step, Tracking};
 use kinora_models::{DETECTOR_SIDE, LANDMARK_SIDE, PoseNetworks};
 use serde_json::Value;
@@ -57,7 +59,8 @@ fn input(frame: &Frame, region: Region, size: usize, border: Border, range: (f32
     let Region { centre_x, centre_y, side, angle } = region;
     let region = SampleRegion { centre_x, centre_y, side, angle };
     let mut out = vec![0.0; size * size * 3];
-    sample(&image, &region, size, border, range, &mut out).unwrap();
+    let output = SampleOutput { size, border, sampling: Sampling::MediaPipe, range };
+    sample(&image, &region, &output, &mut out).unwrap();
     out
 }
 

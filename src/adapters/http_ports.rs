@@ -8,10 +8,10 @@ use kinora_actors::status::{self, SessionView, StatusBoard};
 use serde_json::Value;
 use slog::{Logger, debug, info, o, warn};
 
-use crate::http::Role;
+use crate::accounts::KeyScope;
 use crate::http::ports::{
-    Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, LiveAccount,
-    Observer, SessionStatus, Standing, StreamStatus, StreamsView, Unavailable, UserId,
+    Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, Known, LiveAccount,
+    Observer, SessionStatus, StreamStatus, StreamsView, Unavailable, UserId, Who,
 };
 use crate::store::{EventRow, SessionRow, Store, StoreError, User};
 
@@ -73,29 +73,34 @@ pub(crate) struct StoredAccounts(pub(crate) Store);
 
 impl Accounts for StoredAccounts {
     fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>> {
-        Box::pin(async move { Ok(self.0.find_user(login).await.map_err(unavailable)?.map(account)) })
-    }
-
-    fn standing(&self, user: UserId) -> Answer<'_, Standing> {
         Box::pin(async move {
-            let users = self.0.list_users().await.map_err(unavailable)?;
-            let good = users.iter().any(|other| i64::from(other.id) == user.0 && may_watch(other));
-            Ok(if good { Standing::Good } else { Standing::Revoked })
+            // No user name has an @ in it.
+            let found = match login.contains('@') {
+                true => self.0.find_by_email(login).await,
+                false => self.0.find_user(login).await,
+            };
+            Ok(found.map_err(unavailable)?.map(account))
         })
     }
-}
 
-fn may_watch(user: &User) -> bool {
-    let watches = |name: &String| Role::WATCHERS.iter().any(|role| role.name() == name);
-    user.disabled_at_us.is_none() && user.roles.iter().any(watches)
+    fn known<'a>(&'a self, who: &'a Who) -> Answer<'a, Option<Known>> {
+        Box::pin(async move {
+            let known = match who {
+                Who::User { user, family } => {
+                    let identity = self.0.identity(user.0, *family).await.map_err(unavailable)?;
+                    identity.map(|identity| (identity, KeyScope::default()))
+                }
+                Who::Key { id, hash } => self.0.key_identity(id, *hash).await.map_err(unavailable)?,
+            };
+            Ok(known)
+        })
+    }
 }
 
 fn account(user: User) -> Account {
     Account {
         id: UserId(i64::from(user.id)),
-        username: user.username,
         password_hash: user.password_hash,
-        roles: user.roles,
         disabled: user.disabled_at_us.is_some(),
     }
 }
@@ -128,6 +133,10 @@ impl StreamsView for LiveView {
         Box::pin(async move {
             if let Some(session) = self.board.sessions().iter().find(|session| session.id == *id) {
                 return Ok(Some(live_session(session)));
+            }
+            // PostgreSQL's text has no NUL.
+            if id.0.contains('\0') {
+                return Ok(None);
             }
             Ok(self.store.find_session(&id.0).await.map_err(unavailable)?.map(stored_session))
         })

@@ -9,10 +9,12 @@ mod dance;
 mod database;
 mod draw;
 mod exit;
+mod key;
 mod model;
 mod models;
 mod serve;
 mod summary;
+mod user;
 mod watch;
 
 use std::ffi::OsString;
@@ -54,7 +56,10 @@ enum Command {
     Watch(watch::Args),
     /// Look after users.
     #[command(subcommand)]
-    User(database::User),
+    User(user::Action),
+    /// Look after the keys of agents.
+    #[command(subcommand)]
+    Key(key::Action),
     /// Look after the database's schema.
     #[command(subcommand)]
     Migrate(database::Migrate),
@@ -92,7 +97,8 @@ impl Cli {
         match self.command {
             Command::Serve => serve::run(&settings),
             Command::Watch(args) => watch::run(&args),
-            Command::User(action) => database::user(&action, &settings),
+            Command::User(action) => user::run(&action, &settings),
+            Command::Key(action) => key::run(&action, &settings),
             Command::Migrate(action) => database::migrate(&action, &settings),
             Command::Analyze(args) => analyze::run(&args, &settings),
             Command::Draw(args) => draw::run(&args),

@@ -30,6 +30,9 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("inference", "Where the networks run."),
     ("supervision", "When a stream counts as silent, and how it is tried again."),
     ("websocket", "Limits of the agents' connections."),
+    ("auth", "Who may have an account, and how long a login lasts."),
+    ("http", "What stands between the network and the API."),
+    ("mail", "How mail is sent: password resets and invitations."),
 ];
 
 /// Every setting, in the order of the shipped file.
@@ -207,6 +210,102 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Duration { min_ms: 100, max_ms: 600_000 },
         default: "15s",
         doc: "An agent that reads nothing for so long, while events wait for it, is ended with 4408.",
+    },
+    Key {
+        name: "auth.signup",
+        kind: Kind::Choice(&["off", "invite", "open"]),
+        default: "off",
+        doc: "Who may make an account at /signup: nobody, who was invited, everybody (as a viewer).",
+    },
+    Key {
+        name: "auth.access_token_lifetime",
+        kind: Kind::Duration { min_ms: 60_000, max_ms: 86_400_000 },
+        default: "15m",
+        doc: "How long an access token is good; a login is kept by refresh tokens.",
+    },
+    Key {
+        name: "auth.refresh_token_lifetime",
+        kind: Kind::Duration { min_ms: 3_600_000, max_ms: 31_536_000_000 },
+        default: "30d",
+        doc: "How long a login is kept at most.",
+    },
+    Key {
+        name: "http.allowed_origins",
+        kind: Kind::Origins,
+        default: "none",
+        doc: "Pages of other addresses that may use API and WebSocket; a page of the server's own address always may.",
+    },
+    Key {
+        name: "http.trusted_proxies",
+        kind: Kind::Networks,
+        default: "none",
+        doc: "Proxies in front of the server: what they say in X-Forwarded-For is believed.",
+    },
+    Key {
+        name: "http.source_folders",
+        kind: Kind::Text,
+        default: "none",
+        doc: "Folders, with blanks between, whose files may be sources of streams that are made over HTTP; none is no file.",
+    },
+    Key {
+        name: "http.forbidden_networks",
+        kind: Kind::Networks,
+        default: "169.254.0.0/16 fe80::/10 fd00:ec2::254",
+        doc: "Networks where no source of a stream that is made over HTTP may be; by default those of cloud metadata.",
+    },
+    Key {
+        name: "http.body_timeout",
+        kind: Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
+        default: "30s",
+        doc: "How long the body of a request may take to arrive.",
+    },
+    Key {
+        name: "http.rate_limit",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: "100",
+        doc: "Requests of one caller a minute.",
+    },
+    Key {
+        name: "http.rate_limit_heavy",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: "10",
+        doc: "Requests of one caller a minute that cost much: logins, sign-ups, resets, trying a source, exports.",
+    },
+    Key {
+        name: "http.metrics",
+        kind: Kind::Choice(&["open", "operators"]),
+        default: "open",
+        doc: "Who may read /metrics.",
+    },
+    Key {
+        name: "mail.transport",
+        kind: Kind::Choice(&["folder", "smtp"]),
+        default: "folder",
+        doc: "folder: mail is written to the folder mail in the data directory, for development; smtp: it is sent.",
+    },
+    Key {
+        name: "mail.smtp_host",
+        kind: Kind::Text,
+        default: "127.0.0.1",
+        doc: "The mail relay; it is spoken to without TLS, so it is on this machine or in a private network.",
+    },
+    Key {
+        name: "mail.smtp_port",
+        kind: Kind::Integer { min: 1, max: 65_535 },
+        default: "25",
+        doc: "Its port.",
+    },
+    Key {
+        name: "mail.from",
+        kind: Kind::Text,
+        default: "Kinora <kinora@localhost>",
+        doc: "Who mail is from.",
+    },
+    Key {
+        name: "mail.link",
+        kind: Kind::Text,
+        default: "http://127.0.0.1:8080",
+        doc: "The address of the server as people reach it, for links in mail.",
     },
 ];
 

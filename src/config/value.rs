@@ -1,6 +1,6 @@
 //! Kinds of values: what is allowed, how it is parsed from a file or from text, how it is written.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What a setting may be.
@@ -37,12 +37,16 @@ pub(crate) enum Kind {
     Listen,
     /// `true` or `false`.
     Switch,
+    /// `none`, or addresses of pages such as `https://console.example`, with blanks between them.
+    Origins,
+    /// `none`, or networks such as `10.0.0.0/8`, with blanks between them.
+    Networks,
 }
 
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// Of [`Kind::Text`], [`Kind::Name`] and [`Kind::Choice`].
+    /// Of [`Kind::Text`], [`Kind::Name`], [`Kind::Choice`], [`Kind::Origins`] and [`Kind::Networks`].
     Text(String),
     /// Of [`Kind::Integer`].
     Integer(i64),
@@ -90,6 +94,11 @@ impl Kind {
             }
             Kind::Listen => text.parse().map(Value::Listen).map_err(|_| refuse()),
             Kind::Switch => text.parse().map(Value::Switch).map_err(|_| refuse()),
+            Kind::Origins if words(text).all(is_origin) => Ok(Value::Text(text.into())),
+            Kind::Networks if words(text).all(|word| Network::parse(word).is_some()) => {
+                Ok(Value::Text(text.into()))
+            }
+            Kind::Origins | Kind::Networks => Err(refuse()),
         }
     }
 
@@ -109,6 +118,8 @@ impl Kind {
             }
             Kind::Listen => "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".into(),
             Kind::Switch => "true or false".into(),
+            Kind::Origins => "none, or addresses such as https://console.example with blanks between".into(),
+            Kind::Networks => "none, or networks such as 10.0.0.0/8 with blanks between".into(),
         }
     }
 
@@ -141,6 +152,48 @@ impl std::fmt::Display for Value {
 fn is_name(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// The words of a list; `none` is an empty one.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().filter(|word| *word != "none")
+}
+
+/// Scheme, host and port, nothing behind them.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']))
+}
+
+/// A network: all addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    /// Reads `10.0.0.0/8`; a bare address is a network of one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(longest), |bits| bits.parse().ok()).filter(|bits| *bits <= longest)?;
+        Some(Self { address, bits })
+    }
+
+    /// Whether `address` is in it.
+    pub(crate) fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (u32::from(own) ^ u32::from(other)).leading_zeros() >= self.bits
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (u128::from(own) ^ u128::from(other)).leading_zeros() >= self.bits
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Units of durations, in milliseconds.
@@ -206,6 +259,22 @@ mod tests {
             assert_eq!(write_bytes(bytes), text);
         }
         assert_eq!(parse_bytes("20gb"), None);
+    }
+
+    #[test]
+    fn networks_contain_what_begins_with_their_bits() {
+        let within = |network: &str, address: &str| {
+            Network::parse(network).unwrap().contains(address.parse().unwrap())
+        };
+        assert!(within("10.0.0.0/8", "10.200.1.1") && !within("10.0.0.0/8", "11.0.0.1"));
+        assert!(within("::1", "::1") && !within("::1", "::2"));
+        assert!(within("127.0.0.1", "::ffff:127.0.0.1"), "an address may come in the form of version 6");
+        assert!(within("0.0.0.0/0", "203.0.113.9"));
+        for text in ["10.0.0.0/33", "host", "10.0.0.0/x", ""] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+        assert!(Kind::Origins.parse("https://a.example http://localhost:3000").is_ok());
+        assert!(Kind::Origins.parse("https://a.example/path").is_err() && Kind::Origins.parse("*").is_err());
     }
 
     #[test]

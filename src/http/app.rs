@@ -1,5 +1,7 @@
 //! What every handler shares.
 
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,12 +10,41 @@ use kinora_actors::hub::Hub;
 use kinora_actors::ports::Clock;
 use tokio::sync::watch;
 
-use super::auth::{Passwords, TokenKeys};
+use super::auth::{KnownCache, Passwords, TokenKeys};
+use super::guard::Limits;
 use super::metrics::Metrics;
-use super::ports::{Answer, HttpEvent, Ports};
+use super::ports::{Answer, HttpEvent, Known, Ports, Who};
 use super::problem::ApiError;
 use super::routes::HealthCache;
 use super::ws::{Seats, WsSettings};
+use crate::accounts::{Mailer, Sealer};
+use crate::config::Network;
+use crate::store::{Store, StoreError};
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signup {
+    /// Administrators only.
+    Off,
+    /// Who was invited.
+    Invite,
+    /// Everybody, as a viewer.
+    Open,
+}
+
+/// How accounts are made and kept.
+pub(crate) struct AccountRules {
+    /// Who may make one.
+    pub(crate) signup: Signup,
+    /// How long a login lasts at most.
+    pub(crate) refresh_lifetime: Duration,
+    /// Sends resets and invitations.
+    pub(crate) mailer: Arc<Mailer>,
+    /// The server's address for people.
+    pub(crate) link: String,
+    /// The data directory, where the first administrator's password may lie.
+    pub(crate) data: PathBuf,
+}
 
 /// What the application is built from.
 pub(crate) struct Parts {
@@ -31,6 +62,22 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     /// Subscriptions.
     pub(crate) ws: WsSettings,
+    /// Accounts, keys and everything else that is administered.
+    pub(crate) store: Store,
+    /// Seals sources with their passwords.
+    pub(crate) sealer: Arc<Sealer>,
+    /// Sign-up, logins and mail.
+    pub(crate) accounts: AccountRules,
+    /// Pages of other addresses that may come.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Proxies that are believed.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Requests of one caller a minute: usual ones, and those that cost much.
+    pub(crate) rates: (NonZeroU32, NonZeroU32),
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// Whether everybody may read `/metrics`.
+    pub(crate) open_metrics: bool,
     /// How long a query of a port may take.
     pub(crate) query_timeout: Duration,
 }
@@ -44,6 +91,15 @@ pub(crate) struct App {
     pub(super) passwords: Passwords,
     pub(super) metrics: Metrics,
     pub(super) ws: WsSettings,
+    pub(super) store: Store,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) accounts: AccountRules,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) trusted_proxies: Vec<Network>,
+    pub(super) limits: Limits,
+    pub(super) body_timeout: Duration,
+    pub(super) open_metrics: bool,
+    known: KnownCache,
     pub(super) seats: Arc<Seats>,
     pub(super) health: HealthCache,
     query_timeout: Duration,
@@ -64,6 +120,15 @@ impl App {
             passwords: parts.passwords,
             metrics: parts.metrics,
             ws: parts.ws,
+            store: parts.store,
+            sealer: parts.sealer,
+            accounts: parts.accounts,
+            allowed_origins: parts.allowed_origins,
+            trusted_proxies: parts.trusted_proxies,
+            limits: Limits::new(parts.rates.0, parts.rates.1),
+            body_timeout: parts.body_timeout,
+            open_metrics: parts.open_metrics,
+            known: KnownCache::default(),
             query_timeout: parts.query_timeout,
             ready: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
@@ -102,5 +167,55 @@ impl App {
         };
         self.ports.observer.notice(HttpEvent::ComponentUnavailable { component, error: &error });
         Err(ApiError::unavailable())
+    }
+
+    /// The answer of the store to somebody who administers.
+    ///
+    /// # Errors
+    /// What the database refused in the caller's words, or 503 `unavailable` with the reason in the log.
+    pub(super) async fn store<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, ApiError> {
+        match actix_web::rt::time::timeout(self.query_timeout, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                Err(ApiError::of_store(&error).unwrap_or_else(|| self.away(&error.to_string())))
+            }
+            Err(_) => Err(self.away("no answer in time")),
+        }
+    }
+
+    /// What a relay that is away means for a client.
+    pub(super) fn mail_away(&self, error: &str) -> ApiError {
+        self.ports.observer.notice(HttpEvent::ComponentUnavailable { component: "mail", error });
+        ApiError::unavailable()
+    }
+
+    fn away(&self, error: &str) -> ApiError {
+        self.ports.observer.notice(HttpEvent::ComponentUnavailable { component: "database", error });
+        ApiError::unavailable()
+    }
+
+    /// Forgets who somebody was a second ago: their right has just changed.
+    pub(super) fn forget(&self, who: &Who) {
+        self.known.forget(who);
+    }
+
+    /// Who somebody is now; what is a second old counts as now.
+    ///
+    /// # Errors
+    /// 503 `unavailable` if the database is away and they were never seen.
+    pub(super) async fn known(&self, who: &Who) -> Result<Option<Known>, ApiError> {
+        if let Some(known) = self.known.fresh(who) {
+            return Ok(Some(known));
+        }
+        match self.ask("accounts", self.ports.accounts.known(who)).await {
+            Ok(known) => {
+                self.known.learn(who, known.as_ref());
+                Ok(known)
+            }
+            Err(error) => self.known.last(who).map(Some).ok_or(error),
+        }
     }
 }

@@ -9,12 +9,13 @@ use actix_web::http::header::{
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, web};
 use uuid::Uuid;
 
 use super::app::App;
 use super::ports::HttpEvent;
 use super::problem::{self, ApiError};
+use super::visit::RequestId;
 
 /// The header that carries the request's id in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,6 +42,7 @@ pub(super) async fn dress(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.call(request).await?.map_into_boxed_body();
     tell(&response, &id, started);
     if response.status().is_client_error() || response.status().is_server_error() {

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod guard;
 mod metrics;
 mod middleware;
 pub(crate) mod ports;
@@ -15,10 +16,11 @@ mod routes;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
+mod visit;
 mod ws;
 
-pub(crate) use app::{App, Parts};
-pub(crate) use auth::{Passwords, Role, TokenKeys, TokenSettings};
+pub(crate) use app::{AccountRules, App, Parts, Signup};
+pub(crate) use auth::{Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
 #[cfg(test)]
 pub(crate) use server::BindError;

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use kinora_actors::domain::{EventKind, FrameAccount, SessionId, StreamState, Timestamp};
 use kinora_actors::hub::Published;
 use kinora_actors::stats::LatencySummary;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::{Digest, Identity, KeyScope};
 
 /// The future answer of a query.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -58,36 +60,46 @@ pub(crate) trait Accounts: Send + Sync {
     /// The account with this user name or mail address.
     fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>>;
 
-    /// Whether the account may still do what its token says. Asked at each ping of a connection.
-    fn standing(&self, user: UserId) -> Answer<'_, Standing>;
+    /// Who somebody is now and what limits them; `None` when they may not come in any more. Asked for each
+    /// request, and again and again while a connection lives; answers are kept for a second.
+    fn known<'a>(&'a self, who: &'a Who) -> Answer<'a, Option<Known>>;
 }
 
 /// The number of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct UserId(pub(crate) i64);
 
+/// What a caller showed, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Who {
+    /// An access token.
+    User {
+        /// Whose.
+        user: UserId,
+        /// The login that it comes from, which may have been ended.
+        family: Option<i64>,
+    },
+    /// A key.
+    Key {
+        /// Its public part.
+        id: String,
+        /// The hash of the secret that was shown; absent if it was checked before.
+        hash: Option<Digest>,
+    },
+}
+
+/// Who a caller is now, and what a key limits them to.
+pub(crate) type Known = (Identity, KeyScope);
+
 /// An account, as a login needs it.
 #[derive(Clone)]
 pub(crate) struct Account {
     /// Its number.
     pub(crate) id: UserId,
-    /// Its name.
-    pub(crate) username: String,
     /// The bcrypt hash of its password.
     pub(crate) password_hash: String,
-    /// The names of its roles.
-    pub(crate) roles: Vec<String>,
     /// Whether it may not log in.
     pub(crate) disabled: bool,
-}
-
-/// Whether an account is still good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is.
-    Good,
-    /// It is gone, disabled, or lost the right to watch.
-    Revoked,
 }
 
 /// What runs and what ran.
@@ -161,6 +173,96 @@ pub(crate) struct SessionStatus {
     pub(crate) latency_ms: Option<LatencySummary>,
 }
 
+/// Steers streams: what was decided and stored is made true.
+pub(crate) trait StreamControl: Send + Sync {
+    /// Whether a source may be used, and how it is shown: without credentials.
+    fn check<'a>(&'a self, source: &'a str) -> Answer<'a, Result<String, SourceRefusal>>;
+
+    /// Opens a source for a moment. Takes as long as opening takes, which is bounded.
+    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
+
+    /// Adds a stream, or replaces the one of its name; no other stream notices.
+    fn put(&self, plan: StreamPlan) -> Answer<'_, ()>;
+
+    /// Asks something of a stream. Whether there is one of this name.
+    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool>;
+}
+
+/// A stream that an operator made. It has no `Debug`: the source may hold a password.
+#[derive(Clone)]
+pub(crate) struct StreamPlan {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its source, credentials included.
+    pub(crate) source: String,
+    /// How it is analysed.
+    pub(crate) options: StreamOptions,
+    /// Whether it is started.
+    pub(crate) enabled: bool,
+}
+
+/// How a stream is analysed, as in `[[streams]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct StreamOptions {
+    /// A file begins again at its end.
+    pub(crate) r#loop: bool,
+    /// A person is followed from frame to frame.
+    pub(crate) tracking: bool,
+    /// One frame of so many is analysed.
+    pub(crate) every_nth: u32,
+    /// At most so many frames a second are analysed; 0 is all.
+    pub(crate) max_fps: u32,
+    /// The number in the test dancer's picture is told.
+    pub(crate) read_marks: bool,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self { r#loop: false, tracking: true, every_nth: 1, max_fps: 0, read_marks: false }
+    }
+}
+
+/// What can be asked of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamOrder {
+    /// Begin.
+    Start,
+    /// End in order.
+    Stop,
+    /// End in order and begin a new session.
+    Restart,
+    /// End in order and be forgotten.
+    Remove,
+}
+
+/// What a source is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceFacts {
+    /// Its address without credentials.
+    pub(crate) source: String,
+    /// The name of its codec.
+    pub(crate) codec: String,
+    /// Pixels.
+    pub(crate) width: u32,
+    /// Pixels.
+    pub(crate) height: u32,
+    /// Frames a second, if the source says so.
+    pub(crate) frame_rate: Option<f64>,
+    /// Whether it goes on by itself.
+    pub(crate) live: bool,
+}
+
+/// Why a source is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceRefusal {
+    /// A stable code.
+    pub(crate) code: &'static str,
+    /// A sentence without the source.
+    pub(crate) detail: &'static str,
+}
+
 /// A component whose health is told.
 pub(crate) trait HealthCheck: Send + Sync {
     /// Its name, for example `database`.
@@ -224,6 +326,8 @@ pub(crate) struct Ports {
     pub(crate) accounts: Arc<dyn Accounts>,
     /// Streams and sessions.
     pub(crate) streams: Arc<dyn StreamsView>,
+    /// Steers streams.
+    pub(crate) control: Arc<dyn StreamControl>,
     /// Components with health.
     pub(crate) checks: Vec<Arc<dyn HealthCheck>>,
     /// The log.

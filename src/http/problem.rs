@@ -4,11 +4,13 @@
 //! since it does the same for statuses that actix itself made (404, 405, 413). No error carries internals: what
 //! a component said goes to the log.
 
-use actix_web::error::{JsonPayloadError, QueryPayloadError, UrlencodedError};
+use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError, UrlencodedError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+
+use crate::store::StoreError;
 
 /// The media type of a problem.
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -60,6 +62,47 @@ impl ApiError {
     pub(super) const fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A component is away. Try again.")
             .with_header("retry-after", "5")
+    }
+
+    /// Something is in the way of the request.
+    pub(super) const fn conflict(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// The system has no random numbers, or something else that is always there.
+    pub(super) const fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server failed. The log has more under the request's id.",
+        )
+    }
+
+    /// What the database refused, if it is the caller's doing.
+    pub(super) fn of_store(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Conflict { .. } => Some(Self::conflict("taken", "The name or address is taken.")),
+            StoreError::NotFound { .. } => Some(Self::not_found("not_found", "There is no such thing.")),
+            StoreError::LastAdmin => {
+                Some(Self::conflict("last_administrator", "The last administrator has to stay."))
+            }
+            StoreError::ManagedByConfig => Some(Self::managed_by_config()),
+            StoreError::Stale => Some(Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                "It was changed in between. Read it again.",
+            )),
+            // SQLSTATE class 22 is about data: a NUL, a text that is too long.
+            StoreError::Query { code, .. } if code.starts_with("22") => {
+                Some(Self::bad_request("invalid_text", "A text is too long or has a character NUL."))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the configuration file says cannot be changed here.
+    pub(super) const fn managed_by_config() -> Self {
+        Self::conflict("managed_by_config", "This stream is in config.toml: change it there.")
     }
 
     /// The same error in the words of RFC 6749, section 5.2.
@@ -149,8 +192,14 @@ pub(super) fn json_error(error: &JsonPayloadError) -> ApiError {
             of_status(StatusCode::PAYLOAD_TOO_LARGE)
         }
         JsonPayloadError::ContentType => of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        JsonPayloadError::Payload(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
         _ => ApiError::bad_request("invalid_json", "The body is not the JSON that this address takes."),
     }
+}
+
+/// Whether a body did not arrive in time.
+fn is_late(error: &PayloadError) -> bool {
+    matches!(error, PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// What is wrong with a form body, in OAuth2's words too: the only form is its password grant.
@@ -158,6 +207,7 @@ pub(super) fn form_error(error: &UrlencodedError) -> ApiError {
     match error {
         UrlencodedError::Overflow { .. } => of_status(StatusCode::PAYLOAD_TOO_LARGE),
         UrlencodedError::ContentType => of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        UrlencodedError::Payload(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
         _ => ApiError::bad_request("invalid_form", "The body is not the form that this address takes."),
     }
     .as_oauth("invalid_request")

@@ -5,7 +5,8 @@ use std::path::Path;
 use slog::{Logger, info};
 
 use super::secrets;
-use crate::http::{Passwords, Role};
+use crate::accounts::{first_admin, roles};
+use crate::http::Passwords;
 use crate::store::{NewUser, Store};
 
 /// Makes the user `admin` if no administrator exists; only the path of the file is told.
@@ -22,14 +23,14 @@ pub(super) async fn ensure_first(
         return Ok(());
     }
     let password = secrets::new_password()?;
-    let path = directory.join("first-admin");
+    let path = first_admin::path(directory);
     // The file first: an account whose password nobody knows would be worse than a file without an account.
-    secrets::write_private(&path, format!("username: admin\npassword: {password}\n").as_bytes())?;
+    secrets::write_private(&path, first_admin::text("admin", &password).as_bytes())?;
     let user = NewUser {
         username: "admin".to_owned(),
         email: None,
         password_hash: passwords.hash_blocking(&password)?,
-        roles: vec![Role::Admin.name().to_owned()],
+        roles: vec![roles::ADMIN.to_owned()],
     };
     store.create_user(user).await?;
     info!(log, "made the first administrator; the file tells the password"; "file" => %path.display());

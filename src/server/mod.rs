@@ -4,6 +4,7 @@
 //! in it, streams, HTTP. Order of the end: streams, rows, connections, journal, database.
 
 mod admin;
+mod control;
 mod gauges;
 mod housekeeping;
 mod recovery;
@@ -32,6 +33,7 @@ use crate::config::Settings;
 use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
 use crate::journal::{Journal, JournalLog};
 use crate::store::{EmbeddedSettings, IfRunning, Store, StoreSettings, StoreTarget};
+use control::Control;
 use gauges::{Gauged, Gauges};
 use web::Web;
 
@@ -116,6 +118,8 @@ pub(crate) async fn start(
     let (fatal_teller, fatal) = mpsc::channel(1);
     let lanes = start_lanes(&settings, model, &clock, fatal_teller);
     let board = Arc::new(StatusBoard::observed_by(stream_log(log.new(o!("part" => "streams")))));
+    let sealer = Arc::new(secrets::sealer(&data).map_err(away)?);
+    let control = Arc::new(Control::new(&settings.http));
     let web = Web {
         store: &store,
         board: &board,
@@ -124,7 +128,9 @@ pub(crate) async fn start(
         key: &key,
         passwords,
         metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
-        limits: &settings.websocket,
+        control: control.clone(),
+        sealer: Arc::clone(&sealer),
+        settings: &settings,
         log: &log,
     };
     let app = web.build()?;
@@ -138,16 +144,19 @@ pub(crate) async fn start(
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
     };
-    let streams = configured_streams(&shared, &store).await?;
+    let mut streams = configured_streams(&shared, &store).await?;
+    streams.extend(control::stored_streams(&shared, &store, &sealer, &log).await.map_err(away)?);
 
     // From here on nothing fails: no actor is left behind by a start that was given up.
     let writer = start_writer(&journal, &store, &counters, &log);
     let registry = StreamRegistry::new(board, Some(lanes), Arc::clone(&clock)).start();
+    let count = streams.len();
     for stream in streams {
         // A registry that was just started is there.
         let _ = registry.send(stream).await;
     }
-    info!(log, "listening"; "address" => %http.address(), "streams" => settings.streams.len());
+    control.begin(registry.clone(), shared);
+    info!(log, "listening"; "address" => %http.address(), "streams" => count);
     app.set_ready(true);
     let stopper = http.stopper();
     actix::spawn(http.run());

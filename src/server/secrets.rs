@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use crate::accounts::{KEY_BYTES, Sealer};
+
 /// Bytes of the key that signs access tokens.
 const TOKEN_KEY_BYTES: usize = 64;
 /// Bytes of the first administrator's password before it is written in hexadecimal.
@@ -33,6 +35,21 @@ pub(super) fn token_key(directory: &Path) -> io::Result<Vec<u8>> {
         }
         found => found,
     }
+}
+
+/// What seals the sources of operators, with a key made at the first start.
+///
+/// # Errors
+/// What the file system says, or that the file is no key.
+pub(super) fn sealer(directory: &Path) -> io::Result<Sealer> {
+    let path = directory.join("stream-key");
+    if !path.exists() {
+        write_private(&path, &random(KEY_BYTES)?)?;
+    }
+    let key: [u8; KEY_BYTES] = fs::read(&path)?
+        .try_into()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the file stream-key is no key"))?;
+    Ok(Sealer::new(&key))
 }
 
 /// A new password that nobody can guess.

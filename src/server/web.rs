@@ -10,10 +10,13 @@ use kinora_actors::status::StatusBoard;
 use slog::{Logger, o};
 
 use super::{StartError, away};
+use crate::accounts::{MailError, Mailer, Sealer};
 use crate::adapters::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory};
-use crate::config::WebSocket;
-use crate::http::ports::Ports;
-use crate::http::{App, Metrics, Parts, Passwords, TokenKeys, TokenSettings, WsSettings};
+use crate::config::{Settings, WebSocket};
+use crate::http::ports::{Ports, StreamControl};
+use crate::http::{
+    AccountRules, App, Metrics, Parts, Passwords, Signup, TokenKeys, TokenSettings, WsSettings,
+};
 use crate::store::Store;
 
 /// How long a query of a request may take.
@@ -31,7 +34,11 @@ pub(super) struct Web<'a> {
     pub(super) key: &'a [u8],
     pub(super) passwords: Passwords,
     pub(super) metrics: Metrics,
-    pub(super) limits: &'a WebSocket,
+    /// Steers streams.
+    pub(super) control: Arc<dyn StreamControl>,
+    /// Seals what operators say of sources.
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) settings: &'a Settings,
     pub(super) log: &'a Logger,
 }
 
@@ -39,17 +46,27 @@ impl Web<'_> {
     /// The application, not ready yet.
     ///
     /// # Errors
-    /// [`StartError::Unavailable`] when the key is no key.
+    /// [`StartError::Unavailable`] when the key is no key or mail has no way.
     pub(super) fn build(self) -> Result<web::Data<App>, StartError> {
-        let ports = self.ports();
+        let (ports, settings) = (self.ports(), self.settings);
+        let lifetime = settings.auth.access_token_lifetime;
+        let tokens = TokenSettings { lifetime, ..TokenSettings::default() };
         Ok(web::Data::new(App::new(Parts {
             ports,
             hub: Arc::clone(self.hub),
             clock: Arc::clone(self.clock),
-            tokens: TokenKeys::new(self.key, TokenSettings::default()).map_err(away)?,
+            tokens: TokenKeys::new(self.key, tokens).map_err(away)?,
             passwords: self.passwords,
             metrics: self.metrics,
-            ws: ws_settings(self.limits),
+            ws: ws_settings(&settings.websocket),
+            store: self.store.clone(),
+            sealer: self.sealer,
+            accounts: account_rules(settings).map_err(away)?,
+            allowed_origins: settings.http.allowed_origins.clone(),
+            trusted_proxies: settings.http.trusted_proxies.clone(),
+            rates: (settings.http.rate_limit, settings.http.rate_limit_heavy),
+            body_timeout: settings.http.body_timeout,
+            open_metrics: settings.http.open_metrics,
             query_timeout: QUERY_TIMEOUT,
         })))
     }
@@ -58,11 +75,31 @@ impl Web<'_> {
         Ports {
             history: Arc::new(StoredHistory(self.store.clone())),
             accounts: Arc::new(StoredAccounts(self.store.clone())),
+            control: Arc::clone(&self.control),
             streams: Arc::new(LiveView { board: Arc::clone(self.board), store: self.store.clone() }),
             checks: vec![Arc::new(DatabaseHealth(self.store.clone()))],
             observer: Arc::new(HttpLog(self.log.new(o!("part" => "http")))),
         }
     }
+}
+
+fn account_rules(settings: &Settings) -> Result<AccountRules, MailError> {
+    let data = settings.server.data_directory.clone();
+    let mailer = match &settings.mail.relay {
+        Some(relay) => Mailer::to_relay(&settings.mail.from, relay),
+        None => Mailer::to_folder(&settings.mail.from, &data.join("mail")),
+    };
+    Ok(AccountRules {
+        signup: match settings.auth.signup.as_str() {
+            "open" => Signup::Open,
+            "invite" => Signup::Invite,
+            _ => Signup::Off,
+        },
+        refresh_lifetime: settings.auth.refresh_token_lifetime,
+        mailer: Arc::new(mailer?),
+        link: settings.mail.link.clone(),
+        data,
+    })
 }
 
 fn ws_settings(limits: &WebSocket) -> WsSettings {

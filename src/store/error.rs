@@ -52,6 +52,15 @@ pub(crate) enum StoreError {
         /// Its kind and name.
         what: String,
     },
+    /// Without an administrator nobody could make one.
+    #[error("the last administrator cannot be removed, disabled or lose the role")]
+    LastAdmin,
+    /// The file owns it.
+    #[error("the stream is managed by config.toml")]
+    ManagedByConfig,
+    /// Somebody else changed it since the caller looked.
+    #[error("it was changed by somebody else in between")]
+    Stale,
     /// PostgreSQL's programs are not on this machine.
     #[error(
         "PostgreSQL's programs (initdb, postgres, pg_ctl) were not found in {}; \

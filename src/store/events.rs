@@ -163,12 +163,17 @@ fn is_about_a_row(error: &StoreError) -> bool {
 }
 
 fn event(row: &Row) -> Result<EventRow, StoreError> {
+    event_at(row, 0)
+}
+
+/// An event whose columns begin at number `first`.
+pub(super) fn event_at(row: &Row, first: usize) -> Result<EventRow, StoreError> {
     Ok(EventRow {
-        session_id: row.try_get(0)?,
-        seq: row.try_get(1)?,
-        timestamp_us: to_us(row.try_get(2)?),
-        recorded_at_us: to_us(row.try_get(3)?),
-        event: row.try_get(4)?,
-        payload: row.try_get(5)?,
+        session_id: row.try_get(first)?,
+        seq: row.try_get(first + 1)?,
+        timestamp_us: to_us(row.try_get(first + 2)?),
+        recorded_at_us: to_us(row.try_get(first + 3)?),
+        event: row.try_get(first + 4)?,
+        payload: row.try_get(first + 5)?,
     })
 }

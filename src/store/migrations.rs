@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -35,6 +35,24 @@ const MIGRATIONS: [Migration; 2] = [
         name: "users_roles",
         up: include_str!("../../migrations/0002_users_roles.up.sql"),
         down: include_str!("../../migrations/0002_users_roles.down.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "keys_tickets",
+        up: include_str!("../../migrations/0003_keys_tickets.up.sql"),
+        down: include_str!("../../migrations/0003_keys_tickets.down.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "accounts",
+        up: include_str!("../../migrations/0004_accounts.up.sql"),
+        down: include_str!("../../migrations/0004_accounts.down.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "roles_audit",
+        up: include_str!("../../migrations/0005_roles_audit.up.sql"),
+        down: include_str!("../../migrations/0005_roles_audit.down.sql"),
     },
 ];
 

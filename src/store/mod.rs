@@ -6,22 +6,30 @@
 //! since 1970 in UTC, JSON is text. With `url = "embedded"` the store also owns a private cluster
 //! ([`embedded`]).
 
+mod audit;
 mod connection;
 mod embedded;
 mod error;
+mod event_query;
 mod events;
+mod identity;
+mod keys;
 #[cfg_attr(not(test), expect(dead_code, reason = "the start of several servers on one database uses it"))]
 mod leases;
+mod logins;
+mod managed_streams;
 mod migrations;
 mod partitions;
+mod roles;
 mod sessions;
 mod settings;
 mod streams;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod time;
+mod user_changes;
 mod users;
 
 use std::future::Future;
@@ -31,13 +39,19 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Object, Pool};
 use tokio::runtime::{Handle, Runtime};
 
+pub(crate) use audit::{AuditEntry, AuditRow};
 pub(crate) use embedded::EmbeddedStatus;
 pub(crate) use error::StoreError;
+pub(crate) use event_query::EventQuery;
 pub(crate) use events::EventRow;
 #[cfg(test)]
 pub(crate) use events::Inserted;
+pub(crate) use keys::{KeyRow, NewKey, Ticket};
+pub(crate) use logins::{OneTime, Purpose, Refreshed};
+pub(crate) use managed_streams::{ManagedStream, StreamSpec};
 pub(crate) use migrations::{MigrationRecord, MigrationState};
 pub(crate) use partitions::Retention;
+pub(crate) use roles::RoleRow;
 pub(crate) use sessions::{SessionEnd, SessionRow};
 pub(crate) use settings::{EmbeddedSettings, IfRunning, StoreSettings, StoreTarget};
 pub(crate) use streams::ConfigStream;

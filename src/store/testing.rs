@@ -25,7 +25,7 @@ struct Cluster {
 }
 
 /// A folder that PostgreSQL's account may enter, which a temporary folder of root's is not.
-pub(super) fn open_folder() -> tempfile::TempDir {
+pub(crate) fn open_folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -33,19 +33,19 @@ pub(super) fn open_folder() -> tempfile::TempDir {
 }
 
 /// A store on an empty database.
-pub(super) fn empty_store() -> Store {
+pub(crate) fn empty_store() -> Store {
     Store::connect_blocking(StoreSettings::new(StoreTarget::Url(fresh_database()))).unwrap()
 }
 
 /// A store on a migrated database.
-pub(super) fn store() -> Store {
+pub(crate) fn store() -> Store {
     let store = empty_store();
     store.wait(store.migrate_up(None)).unwrap();
     store
 }
 
 /// The first column of the first row of `query`, as text.
-pub(super) fn text(store: &Store, query: &str) -> String {
+pub(crate) fn text(store: &Store, query: &str) -> String {
     let query = query.to_owned();
     let ask = store.run(|client| async move {
         let rows = client.simple_query(&query).await?;
@@ -59,17 +59,17 @@ pub(super) fn text(store: &Store, query: &str) -> String {
 }
 
 /// Microseconds of a time of day in UTC; the day is the one given.
-pub(super) fn at(days_since_1970: i64, hour: i64, minute: i64) -> i64 {
+pub(crate) fn at(days_since_1970: i64, hour: i64, minute: i64) -> i64 {
     ((days_since_1970 * 24 + hour) * 60 + minute) * 60 * 1_000_000
 }
 
 /// Now.
-pub(super) fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros().try_into().unwrap()
 }
 
 /// The connection string of a new database.
-pub(super) fn fresh_database() -> String {
+pub(crate) fn fresh_database() -> String {
     let cluster = CLUSTER.get_or_init(start_cluster);
     let url = |database: &str| format!("host={} user=kinora dbname={database}", cluster.socket.display());
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
@@ -95,4 +95,17 @@ fn end_with_this_process(pid: u32, folder: &Path) -> Child {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(script).arg(pid.to_string()).arg(folder);
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// A store whose database is away: every call says so.
+pub(crate) fn store_that_is_away() -> Store {
+    let settings = StoreSettings {
+        connect_timeout: Duration::from_millis(200),
+        ..StoreSettings::new(StoreTarget::Url("postgres://kinora@127.0.0.1:1/kinora".into()))
+    };
+    let runtime = connection::runtime().unwrap();
+    let config = "postgres://kinora@127.0.0.1:1/kinora".parse().unwrap();
+    let pool = connection::pool(config, &settings).unwrap();
+    let opened = Opened { pool, cluster: None, answer_timeout: Duration::from_secs(1), pool_size: 1 };
+    Store::assemble(runtime, Ok(opened)).unwrap()
 }

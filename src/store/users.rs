@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 use super::Store;
 use super::error::StoreError;
 use super::time::to_us;
+use super::user_changes::give_roles;
 
 /// An account to be made.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ const SELECT: &str = "
     from users u
     left join user_roles ur on ur.user_id = u.id
     left join roles r on r.id = ur.role_id
-    where $1::text is null or u.username = $1
+    where ($1::text is null or u.username = $1) and ($2::text is null or lower(u.email) = lower($2))
     group by u.id
     order by u.username";
 
@@ -64,17 +65,7 @@ impl Store {
             let row =
                 transaction.query_one(insert, &[&user.username, &user.email, &user.password_hash]).await?;
             let id: i32 = row.try_get(0)?;
-            for role in &user.roles {
-                let give =
-                    "insert into user_roles (user_id, role_id) select $1, id from roles where name = $2
-                    on conflict do nothing";
-                let known =
-                    transaction.query_opt("select 1 from roles where name = $1", &[role]).await?.is_some();
-                if !known {
-                    return Err(StoreError::NotFound { what: format!("role {role}") });
-                }
-                transaction.execute(give, &[&id, role]).await?;
-            }
+            give_roles(&transaction, id, &user.roles).await?;
             transaction.commit().await?;
             Ok(id)
         })
@@ -86,7 +77,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
-        Ok(self.users(Some(username.to_owned())).await?.pop())
+        Ok(self.users(Some(username.to_owned()), None).await?.pop())
     }
 
     /// All accounts by name.
@@ -94,32 +85,25 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn list_users(&self) -> Result<Vec<User>, StoreError> {
-        self.users(None).await
+        self.users(None, None).await
     }
 
-    /// Forbids or allows an account to log in; the first time of forbidding is kept.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    pub(crate) async fn set_user_disabled(&self, username: &str, disabled: bool) -> Result<(), StoreError> {
-        let name = username.to_owned();
-        self.run(move |client| async move {
-            let query = "update users set disabled_at = case when $2 then coalesce(disabled_at, now()) end
-                where username = $1";
-            changed_user(client.execute(query, &[&name, &disabled]).await?, &name)
-        })
-        .await
-    }
-
-    /// Replaces the hash of an account's password.
+    /// Replaces the hash of an account's password, and ends all its logins.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
     pub(crate) async fn set_password_hash(&self, username: &str, hash: &str) -> Result<(), StoreError> {
         let (name, hash) = (username.to_owned(), hash.to_owned());
         self.run(move |client| async move {
-            let query = "update users set password = $2, password_changed_at = now() where username = $1";
-            changed_user(client.execute(query, &[&name, &hash]).await?, &name)
+            let query = "with changed as (
+                    update users set password = $2, password_changed_at = now() where username = $1 returning id
+                ), ended as (
+                    update refresh_families set revoked_at = coalesce(revoked_at, now())
+                    where user_id in (select id from changed)
+                )
+                select count(*) from changed";
+            let changed: i64 = client.query_one(query, &[&name, &hash]).await?.try_get(0)?;
+            changed_user(changed.unsigned_abs(), &name)
         })
         .await
     }
@@ -138,10 +122,19 @@ impl Store {
         .await
     }
 
-    async fn users(&self, username: Option<String>) -> Result<Vec<User>, StoreError> {
-        self.run(
-            move |client| async move { client.query(SELECT, &[&username]).await?.iter().map(user).collect() },
-        )
+    /// The account with this mail address, however it is capitalised.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn find_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.users(None, Some(email.to_owned())).await?.pop())
+    }
+
+    async fn users(&self, username: Option<String>, email: Option<String>) -> Result<Vec<User>, StoreError> {
+        self.run(move |client| async move {
+            let statement = client.prepare_cached(SELECT).await?;
+            client.query(&statement, &[&username, &email]).await?.iter().map(user).collect()
+        })
         .await
     }
 }
@@ -155,7 +148,7 @@ impl std::fmt::Debug for User {
     }
 }
 
-fn changed_user(rows: u64, name: &str) -> Result<(), StoreError> {
+pub(super) fn changed_user(rows: u64, name: &str) -> Result<(), StoreError> {
     if rows == 0 { Err(StoreError::NotFound { what: format!("user {name}") }) } else { Ok(()) }
 }
 

@@ -1,46 +1,140 @@
-//! The extractor of who calls: `Authorization: Bearer <JWT>` (RFC 6750).
+//! The extractor of who calls: `Authorization: Bearer <JWT or agent key>` (RFC 6750).
 
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
+use kinora_actors::domain::EventKind;
 
 use super::tokens::TokenError;
-use super::{Claims, Role};
+use crate::accounts::{AgentKey, Identity, KeyScope, Permission};
 use crate::http::app::App;
-use crate::http::ports::UserId;
+use crate::http::ports::{Known, UserId, Who};
 use crate::http::problem::ApiError;
 
-/// A caller whose token is good.
+/// A caller whose token or key is good.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Caller {
-    /// The user's number.
-    pub(in crate::http) user: UserId,
-    /// What the token claims.
-    pub(in crate::http) claims: Claims,
+    /// What was shown.
+    pub(in crate::http) who: Who,
+    /// Who it is now.
+    pub(in crate::http) identity: Identity,
+    /// What a key limits them to.
+    pub(in crate::http) scope: KeyScope,
+    /// When the token was made, in seconds since 1970; a key has no such time.
+    issued_at: Option<u64>,
+    /// When the token ends, in seconds since 1970; a key does not.
+    pub(in crate::http) expires_at: Option<u64>,
 }
 
 impl Caller {
-    /// Refuses a caller who has none of `roles`.
-    ///
-    /// # Errors
-    /// 403 `forbidden`.
-    pub(in crate::http) fn require(&self, roles: &[Role]) -> Result<(), ApiError> {
-        if self.claims.has_one_of(roles) { Ok(()) } else { Err(ApiError::forbidden()) }
-    }
-
     /// The caller of a request.
     ///
     /// # Errors
-    /// 401 `token_missing`, `token_expired` or `token_invalid`.
-    pub(in crate::http) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+    /// 401 `token_missing`, `token_expired`, `token_invalid` or `token_revoked`; 503 if it cannot be known.
+    pub(in crate::http) async fn of(app: &App, request: &HttpRequest) -> Result<Self, ApiError> {
         let token = bearer(request)
             .ok_or(ApiError::unauthorized("token_missing", "Log in and send the token as a bearer token."))?;
-        let app = request.app_data::<web::Data<App>>().ok_or(ApiError::unavailable())?;
+        if let Some((id, hash)) = AgentKey::parse(token) {
+            return Self::admit(app, Who::Key { id: id.to_owned(), hash: Some(hash) }, None, None).await;
+        }
         let claims = app.tokens.verify(token).map_err(refusal)?;
         let user = claims.user().ok_or(refusal(TokenError::Invalid))?;
-        Ok(Self { user, claims })
+        let who = Who::User { user, family: claims.fam };
+        let (issued_at, expires_at) = (Some(claims.iat), Some(claims.exp));
+        match app.known(&who).await {
+            Ok(known) => Self::with(who, known, issued_at, expires_at),
+            // The database is away, and takes no right from anyone: the token itself is what is known.
+            Err(_) => {
+                let known = claims.identity().map(|identity| (identity, KeyScope::default()));
+                Self::with(who, known, issued_at, expires_at)
+            }
+        }
+    }
+
+    /// Somebody who was recognised, by a ticket for example.
+    ///
+    /// # Errors
+    /// 401 `token_revoked` if they may not come in any more.
+    pub(in crate::http) async fn admit(
+        app: &App,
+        who: Who,
+        issued_at: Option<u64>,
+        expires_at: Option<u64>,
+    ) -> Result<Self, ApiError> {
+        let known = app.known(&who).await?;
+        Self::with(who, known, issued_at, expires_at)
+    }
+
+    fn with(
+        who: Who,
+        known: Option<Known>,
+        issued_at: Option<u64>,
+        expires_at: Option<u64>,
+    ) -> Result<Self, ApiError> {
+        let (identity, scope) = known.ok_or(revoked())?;
+        let caller = Self { who, identity, scope, issued_at, expires_at };
+        if caller.is_good() { Ok(caller) } else { Err(revoked()) }
+    }
+
+    /// Refuses a caller who may not do this.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub(in crate::http) fn require(&self, permission: Permission) -> Result<(), ApiError> {
+        if self.may(permission) { Ok(()) } else { Err(ApiError::forbidden()) }
+    }
+
+    /// Whether the caller may do this.
+    pub(in crate::http) fn may(&self, permission: Permission) -> bool {
+        self.identity.permissions.allow(permission)
+    }
+
+    /// The user's number.
+    pub(in crate::http) fn user(&self) -> UserId {
+        UserId(self.identity.user)
+    }
+
+    /// Who it was, for the log of changes.
+    pub(in crate::http) fn label(&self) -> String {
+        match &self.who {
+            Who::User { .. } => self.identity.username.clone(),
+            Who::Key { id, .. } => format!("{} (key {id})", self.identity.username),
+        }
+    }
+
+    /// Whether the caller may see this stream.
+    pub(in crate::http) fn sees(&self, stream: &str) -> bool {
+        let kept = self.identity.hidden.iter().any(|hidden| hidden == stream);
+        let within =
+            self.scope.streams.as_ref().is_none_or(|streams| streams.iter().any(|one| one == stream));
+        within && !kept
+    }
+
+    /// Whether there are streams that the caller may not see, or may come to be.
+    pub(in crate::http) fn is_limited(&self) -> bool {
+        self.scope.streams.is_some() || !self.identity.hidden.is_empty()
+    }
+
+    /// The kinds of events that the caller may see; `None` is all.
+    pub(in crate::http) fn kinds(&self) -> Option<Vec<EventKind>> {
+        let names = self.scope.events.as_ref()?;
+        Some(names.iter().filter_map(|name| EventKind::from_name(name)).collect())
+    }
+
+    /// Whether what is known now allows what was allowed to this caller.
+    pub(in crate::http) fn is_still_good(&self, known: Option<Known>) -> bool {
+        let Some((identity, scope)) = known else { return false };
+        let same_view = identity.hidden == self.identity.hidden && scope == self.scope;
+        let now = Self { identity, scope, ..self.clone() };
+        same_view && now.is_good() && now.may(Permission::Watch)
+    }
+
+    fn is_good(&self) -> bool {
+        let since_change = self.issued_at.is_none_or(|issued| issued >= self.identity.password_changed_at);
+        !self.identity.disabled && since_change
     }
 }
 
@@ -57,11 +151,19 @@ fn refusal(error: TokenError) -> ApiError {
     }
 }
 
+fn revoked() -> ApiError {
+    ApiError::unauthorized("token_revoked", "The token or key is not good any more.")
+}
+
 impl FromRequest for Caller {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
+        let request = request.clone();
+        Box::pin(async move {
+            let app = request.app_data::<web::Data<App>>().ok_or(ApiError::unavailable())?;
+            Self::of(app, &request).await
+        })
     }
 }

@@ -4,10 +4,11 @@
 //! account can have one, and a login with one is a wrong password like any other. Hashing the password first
 //! would lift the limit, but a hash made so means nothing to other programs that know bcrypt.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What bcrypt reads; the C string's final zero is not counted.
 const LONGEST: usize = 72;
@@ -38,6 +39,8 @@ pub(crate) struct Passwords {
     cost: u32,
     /// Checked in place of an account that does not exist, so that both take the same time.
     nobody: String,
+    /// How often a password was checked: the same for known and unknown users.
+    checks: AtomicU64,
 }
 
 impl Passwords {
@@ -55,7 +58,7 @@ impl Passwords {
     /// When there are no random numbers, or the cost is out of range.
     pub(crate) fn with_cost(cost: u32) -> Result<Self, PasswordError> {
         let nobody = hash("nobody has this password", cost)?;
-        Ok(Self { turns: Semaphore::new(AT_ONCE), cost, nobody })
+        Ok(Self { turns: Semaphore::new(AT_ONCE), cost, nobody, checks: AtomicU64::new(0) })
     }
 
     /// The hash of a new password. Blocks for a good part of a second.
@@ -64,6 +67,16 @@ impl Passwords {
     /// When the password is too long.
     pub(crate) fn hash_blocking(&self, password: &str) -> Result<String, PasswordError> {
         hash(password, self.cost)
+    }
+
+    /// The hash of a new password, off the event loop and in turn.
+    ///
+    /// # Errors
+    /// When the password is too long, or too many others wait.
+    pub(in crate::http) async fn hash(&self, password: String) -> Result<String, PasswordError> {
+        let _turn = self.turn().await?;
+        let cost = self.cost;
+        web::block(move || hash(&password, cost)).await.map_err(|_| PasswordError::Failed)?
     }
 
     /// Whether `password` belongs to `hash`. Without a hash the answer is no, after the same time.
@@ -75,12 +88,23 @@ impl Passwords {
         password: String,
         hash: Option<String>,
     ) -> Result<bool, PasswordError> {
-        let turn = actix_web::rt::time::timeout(PATIENCE, self.turns.acquire());
-        let _turn = turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
+        let _turn = self.turn().await?;
+        self.checks.fetch_add(1, Ordering::Relaxed);
         let exists = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
         let checked = web::block(move || check(&password, &hash)).await;
         Ok(checked.map_err(|_| PasswordError::Failed)? && exists)
+    }
+
+    /// Hashes that were computed to check a password.
+    #[cfg(test)]
+    pub(in crate::http) fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, PasswordError> {
+        let turn = actix_web::rt::time::timeout(PATIENCE, self.turns.acquire());
+        turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)
     }
 }
 

@@ -10,7 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::http::ports::{Account, UserId};
+use crate::accounts::{Identity, Permissions};
+use crate::http::ports::UserId;
 
 /// RFC 7518, section 3.2: a key for HS256 has at least the size of the hash.
 const SHORTEST_KEY: usize = 32;
@@ -36,36 +37,6 @@ impl Default for TokenSettings {
     }
 }
 
-/// A role by its name in the table `roles`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// May do everything.
-    Admin,
-    /// May see everything and steer streams.
-    Operator,
-    /// May read streams and sessions, and subscribe to their events: people.
-    Viewer,
-    /// May read streams and sessions, and subscribe to their events: programs.
-    Agent,
-}
-
-impl Role {
-    /// The roles that may read streams and sessions, and subscribe.
-    pub(crate) const WATCHERS: &[Role] = &[Role::Admin, Role::Operator, Role::Viewer, Role::Agent];
-    /// The roles that may see how the server itself is.
-    pub(crate) const KEEPERS: &[Role] = &[Role::Admin, Role::Operator];
-
-    /// Its name.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Role::Admin => "admin",
-            Role::Operator => "operator",
-            Role::Viewer => "viewer",
-            Role::Agent => "agent",
-        }
-    }
-}
-
 /// What a token claims.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::http) struct Claims {
@@ -77,7 +48,7 @@ pub(in crate::http) struct Claims {
     pub(in crate::http) sub: String,
     /// The user's name.
     pub(in crate::http) name: String,
-    /// The names of the user's roles.
+    /// The names of the user's roles, for programs that show them; they count only while the database is away.
     pub(in crate::http) roles: Vec<String>,
     /// When it was made, in seconds since the Unix epoch.
     pub(in crate::http) iat: u64,
@@ -85,6 +56,12 @@ pub(in crate::http) struct Claims {
     pub(in crate::http) exp: u64,
     /// Its identity.
     pub(in crate::http) jti: String,
+    /// The login that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) fam: Option<i64>,
+    /// Streams that are kept from the user: what counts while the database is away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::http) hid: Vec<String>,
 }
 
 impl Claims {
@@ -92,10 +69,22 @@ impl Claims {
     pub(in crate::http) fn user(&self) -> Option<UserId> {
         self.sub.parse().ok().map(UserId)
     }
+}
 
-    /// Whether the user has one of these roles.
-    pub(in crate::http) fn has_one_of(&self, roles: &[Role]) -> bool {
-        self.roles.iter().any(|name| roles.iter().any(|role| role.name() == name))
+impl Claims {
+    /// Who the token was made for, as they were then. Own roles allow nothing here: what they allow is in the
+    /// database only.
+    pub(in crate::http) fn identity(self) -> Option<Identity> {
+        let bare = Identity {
+            user: self.user()?.0,
+            username: self.name,
+            roles: Vec::new(),
+            permissions: Permissions::default(),
+            hidden: self.hid,
+            disabled: false,
+            password_changed_at: 0,
+        };
+        Some(bare.with_roles(self.roles, &[]))
     }
 }
 
@@ -150,21 +139,27 @@ impl TokenKeys {
         self.settings.lifetime
     }
 
-    /// A new access token.
+    /// A new access token of a login.
     ///
     /// # Errors
     /// When signing failed.
-    pub(in crate::http) fn issue(&self, account: &Account) -> Result<String, TokenError> {
+    pub(in crate::http) fn issue(
+        &self,
+        identity: &Identity,
+        family: Option<i64>,
+    ) -> Result<String, TokenError> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
             iss: self.settings.issuer.clone(),
             aud: self.settings.audience.clone(),
-            sub: account.id.0.to_string(),
-            name: account.username.clone(),
-            roles: account.roles.clone(),
+            sub: identity.user.to_string(),
+            name: identity.username.clone(),
+            roles: identity.roles.clone(),
             iat: now,
             exp: now + self.settings.lifetime.as_secs(),
             jti: Uuid::now_v7().to_string(),
+            fam: family,
+            hid: identity.hidden.clone(),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
             .map_err(|_| TokenError::Invalid)

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use crate::accounts::Permission;
 use crate::http::app::App;
-use crate::http::auth::{Caller, Role};
+use crate::http::auth::Caller;
 use crate::http::ports::{HealthCheck, HttpEvent};
 use crate::http::problem::ApiError;
 
@@ -46,7 +47,7 @@ struct Health {
 pub(in crate::http) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let components = look(&app).await;
     let well = components.iter().all(Component::is_up);
-    let keeper = Caller::of(&request).is_ok_and(|caller| caller.require(Role::KEEPERS).is_ok());
+    let keeper = Caller::of(&app, &request).await.is_ok_and(|caller| caller.may(Permission::ReadHealth));
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Health {
         status: if well { "healthy" } else { "degraded" },
         components: keeper.then_some(components),
@@ -67,8 +68,14 @@ pub(in crate::http) async fn ready(app: web::Data<App>) -> Result<HttpResponse, 
     Err(ApiError::unavailable())
 }
 
-/// `GET /metrics`
-pub(in crate::http) async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+/// `GET /metrics`: for everybody, or for those who may see how the server is.
+pub(in crate::http) async fn metrics(
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    if !app.open_metrics {
+        Caller::of(&app, &request).await?.require(Permission::ReadHealth)?;
+    }
     let text = app.metrics.text().map_err(|error| {
         let error = error.to_string();
         app.ports.observer.notice(HttpEvent::ComponentUnavailable { component: "metrics", error: &error });

@@ -1,16 +1,20 @@
-//! Logging in: OAuth2's password grant as a form, and the same as JSON.
+//! Logging in: OAuth2's password grant as a form, and the same as JSON; refreshing and logging out.
 //!
-//! An unknown user, a wrong password and a disabled account get the same answer after the same time.
+//! An unknown user, a wrong password and a disabled account get the same answer after the same work.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
-use actix_web::{HttpResponse, web};
+use actix_web::web::{self, Json};
+use actix_web::{HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::{Secret, digest};
 use crate::http::app::App;
-use crate::http::auth::PasswordError;
-use crate::http::ports::Account;
+use crate::http::auth::{Caller, PasswordError};
+use crate::http::ports::{Account, UserId, Who};
 use crate::http::problem::ApiError;
+use crate::http::visit::Visit;
+use crate::store::Refreshed;
 
 const WRONG: &str = "The user name or the password is wrong.";
 
@@ -22,7 +26,7 @@ pub(in crate::http) struct PasswordGrant {
     password: Option<String>,
 }
 
-/// The same as JSON; either name will do.
+/// The same as JSON; name or mail address, under either name.
 #[derive(Deserialize)]
 pub(in crate::http) struct Credentials {
     #[serde(alias = "email")]
@@ -30,10 +34,18 @@ pub(in crate::http) struct Credentials {
     password: String,
 }
 
+/// A refresh token that is shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RefreshRequest {
+    refresh_token: String,
+}
+
 /// RFC 6749, section 5.1.
 #[derive(Serialize)]
 struct Granted {
     access_token: String,
+    refresh_token: String,
     token_type: &'static str,
     expires_in: u64,
 }
@@ -41,6 +53,7 @@ struct Granted {
 /// `POST /login`. Wrong credentials are 400 `invalid_grant`, as OAuth2 has it.
 pub(in crate::http) async fn login_form(
     app: web::Data<App>,
+    visit: Visit,
     form: web::Form<PasswordGrant>,
 ) -> Result<HttpResponse, ApiError> {
     let grant = form.into_inner();
@@ -54,38 +67,109 @@ pub(in crate::http) async fn login_form(
         let detail = "username and password are needed.";
         return Err(ApiError::bad_request("invalid_request", detail).as_oauth("invalid_request"));
     };
-    let account = authenticate(&app, &username, password).await?;
+    let account = authenticate(&app, &visit, &username, password).await?;
     let wrong = ApiError::bad_request("invalid_credentials", WRONG).as_oauth("invalid_grant");
-    grant_token(&app, &account.ok_or(wrong)?)
+    begin(&app, &account.ok_or(wrong)?).await
 }
 
 /// `POST /api/v1/auth/login`. Wrong credentials are 401 `invalid_credentials`.
 pub(in crate::http) async fn login_json(
     app: web::Data<App>,
-    credentials: web::Json<Credentials>,
+    visit: Visit,
+    credentials: Json<Credentials>,
 ) -> Result<HttpResponse, ApiError> {
     let Credentials { username, password } = credentials.into_inner();
-    let account = authenticate(&app, &username, password).await?;
-    grant_token(&app, &account.ok_or(ApiError::unauthorized("invalid_credentials", WRONG))?)
+    let account = authenticate(&app, &visit, &username, password).await?;
+    begin(&app, &account.ok_or(ApiError::unauthorized("invalid_credentials", WRONG))?).await
 }
 
-async fn authenticate(app: &App, login: &str, password: String) -> Result<Option<Account>, ApiError> {
-    let account = app.ask("accounts", app.ports.accounts.find(login)).await?;
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    let matches = app.passwords.matches(password, hash).await.map_err(refusal)?;
-    Ok(account.filter(|account| matches && !account.disabled))
-}
-
-fn refusal(error: PasswordError) -> ApiError {
-    match error {
-        PasswordError::Busy => ApiError::unavailable(),
-        _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The password was not checked."),
+/// `POST /api/v1/auth/refresh`. A token is good once; one that comes again ends the login for everybody.
+pub(in crate::http) async fn refresh(
+    app: web::Data<App>,
+    visit: Visit,
+    body: Json<RefreshRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let next = Secret::new().map_err(|_| ApiError::internal())?;
+    let shown = digest(&body.refresh_token);
+    let refreshed = app.store.refresh_login(shown, next.digest(), app.clock.unix_us());
+    match app.store(refreshed).await? {
+        Refreshed::Done { user, family, .. } => grant(&app, UserId(user), family, &next).await,
+        Refreshed::Reused { user } => {
+            visit.refused(&format!("user {user}"), "login.refresh_reused").await;
+            let detail = "The refresh token was used before, so its login was ended. Log in again.";
+            Err(ApiError::unauthorized("refresh_reused", detail))
+        }
+        Refreshed::Unknown => {
+            Err(ApiError::unauthorized("refresh_invalid", "The login is over. Log in again."))
+        }
     }
 }
 
-fn grant_token(app: &App, account: &Account) -> Result<HttpResponse, ApiError> {
-    let access_token = app.tokens.issue(account).map_err(|_| ApiError::unavailable())?;
-    let granted = Granted { access_token, token_type: "bearer", expires_in: app.tokens.lifetime().as_secs() };
+/// `POST /api/v1/auth/logout`: ends the login that the token comes from, and what it opened.
+pub(in crate::http) async fn logout(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+) -> Result<impl Responder, ApiError> {
+    if let Who::User { family: Some(family), .. } = caller.who {
+        app.store(app.store.end_login(family)).await?;
+        app.forget(&caller.who);
+        visit.done(&caller, "login.end", &caller.identity.username).await;
+    }
+    Ok(HttpResponse::NoContent())
+}
+
+/// The account of a login that is right, after the same work for one that is not.
+pub(super) async fn authenticate(
+    app: &App,
+    visit: &Visit,
+    login: &str,
+    password: String,
+) -> Result<Option<Account>, ApiError> {
+    // PostgreSQL's text has no NUL: no account has such a name, and the question would be an error.
+    let known = if login.contains('\0') { "" } else { login };
+    let account = app.ask("accounts", app.ports.accounts.find(known)).await?;
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    let matches = app.passwords.matches(password, hash).await.map_err(refusal)?;
+    let account = account.filter(|account| matches && !account.disabled);
+    if account.is_none() {
+        visit.refused(login, "login").await;
+    }
+    Ok(account)
+}
+
+/// What a password that cannot be hashed or checked means for a client.
+pub(super) fn refusal(error: PasswordError) -> ApiError {
+    match error {
+        PasswordError::Busy => ApiError::unavailable(),
+        PasswordError::TooLong => ApiError::bad_request(
+            "password_too_long",
+            "A password may have at most 72 bytes; most letters take one, others two to four.",
+        ),
+        PasswordError::Failed => {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The password was not checked.")
+        }
+    }
+}
+
+async fn begin(app: &App, account: &Account) -> Result<HttpResponse, ApiError> {
+    let first = Secret::new().map_err(|_| ApiError::internal())?;
+    let lifetime = i64::try_from(app.accounts.refresh_lifetime.as_micros()).unwrap_or(i64::MAX / 2);
+    let until = app.clock.unix_us().saturating_add(lifetime);
+    let family = app.store(app.store.begin_login(account.id.0, first.digest(), until)).await?;
+    grant(app, account.id, family, &first).await
+}
+
+async fn grant(app: &App, user: UserId, family: i64, refresh: &Secret) -> Result<HttpResponse, ApiError> {
+    let who = Who::User { user, family: Some(family) };
+    let caller = Caller::admit(app, who, None, None).await?;
+    let access_token = app.tokens.issue(&caller.identity, Some(family));
+    let granted = Granted {
+        access_token: access_token.map_err(|_| ApiError::internal())?,
+        refresh_token: refresh.expose().to_owned(),
+        token_type: "bearer",
+        expires_in: app.tokens.lifetime().as_secs(),
+    };
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
     Ok(response.json(granted))

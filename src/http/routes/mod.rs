@@ -1,9 +1,28 @@
 //! The handlers, each with its wire types beside it.
 
+mod account;
+mod audit;
+mod events;
+mod fields;
 mod health;
+mod keys;
 mod login;
+mod roles;
+mod stream_edit;
 mod streams;
+mod tickets;
+mod users;
 
+pub(super) use account::{change_password, confirm_reset, me, request_reset, signup};
+pub(super) use audit::audit;
+pub(super) use events::events;
 pub(super) use health::{HealthCache, health, live, metrics, ready};
-pub(super) use login::{login_form, login_json};
+pub(super) use keys::{create_key, keys, revoke_key};
+pub(super) use login::{login_form, login_json, logout, refresh};
+pub(super) use roles::{change_role, create_role, delete_role, roles};
+pub(super) use stream_edit::{
+    change_stream, create_stream, delete_stream, order_stream, stream_settings, test_source,
+};
 pub(super) use streams::{session, sessions, stream, streams};
+pub(super) use tickets::create_ticket;
+pub(super) use users::{change_user, create_user, delete_user, invite, user, users};

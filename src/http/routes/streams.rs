@@ -6,8 +6,9 @@ use actix_web::web::{self, Json};
 use kinora_actors::domain::SessionId;
 use serde::Serialize;
 
+use crate::accounts::Permission;
 use crate::http::app::App;
-use crate::http::auth::{Caller, Role};
+use crate::http::auth::Caller;
 use crate::http::ports::{SessionStatus, StreamStatus};
 use crate::http::problem::ApiError;
 
@@ -28,8 +29,9 @@ pub(in crate::http) async fn streams(
     app: web::Data<App>,
     caller: Caller,
 ) -> Result<Json<StreamList>, ApiError> {
-    caller.require(Role::WATCHERS)?;
-    Ok(Json(StreamList { streams: app.ports.streams.streams() }))
+    caller.require(Permission::Watch)?;
+    let streams = app.ports.streams.streams().into_iter().filter(|stream| caller.sees(&stream.name));
+    Ok(Json(StreamList { streams: streams.collect() }))
 }
 
 /// `GET /api/v1/streams/{name}`
@@ -38,9 +40,10 @@ pub(in crate::http) async fn stream(
     caller: Caller,
     name: web::Path<String>,
 ) -> Result<Json<StreamStatus>, ApiError> {
-    caller.require(Role::WATCHERS)?;
+    caller.require(Permission::Watch)?;
     let found = app.ports.streams.streams().into_iter().find(|stream| stream.name == *name);
-    found.map(Json).ok_or(ApiError::not_found("stream_not_found", "There is no stream of this name."))
+    let seen = found.filter(|stream| caller.sees(&stream.name));
+    seen.map(Json).ok_or(ApiError::not_found("stream_not_found", "There is no stream of this name."))
 }
 
 /// `GET /api/v1/sessions`
@@ -48,9 +51,10 @@ pub(in crate::http) async fn sessions(
     app: web::Data<App>,
     caller: Caller,
 ) -> Result<Json<SessionList>, ApiError> {
-    caller.require(Role::WATCHERS)?;
+    caller.require(Permission::Watch)?;
     let sessions = app.ask("sessions", app.ports.streams.sessions()).await?;
-    Ok(Json(SessionList { sessions }))
+    let sessions = sessions.into_iter().filter(|session| caller.sees(&session.stream));
+    Ok(Json(SessionList { sessions: sessions.collect() }))
 }
 
 /// `GET /api/v1/sessions/{id}`
@@ -59,8 +63,9 @@ pub(in crate::http) async fn session(
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<Json<SessionStatus>, ApiError> {
-    caller.require(Role::WATCHERS)?;
+    caller.require(Permission::Watch)?;
     let id = SessionId(Arc::from(id.as_str()));
     let found = app.ask("sessions", app.ports.streams.session(&id)).await?;
-    found.map(Json).ok_or(ApiError::not_found("session_not_found", "There is no session of this id."))
+    let seen = found.filter(|session| caller.sees(&session.stream));
+    seen.map(Json).ok_or(ApiError::not_found("session_not_found", "There is no session of this id."))
 }

@@ -7,7 +7,7 @@ use kinora_actors::hub::Hub;
 use serde_json::{Value, json};
 
 use super::client::{Reply, close_code, http, within};
-use super::fakes::{Fixture, KEY, PASSWORD, publish, quick};
+use super::fakes::{Fixture, KEY, PASSWORD, nobody, publish, quick};
 use crate::http::WsSettings;
 
 const FORM: &str = "content-type: application/x-www-form-urlencoded";
@@ -20,20 +20,6 @@ async fn login(fixture: &Fixture, user: &str, password: &str) -> Reply {
 
 async fn login_json(fixture: &Fixture, body: Value) -> Reply {
     http(fixture.address, "POST", "/api/v1/auth/login", &[JSON], &body.to_string()).await
-}
-
-#[actix_web::test]
-async fn both_logins_grant_a_token_that_opens_the_api() {
-    let fixture = Fixture::start();
-    let form = login(&fixture, "alice", PASSWORD).await;
-    let json = login_json(&fixture, json!({"email": "alice", "password": PASSWORD})).await;
-    for reply in [form, json] {
-        assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")));
-        let granted = reply.json();
-        assert_eq!((&granted["token_type"], &granted["expires_in"]), (&json!("bearer"), &json!(900)));
-        let token = granted["access_token"].as_str().unwrap();
-        assert_eq!(fixture.get("/api/v1/streams", Some(token)).await.status, 200);
-    }
 }
 
 #[actix_web::test]
@@ -118,7 +104,7 @@ async fn each_refusal_of_an_upgrade_is_a_status_with_a_code() {
     let fixture = Fixture::start();
     publish(&fixture.hub, "s", 1..=10);
     let bob = fixture.token("bob");
-    let roleless = fixture.app.tokens.issue(&super::fakes::account("nobody-role", vec![])).unwrap();
+    let roleless = fixture.app.tokens.issue(&nobody(i64::from(b'n')), None).unwrap();
     let refused = async |query: &str, protocol, token: Option<&str>| {
         fixture.try_subscribe(query, protocol, token).await.map(drop).unwrap_err()
     };

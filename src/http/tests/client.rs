@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -51,7 +51,34 @@ pub(super) async fn http(to: SocketAddr, method: &str, path: &str, headers: &[&s
     within(stream.read_to_string(&mut answer)).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply { status, head: head.to_owned(), body: body.to_owned() }
+    let body = if head.contains("transfer-encoding: chunked") { dechunked(body) } else { body.to_owned() };
+    Reply { status, head: head.to_owned(), body }
+}
+
+/// The body of a chunked answer; what is broken off has no end and fails here.
+fn dechunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, behind) = rest.split_once("\r\n").unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.push_str(&behind[..size]);
+        rest = &behind[size + 2..];
+    }
+}
+
+/// A request with a token and a body of JSON.
+pub(super) async fn send(fixture: &Fixture, method: &str, path: &str, token: &str, body: Value) -> Reply {
+    let bearer = format!("authorization: Bearer {token}");
+    let headers = [&*bearer, "content-type: application/json"];
+    http(fixture.address, method, path, &headers, &body.to_string()).await
+}
+
+/// The same without a token.
+pub(super) async fn post(fixture: &Fixture, path: &str, body: Value) -> Reply {
+    http(fixture.address, "POST", path, &["content-type: application/json"], &body.to_string()).await
 }
 
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -87,6 +114,28 @@ impl Fixture {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             request.headers_mut().insert("authorization", value);
         }
+        Self::connect(request).await
+    }
+
+    /// A subscription with one more header.
+    pub(super) async fn try_subscribe_with(
+        &self,
+        query: &str,
+        token: &str,
+        header: &str,
+    ) -> Result<Socket, (u16, String)> {
+        let url = format!("ws://{}/ws/analysis?{query}", self.address);
+        let mut request = url.into_client_request().unwrap();
+        let (name, value) = header.split_once(": ").unwrap();
+        let bearer = format!("Bearer {token}");
+        for (name, value) in [("sec-websocket-protocol", "json"), ("authorization", &bearer), (name, value)] {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        Self::connect(request).await
+    }
+
+    async fn connect(request: Request<()>) -> Result<Socket, (u16, String)> {
         match within(tokio_tungstenite::connect_async(request)).await {
             Ok((socket, _)) => Ok(socket),
             Err(Error::Http(answer)) => {

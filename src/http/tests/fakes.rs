@@ -1,6 +1,7 @@
 //! The rest of Kinora, played: accounts, streams, a database, a log, and a server with short deadlines.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,11 +12,21 @@ use kinora_actors::hub::{Hub, Published, QueueBound};
 use kinora_actors::ports::Clock;
 use prometheus::Registry;
 
+use crate::accounts::{Identity, KeyScope, Mailer, Permissions, Sealer};
+use crate::adapters::StoredAccounts;
+use crate::config::Network;
 use crate::http::ports::*;
 use crate::http::*;
+use crate::store::testing::{store, store_that_is_away, text};
+use crate::store::{NewUser, Store};
 
 pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A source with a password.
+pub(crate) const SOURCE: &str = "rtsp://viewer:hunter2@camera/1";
+/// Costly requests of one caller a minute.
+pub(crate) const HEAVY_LIMIT: u32 = 20;
 
 /// An event in the database: session, number, kind and JSON.
 pub(crate) type Row = (SessionId, u64, EventKind, Vec<u8>);
@@ -27,6 +38,8 @@ pub(crate) struct World {
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
+    /// What was asked of streams, in order.
+    pub(crate) orders: Mutex<Vec<String>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -80,25 +93,44 @@ impl EventHistory for World {
 impl Accounts for World {
     fn find<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Account>> {
         let known = matches!(login, "alice" | "bob" | "gone" | "nobody-role");
-        let roles = match login {
-            "alice" => vec!["admin".to_owned()],
-            "nobody-role" => vec![],
-            _ => vec!["agent".to_owned()],
-        };
-        answer(self.up(known.then(|| account(login, roles))))
+        answer(self.up(known.then(|| account(login))))
     }
 
-    fn standing(&self, _: UserId) -> Answer<'_, Standing> {
-        let revoked = self.revoked.load(Ordering::SeqCst);
-        answer(Ok(if revoked { Standing::Revoked } else { Standing::Good }))
+    fn known<'a>(&'a self, who: &'a Who) -> Answer<'a, Option<Known>> {
+        let Who::User { user, .. } = who else { return answer(self.up(None)) };
+        let roles = match user.0 {
+            1 | ALICE => vec!["admin".to_owned()],
+            NOBODY => vec![],
+            _ => vec!["agent".to_owned()],
+        };
+        let identity = Identity { disabled: self.revoked.load(Ordering::SeqCst), ..nobody(user.0) };
+        let known = (identity.with_roles(roles, &[]), KeyScope::default());
+        answer(self.up(Some(known)))
     }
 }
 
+/// A user without roles.
+pub(crate) fn nobody(user: i64) -> Identity {
+    Identity {
+        user,
+        username: "somebody".to_owned(),
+        roles: Vec::new(),
+        permissions: Permissions::default(),
+        hidden: Vec::new(),
+        disabled: false,
+        password_changed_at: 0,
+    }
+}
+
+/// The numbers of users are the first letters of their names.
+const ALICE: i64 = b'a' as i64;
+const NOBODY: i64 = b'n' as i64;
+
 /// An account with the one password.
-pub(crate) fn account(name: &str, roles: Vec<String>) -> Account {
+pub(crate) fn account(name: &str) -> Account {
     let hash = Passwords::with_cost(4).unwrap().hash_blocking(PASSWORD).unwrap();
     let id = UserId(i64::from(name.as_bytes()[0]));
-    Account { id, username: name.to_owned(), password_hash: hash, roles, disabled: name == "gone" }
+    Account { id, password_hash: hash, disabled: name == "gone" }
 }
 
 impl StreamsView for World {
@@ -140,6 +172,38 @@ fn status(name: &str, (last_seq, over): (u64, bool)) -> SessionStatus {
         last_seq,
         frames: None,
         latency_ms: None,
+    }
+}
+
+impl StreamControl for World {
+    fn check<'a>(&'a self, source: &'a str) -> Answer<'a, Result<String, SourceRefusal>> {
+        let shown =
+            source.split_once('@').map_or(source.to_owned(), |(_, host)| format!("rtsp://***@{host}"));
+        let refusal = SourceRefusal { code: "source_forbidden", detail: "Not this one." };
+        answer(Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) }))
+    }
+
+    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+        let facts = SourceFacts {
+            source: source.to_owned(),
+            codec: "h264".to_owned(),
+            width: 1920,
+            height: 1080,
+            frame_rate: Some(60.0),
+            live: true,
+        };
+        let refusal = SourceRefusal { code: "source_unreachable", detail: "It is not there." };
+        answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
+    }
+
+    fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
+        self.orders.lock().unwrap().push(format!("put {} {} {}", plan.name, plan.source, plan.enabled));
+        answer(Ok(()))
+    }
+
+    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool> {
+        self.orders.lock().unwrap().push(format!("{order:?} {name}"));
+        answer(Ok(name != "nope"))
     }
 }
 
@@ -214,6 +278,7 @@ pub(crate) struct Fixture {
     pub(crate) app: web::Data<App>,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) stopper: Stopper,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// Short deadlines.
@@ -226,6 +291,11 @@ pub(crate) fn quick() -> WsSettings {
         history_page: 7,
         ..WsSettings::default()
     }
+}
+
+/// Opening a store blocks, which a thread of a runtime must not.
+fn on_a_thread(open: fn() -> Store) -> Store {
+    std::thread::spawn(open).join().unwrap()
 }
 
 impl Fixture {
@@ -241,13 +311,41 @@ impl Fixture {
 
     pub(crate) fn with(ws: WsSettings, lifetime: Duration, hub: Arc<Hub>) -> Self {
         let world = Arc::new(World::default());
+        let accounts = world.clone();
+        Self::of(world, accounts, on_a_thread(store_that_is_away), ws, lifetime, hub, Signup::Off)
+    }
+
+    /// With accounts in a database of its own.
+    pub(crate) fn with_database() -> Self {
+        Self::with_signup(Signup::Off)
+    }
+
+    /// The same, where accounts can be made.
+    pub(crate) fn with_signup(signup: Signup) -> Self {
+        let store = on_a_thread(store);
+        let ws = WsSettings { check_every: Duration::from_millis(200), ..quick() };
+        let accounts = Arc::new(StoredAccounts(store.clone()));
+        Self::of(Arc::default(), accounts, store, ws, Duration::from_secs(900), Hub::new(), signup)
+    }
+
+    fn of(
+        world: Arc<World>,
+        accounts: Arc<dyn Accounts>,
+        store: Store,
+        ws: WsSettings,
+        lifetime: Duration,
+        hub: Arc<Hub>,
+        signup: Signup,
+    ) -> Self {
         let ports = Ports {
             history: world.clone(),
-            accounts: world.clone(),
+            accounts,
             streams: world.clone(),
+            control: world.clone(),
             checks: vec![world.clone()],
             observer: world.clone(),
         };
+        let folder = tempfile::tempdir().unwrap();
         let settings = TokenSettings { lifetime, ..TokenSettings::default() };
         let app = web::Data::new(App::new(Parts {
             ports,
@@ -257,6 +355,20 @@ impl Fixture {
             passwords: Passwords::with_cost(4).unwrap(),
             metrics: Metrics::new(Registry::new()).unwrap(),
             ws,
+            store,
+            sealer: Arc::new(Sealer::new(&[7; 32])),
+            accounts: AccountRules {
+                signup,
+                refresh_lifetime: Duration::from_secs(3_600),
+                mailer: Arc::new(Mailer::to_folder("kinora@localhost", &folder.path().join("mail")).unwrap()),
+                link: "http://kinora.example".to_owned(),
+                data: folder.path().to_owned(),
+            },
+            allowed_origins: vec!["https://console.example".to_owned()],
+            trusted_proxies: vec![Network::parse("127.0.0.1").unwrap()],
+            rates: (NonZero::new(10_000).unwrap(), NonZero::new(HEAVY_LIMIT).unwrap()),
+            body_timeout: Duration::from_millis(300),
+            open_metrics: true,
             query_timeout: Duration::from_secs(2),
         }));
         app.set_ready(true);
@@ -264,11 +376,36 @@ impl Fixture {
         let server = Server::bind(&ServerSettings::on(listen, 1), app.clone()).unwrap();
         let (address, stopper) = (server.address(), server.stopper());
         actix_web::rt::spawn(server.run());
-        Self { world, hub, app, address, stopper }
+        Self { world, hub, app, address, stopper, folder }
     }
 
     pub(crate) fn token(&self, name: &str) -> String {
         let roles = if name == "alice" { "admin" } else { "agent" };
-        self.app.tokens.issue(&account(name, vec![roles.to_owned()])).unwrap()
+        let identity = nobody(i64::from(name.as_bytes()[0])).with_roles(vec![roles.to_owned()], &[]);
+        self.app.tokens.issue(&identity, None).unwrap()
+    }
+
+    /// Makes an account in the database; everybody has the one password.
+    pub(crate) async fn user(&self, name: &str, roles: &[&str]) {
+        let user = NewUser {
+            username: name.to_owned(),
+            email: Some(format!("{name}@example.org")),
+            password_hash: self.app.passwords.hash_blocking(PASSWORD).unwrap(),
+            roles: roles.iter().map(ToString::to_string).collect(),
+        };
+        self.app.store.create_user(user).await.unwrap();
+    }
+
+    /// Runs statements in the database.
+    pub(crate) fn sql(&self, statements: &str) {
+        let (store, statements) = (self.app.store.clone(), statements.to_owned());
+        std::thread::spawn(move || text(&store, &statements)).join().unwrap();
+    }
+
+    /// A token of an account in the database.
+    pub(crate) async fn token_of(&self, name: &str) -> String {
+        let account = self.app.ports.accounts.find(name).await.unwrap().unwrap();
+        let identity = self.app.store.identity(account.id.0, None).await.unwrap().unwrap();
+        self.app.tokens.issue(&identity, None).unwrap()
     }
 }

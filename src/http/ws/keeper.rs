@@ -13,7 +13,7 @@ use super::session::{Peer, Pulse};
 use super::socket::SpareSocket;
 use crate::http::app::App;
 use crate::http::auth::Caller;
-use crate::http::ports::{HttpEvent, Standing};
+use crate::http::ports::HttpEvent;
 
 /// Pings without an answer after which the next ping time ends the connection.
 const MISSED_PONGS: u32 = 2;
@@ -39,7 +39,7 @@ impl Keeper {
         };
         let cut = self.finish(end, gone).await;
         self.app.metrics.subscribers_left.with_label_values(&[end.reason()]).inc();
-        let (user, events) = (self.caller.user, feed.events_sent());
+        let (user, events) = (self.caller.user(), feed.events_sent());
         let left = HttpEvent::SubscriberLeft { user, reason: end.reason(), events, cut };
         self.app.ports.observer.notice(left);
     }
@@ -49,6 +49,7 @@ impl Keeper {
         let mut stopping = self.app.stopping();
         tokio::select! {
             end = self.keep_pinging() => end,
+            end = self.keep_checking() => end,
             () = sleep(self.time_left()) => End::TokenExpired,
             () = stopped(&mut stopping) => End::ShuttingDown,
         }
@@ -63,18 +64,29 @@ impl Keeper {
                 return End::PongMissed;
             }
             self.peer.ping();
+        }
+    }
+
+    /// Ends when the account, the key or the login is gone, or what they may see has changed.
+    async fn keep_checking(&self) -> End {
+        let period = self.app.ws.check_every;
+        let mut ticks = interval_at(Instant::now() + period, period);
+        loop {
+            ticks.tick().await;
             // A database that is away takes no right from anyone.
-            let standing = self.app.ask("accounts", self.app.ports.accounts.standing(self.caller.user));
-            if matches!(standing.await, Ok(Standing::Revoked)) {
+            let known = self.app.known(&self.caller.who).await;
+            if known.is_ok_and(|known| !self.caller.is_still_good(known)) {
                 return End::Revoked;
             }
         }
     }
 
-    /// Until the token expires. Whole seconds, as in the token: rounded up, so never before it expires.
+    /// Until the token expires. Whole seconds, as in the token: rounded up, so never before it expires. A key
+    /// does not expire, and nothing lasts a hundred years.
     fn time_left(&self) -> Duration {
+        let Some(expires_at) = self.caller.expires_at else { return Duration::from_secs(3_155_760_000) };
         let now_us = u64::try_from(self.app.clock.unix_us()).unwrap_or(0);
-        let until_us = self.caller.claims.exp.saturating_mul(1_000_000);
+        let until_us = expires_at.saturating_mul(1_000_000);
         Duration::from_micros(until_us.saturating_sub(now_us))
     }
 

@@ -11,6 +11,7 @@
 //! outside.
 
 mod end;
+mod entry;
 mod feed;
 mod keeper;
 mod query;
@@ -24,18 +25,21 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
+pub(super) use entry::{is_allowed, origin};
 pub(super) use seats::Seats;
 pub(crate) use settings::WsSettings;
 pub(super) use socket::remember_socket;
 
+use self::entry::enter;
 use self::feed::Feed;
 use self::keeper::Keeper;
-use self::query::Wanted;
+pub(super) use self::query::Wanted;
 use self::seats::Seat;
 use self::socket::SpareSocket;
 use super::app::App;
-use super::auth::{Caller, Role};
+use super::auth::Caller;
 use super::problem::ApiError;
+use crate::accounts::Permission;
 
 /// The subprotocol: text frames of JSON.
 const SUBPROTOCOL: &str = "json";
@@ -47,10 +51,9 @@ pub(super) async fn subscribe(
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
     require_subprotocol(&request)?;
-    let caller = Caller::of(&request)?;
-    caller.require(Role::WATCHERS)?;
-    let mut wanted = Wanted::parse(request.query_string())?;
-    wanted.must_exist(&app).await?;
+    let (caller, mut wanted) = enter(&app, &request).await?;
+    caller.require(Permission::Watch)?;
+    wanted.limit(&app, &caller).await?;
     let seat = take_seat(&app, &caller)?;
     // Subscribed before the upgrade: what is published once the client knows that it is connected is delivered.
     let feed = Feed::new(app.clone().into_inner(), &wanted);
@@ -71,7 +74,7 @@ fn require_subprotocol(request: &HttpRequest) -> Result<(), ApiError> {
 }
 
 fn take_seat(app: &App, caller: &Caller) -> Result<Seat, ApiError> {
-    app.seats.take(caller.user).ok_or(ApiError::new(
+    app.seats.take(caller.user()).ok_or(ApiError::new(
         StatusCode::TOO_MANY_REQUESTS,
         "too_many_connections",
         "Close a connection before you open another.",

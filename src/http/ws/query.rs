@@ -8,6 +8,7 @@ use kinora_actors::domain::{EventKind, SessionId};
 use kinora_actors::hub::{Filter, Recent};
 
 use crate::http::app::App;
+use crate::http::auth::Caller;
 use crate::http::problem::ApiError;
 
 /// Names in one query; more are a mistake or worse.
@@ -15,19 +16,21 @@ const MOST_NAMES: usize = 64;
 
 /// What a subscriber wants. Empty lists mean everything.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::http) struct Wanted {
     streams: Vec<Arc<str>>,
     sessions: Vec<SessionId>,
     kinds: Vec<EventKind>,
     /// Where to resume in the one session.
     after: Option<u64>,
     /// What is known of that session.
-    known: Known,
+    known: Ended,
+    /// The caller may see no stream at all.
+    nothing: bool,
 }
 
 /// A session's end, as far as it is known when a subscription to it begins.
 #[derive(Clone, Copy, Debug, Default)]
-struct Known {
+struct Ended {
     last_seq: u64,
     over: bool,
 }
@@ -54,6 +57,14 @@ impl Wanted {
         let pairs = Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|_| bad("The query is not understood."))?
             .into_inner();
+        Self::of(pairs)
+    }
+
+    /// The same from the members of a query.
+    ///
+    /// # Errors
+    /// 400 that says which part is not understood.
+    pub(in crate::http) fn of(pairs: Vec<(String, String)>) -> Result<Self, ApiError> {
         if pairs.len() > MOST_NAMES {
             return Err(bad("The query names too much."));
         }
@@ -86,18 +97,44 @@ impl Wanted {
         Ok(())
     }
 
-    /// Looks up every stream and session that was named.
+    /// Looks up every stream and session that was named, and leaves out what the caller may not see: nobody can
+    /// tell what is hidden from what there is not.
     ///
     /// # Errors
-    /// 404 for what there is not, 409 `seq_ahead` for a number that is not there yet.
-    pub(super) async fn must_exist(&mut self, app: &App) -> Result<(), ApiError> {
+    /// 403 for a kind of events that a key does not cover, 404 for what there is not, 409 `seq_ahead` for a number
+    /// that is not there yet.
+    pub(in crate::http) async fn limit(&mut self, app: &App, caller: &Caller) -> Result<(), ApiError> {
+        self.must_exist(app, caller).await?;
+        if self.streams.is_empty() && caller.is_limited() {
+            let named = caller.scope.streams.iter().flatten().cloned();
+            let there = app.ports.streams.streams().into_iter().map(|stream| stream.name);
+            self.streams = named.chain(there).filter(|name| caller.sees(name)).map(Arc::from).collect();
+            self.nothing = self.streams.is_empty();
+        }
+        if let Some(allowed) = caller.kinds() {
+            if !self.kinds.iter().all(|kind| allowed.contains(kind)) {
+                return Err(ApiError::forbidden());
+            }
+            if self.kinds.is_empty() {
+                self.kinds = allowed;
+            }
+        }
+        Ok(())
+    }
+
+    async fn must_exist(&mut self, app: &App, caller: &Caller) -> Result<(), ApiError> {
         let streams = if self.streams.is_empty() { Vec::new() } else { app.ports.streams.streams() };
-        let exists = |name: &Arc<str>| streams.iter().any(|stream| stream.name == **name);
+        let exists =
+            |name: &Arc<str>| caller.sees(name) && streams.iter().any(|stream| stream.name == **name);
         if !self.streams.iter().all(exists) {
             return Err(ApiError::not_found("stream_not_found", "There is no stream of this name."));
         }
         for session in self.sessions.clone() {
-            self.known = look_up(app, &session).await?;
+            let (known, stream) = look_up(app, &session).await?;
+            if !caller.sees(&stream) {
+                return Err(no_session());
+            }
+            self.known = known;
         }
         if self.after.is_some_and(|after| after > self.known.last_seq) {
             let detail = "after= is greater than the last number of the session.";
@@ -109,7 +146,7 @@ impl Wanted {
     /// Where to resume, if the subscriber wants to.
     pub(super) fn resume(&self) -> Option<Resume> {
         let session = self.sole_session()?.clone();
-        let Known { last_seq, over } = self.known;
+        let Ended { last_seq, over } = self.known;
         self.after.map(|after| Resume { session, after, last_seq, over })
     }
 
@@ -127,21 +164,27 @@ impl Wanted {
             kinds.push(EventKind::Gap);
             kinds
         });
-        Filter { streams: some(&self.streams), sessions: some(&self.sessions), kinds }
+        let streams = if self.nothing { Some(Vec::new()) } else { some(&self.streams) };
+        Filter { streams, sessions: some(&self.sessions), kinds }
     }
 }
 
 /// The hub knows what runs; the database knows the rest.
-async fn look_up(app: &App, session: &SessionId) -> Result<Known, ApiError> {
-    if let Some(last_seq) = app.hub.last_seq(session) {
-        let last = app.hub.recent(session, last_seq.saturating_sub(1));
-        let over = matches!(last, Recent::Complete(events)
-            if events.last().is_some_and(|event| event.kind == EventKind::SessionEnded));
-        return Ok(Known { last_seq, over });
+async fn look_up(app: &App, session: &SessionId) -> Result<(Ended, Arc<str>), ApiError> {
+    if let Some(last_seq) = app.hub.last_seq(session)
+        && let Recent::Complete(events) = app.hub.recent(session, last_seq.saturating_sub(1))
+        && let Some(last) = events.last()
+    {
+        let over = last.kind == EventKind::SessionEnded;
+        return Ok((Ended { last_seq, over }, Arc::clone(&last.stream)));
     }
-    let status = app.ask("sessions", app.ports.streams.session(session)).await?;
-    let status = status.ok_or(ApiError::not_found("session_not_found", "There is no session of this id."))?;
-    Ok(Known { last_seq: status.last_seq, over: status.ended_at.is_some() })
+    let status = app.ask("sessions", app.ports.streams.session(session)).await?.ok_or(no_session())?;
+    let ended = Ended { last_seq: status.last_seq, over: status.ended_at.is_some() };
+    Ok((ended, status.stream.into()))
+}
+
+const fn no_session() -> ApiError {
+    ApiError::not_found("session_not_found", "There is no session of this id.")
 }
 
 fn bad(detail: &'static str) -> ApiError {

@@ -17,6 +17,8 @@ pub(crate) struct WsSettings {
     pub(crate) stall_limit: Duration,
     /// From ping to ping; a connection that missed two pongs is ended at the third.
     pub(crate) ping_every: Duration,
+    /// From look to look whether the caller may still be here.
+    pub(crate) check_every: Duration,
     /// From the attempt to close to the end of the socket.
     pub(crate) close_grace: Duration,
     /// Events that are read from the database at once.
@@ -38,6 +40,7 @@ impl Default for WsSettings {
             queue: QueueBound { events: 1_024, bytes: 4 << 20 },
             stall_limit: Duration::from_secs(15),
             ping_every: Duration::from_secs(30),
+            check_every: Duration::from_secs(2),
             close_grace: Duration::from_secs(2),
             history_page: 256,
             history_patience: Duration::from_secs(10),

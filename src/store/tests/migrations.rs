@@ -3,6 +3,9 @@
 use super::super::testing::{empty_store, store, text};
 use super::super::*;
 
+/// The newest migration.
+const NEWEST: i32 = 5;
+
 /// Everything about the schema that a migration can leave behind, as text.
 fn schema(store: &Store) -> String {
     let columns =
@@ -19,13 +22,17 @@ fn up_down_and_up_again_gives_the_same_schema() {
     let store = empty_store();
     let empty = schema(&store);
     let applied = store.wait(store.migrate_up(None)).unwrap();
-    assert_eq!(applied.iter().map(|record| record.version).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        applied.iter().map(|record| record.version).collect::<Vec<_>>(),
+        (1..=NEWEST).collect::<Vec<_>>()
+    );
     let full = schema(&store);
     assert_ne!(full, empty);
     assert!(store.wait(store.migrate_up(None)).unwrap().is_empty(), "nothing is left to do");
 
-    assert_eq!(store.wait(store.migrate_down()).unwrap().map(|record| record.version), Some(2));
-    assert_eq!(store.wait(store.migrate_down()).unwrap().map(|record| record.version), Some(1));
+    for version in (1..=NEWEST).rev() {
+        assert_eq!(store.wait(store.migrate_down()).unwrap().map(|record| record.version), Some(version));
+    }
     assert_eq!(store.wait(store.migrate_down()).unwrap(), None);
     assert_eq!(schema(&store), empty);
 
@@ -40,12 +47,16 @@ fn the_history_shows_both_directions_and_what_is_pending() {
     store.wait(store.migrate_down()).unwrap();
     let state = store.wait(store.migration_status()).unwrap();
     let history: Vec<_> = state.history.iter().map(|record| (record.version, record.up)).collect();
-    assert_eq!(history, [(1, true), (2, true), (2, false)]);
-    assert_eq!(state.version(), 1);
-    assert_eq!(state.pending, [(2, "users_roles".to_owned())]);
+    let up = (1..=NEWEST).map(|version| (version, true));
+    assert_eq!(history, up.chain([(NEWEST, false)]).collect::<Vec<_>>());
+    assert_eq!(state.version(), NEWEST - 1);
+    assert_eq!(state.pending.iter().map(|(version, _)| *version).collect::<Vec<_>>(), [NEWEST]);
     let refused = store.wait(store.check_schema()).unwrap_err();
-    assert!(matches!(refused, StoreError::NotMigrated { database: 1, binary: 2 }), "{refused}");
-    let refused = store.wait(store.migrate_up(Some(9))).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NotMigrated { database, binary: NEWEST } if database == NEWEST - 1),
+        "{refused}"
+    );
+    let refused = store.wait(store.migrate_up(Some(999))).unwrap_err();
     assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
 }
 
@@ -65,11 +76,11 @@ fn a_newer_schema_is_refused_by_name() {
     let store = store();
     text(
         &store,
-        "insert into schema_history (version, name, checksum, direction) values (7, 'later', '', 'up')",
+        "insert into schema_history (version, name, checksum, direction) values (999, 'later', '', 'up')",
     );
     for refused in [store.wait(store.check_schema()), store.wait(store.migrate_down()).map(drop)] {
         let refused = refused.unwrap_err();
-        assert!(matches!(refused, StoreError::NewerSchema { database: 7, binary: 2 }), "{refused}");
+        assert!(matches!(refused, StoreError::NewerSchema { database: 999, binary: NEWEST }), "{refused}");
         assert!(refused.to_string().contains("newer"), "{refused}");
     }
 }
@@ -86,5 +97,5 @@ fn two_programs_that_migrate_at_once_take_turns() {
     let store = empty_store();
     let (one, two) = (store.clone(), store.clone());
     let (one, two) = store.wait(async { tokio::join!(one.migrate_up(None), two.migrate_up(None)) });
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), NEWEST as usize);
 }

@@ -116,13 +116,37 @@ fn a_disabled_administrator_does_not_count() {
     store.wait(store.create_user(user("ada", "ada@example.org", &["admin"]))).unwrap();
     store.wait(store.create_user(NewUser { email: None, ..user("bob", "", &["agent"]) })).unwrap();
     assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
+    let refused = store.wait(store.set_user_disabled("ada", true)).unwrap_err();
+    assert!(matches!(refused, StoreError::LastAdmin), "{refused}");
+    store.wait(store.create_user(user("eve", "eve@example.org", &["admin"]))).unwrap();
     store.wait(store.set_user_disabled("ada", true)).unwrap();
-    assert_eq!(store.wait(store.count_admins()).unwrap(), 0);
+    assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
     store.wait(store.set_password_hash("ada", "$2b$12$other")).unwrap();
     let users = store.wait(store.list_users()).unwrap();
-    assert_eq!(users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
+    assert_eq!(users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["ada", "bob", "eve"]);
     assert!(users[0].disabled_at_us.is_some() && users[0].password_hash.ends_with("other"));
     assert!(users[0].password_changed_at_us > users[0].created_at_us);
     let refused = store.wait(store.set_password_hash("nobody", "x")).unwrap_err();
     assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
+}
+
+#[test]
+fn the_last_administrator_stays_whatever_is_tried_even_at_once() {
+    let store = store();
+    for name in ["ada", "eve"] {
+        store.wait(store.create_user(user(name, &format!("{name}@example.org"), &["admin"]))).unwrap();
+    }
+    let (one, two) = (store.clone(), store.clone());
+    let both = store.wait(async { tokio::join!(one.delete_user("ada"), two.set_user_disabled("eve", true)) });
+    assert_eq!([both.0.is_ok(), both.1.is_ok()].iter().filter(|ok| **ok).count(), 1, "{both:?}");
+    let left = store.wait(store.list_users()).unwrap();
+    let last = left.iter().find(|user| user.disabled_at_us.is_none()).unwrap().username.clone();
+    for refused in [
+        store.wait(store.delete_user(&last)),
+        store.wait(store.set_user_roles(&last, &["viewer".to_owned()])),
+        store.wait(store.set_user_disabled(&last, true)),
+    ] {
+        assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
+    }
+    assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
 }

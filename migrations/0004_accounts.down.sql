@@ -1,0 +1,3 @@
+drop table one_time_tokens;
+drop table refresh_tokens;
+drop table refresh_families;

@@ -1,0 +1,18 @@
+//! Who may do what: permissions and roles, secrets and how they are written, keys of agents, mail.
+//!
+//! Rules only. Rows are [`crate::store`]'s, addresses and statuses are [`crate::http`]'s.
+
+pub(crate) mod first_admin;
+mod identity;
+mod key;
+mod mail;
+mod permission;
+mod seal;
+mod secret;
+
+pub(crate) use identity::{Identity, KeyScope};
+pub(crate) use key::AgentKey;
+pub(crate) use mail::{MailError, Mailer};
+pub(crate) use permission::{Permission, Permissions, roles};
+pub(crate) use seal::{KEY_BYTES, Sealer};
+pub(crate) use secret::{Digest, Secret, digest};

@@ -1,0 +1,197 @@
+//! One's own account: making it, looking at it, and its password.
+//!
+//! Nothing here tells whether a mail address has an account: a reset is accepted for every address, and the work
+//! of it is done after the answer.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Json};
+use actix_web::{HttpResponse, Responder};
+use serde::{Deserialize, Serialize};
+
+use super::fields;
+use super::login::{authenticate, refusal};
+use crate::accounts::{Secret, digest, first_admin, roles};
+use crate::http::app::{App, Signup};
+use crate::http::auth::Caller;
+use crate::http::ports::{HttpEvent, Who};
+use crate::http::problem::ApiError;
+use crate::http::visit::Visit;
+use crate::store::{NewUser, OneTime, Purpose};
+
+/// How long a mail may wait to be read.
+const RESET_GOOD_FOR_US: i64 = 3_600_000_000;
+
+/// An account to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SignupRequest {
+    username: String,
+    email: Option<String>,
+    password: String,
+    /// Needed where accounts are made by invitation.
+    invitation: Option<String>,
+}
+
+/// An account, as its owner sees it.
+#[derive(Serialize)]
+pub(in crate::http) struct Me {
+    username: String,
+    roles: Vec<String>,
+    permissions: Vec<&'static str>,
+}
+
+/// Whose password is forgotten.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ResetRequest {
+    email: String,
+}
+
+/// A new password, by the token of a mail.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ResetConfirmation {
+    token: String,
+    password: String,
+}
+
+/// A new password, by the old one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct PasswordChange {
+    current_password: String,
+    new_password: String,
+}
+
+/// `POST /signup`
+pub(in crate::http) async fn signup(
+    app: web::Data<App>,
+    visit: Visit,
+    body: Json<SignupRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let SignupRequest { username, email, password, invitation } = body.into_inner();
+    let closed =
+        ApiError::new(StatusCode::FORBIDDEN, "signup_closed", "Accounts are made by administrators.");
+    if app.accounts.signup == Signup::Off {
+        return Err(closed);
+    }
+    fields::name(&username)?;
+    email.as_deref().map_or(Ok(()), fields::email)?;
+    fields::password(&password)?;
+    let password_hash = app.passwords.hash(password).await.map_err(refusal)?;
+    let roles = match (app.accounts.signup, invitation) {
+        (_, Some(token)) => invited_roles(&app, &token).await?,
+        (Signup::Open, None) => vec![roles::VIEWER.to_owned()],
+        _ => return Err(closed),
+    };
+    let user = NewUser { username: username.clone(), email, password_hash, roles };
+    app.store(app.store.create_user(user)).await?;
+    visit.done_by(&username, "user.signup", &username).await;
+    Ok(HttpResponse::Created().json(serde_json::json!({"username": username})))
+}
+
+/// `GET /api/v1/me`
+pub(in crate::http) async fn me(caller: Caller) -> Json<Me> {
+    Json(Me {
+        permissions: caller.identity.permissions.names(),
+        username: caller.identity.username,
+        roles: caller.identity.roles,
+    })
+}
+
+/// `POST /api/v1/me/password`: ends all logins of the account.
+pub(in crate::http) async fn change_password(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    body: Json<PasswordChange>,
+) -> Result<impl Responder, ApiError> {
+    if matches!(caller.who, Who::Key { .. }) {
+        return Err(ApiError::forbidden());
+    }
+    let PasswordChange { current_password, new_password } = body.into_inner();
+    fields::password(&new_password)?;
+    let username = &caller.identity.username;
+    let account = authenticate(&app, &visit, username, current_password).await?;
+    account.ok_or(ApiError::bad_request("wrong_password", "The current password is wrong."))?;
+    set_password(&app, username, new_password).await?;
+    visit.done(&caller, "user.password", username).await;
+    Ok(HttpResponse::NoContent())
+}
+
+/// `POST /password-reset`: always 202. A mail follows if the address has an account.
+pub(in crate::http) async fn request_reset(
+    app: web::Data<App>,
+    visit: Visit,
+    body: Json<ResetRequest>,
+) -> Result<impl Responder, ApiError> {
+    let email = body.into_inner().email;
+    fields::email(&email)?;
+    let secret = Secret::new().map_err(|_| ApiError::internal())?;
+    actix_web::rt::spawn(async move {
+        if let Err(error) = send_reset(&app, &visit, &email, &secret).await {
+            let event = HttpEvent::ComponentUnavailable { component: "mail", error: &error };
+            app.ports.observer.notice(event);
+        }
+    });
+    Ok(HttpResponse::Accepted())
+}
+
+/// `POST /password-reset/confirm`: ends all logins of the account.
+pub(in crate::http) async fn confirm_reset(
+    app: web::Data<App>,
+    visit: Visit,
+    body: Json<ResetConfirmation>,
+) -> Result<impl Responder, ApiError> {
+    let ResetConfirmation { token, password } = body.into_inner();
+    fields::password(&password)?;
+    let taken = app.store.take_one_time(digest(&token), Purpose::Reset, app.clock.unix_us());
+    let user = app.store(taken).await?.and_then(|token| token.user);
+    let user = user.ok_or(ApiError::bad_request("token_invalid", "The token is used or over."))?;
+    let identity = app.store(app.store.identity(i64::from(user), None)).await?;
+    let username = identity.ok_or(ApiError::not_found("not_found", "There is no such account."))?.username;
+    set_password(&app, &username, password).await?;
+    visit.done_by(&username, "user.password_reset", &username).await;
+    Ok(HttpResponse::NoContent())
+}
+
+/// Sets a password, ends the account's logins, and forgets the file that told the first one.
+pub(super) async fn set_password(app: &App, username: &str, password: String) -> Result<(), ApiError> {
+    let hash = app.passwords.hash(password).await.map_err(refusal)?;
+    app.store(app.store.set_password_hash(username, &hash)).await?;
+    first_admin::forget(&app.accounts.data, username).map_err(|error| {
+        let error = error.to_string();
+        app.ports
+            .observer
+            .notice(HttpEvent::ComponentUnavailable { component: "first-admin", error: &error });
+        ApiError::internal()
+    })
+}
+
+async fn invited_roles(app: &App, token: &str) -> Result<Vec<String>, ApiError> {
+    let taken = app.store.take_one_time(digest(token), Purpose::Invite, app.clock.unix_us());
+    let invitation = app.store(taken).await?;
+    let invitation =
+        invitation.ok_or(ApiError::bad_request("invitation_invalid", "The invitation is used or over."))?;
+    Ok(invitation.roles)
+}
+
+async fn send_reset(app: &App, visit: &Visit, email: &str, secret: &Secret) -> Result<(), String> {
+    let say = |error: crate::store::StoreError| error.to_string();
+    let Some(user) = app.store.find_by_email(email).await.map_err(say)? else { return Ok(()) };
+    let until = app.clock.unix_us() + RESET_GOOD_FOR_US;
+    let token = OneTime { purpose: Purpose::Reset, user: Some(user.id), roles: Vec::new() };
+    app.store.create_one_time(secret.digest(), token, until).await.map_err(say)?;
+    let text = format!(
+        "Somebody asked for a new password for {} on {}.\n\nThe token is good for one hour, once:\n\n{}\n\n\
+         If it was not you, nothing has to be done.\n",
+        user.username,
+        app.accounts.link,
+        secret.expose()
+    );
+    let (mailer, to) = (app.accounts.mailer.clone(), email.to_owned());
+    let sent = web::block(move || mailer.send(&to, "Kinora: a new password", text)).await;
+    sent.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    visit.done_by(&user.username, "user.reset_mail", &user.username).await;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Who changed what, newest first.
+
+use actix_web::web::{self, Json, Query};
+use kinora_actors::domain::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Permission;
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::problem::ApiError;
+use crate::store::AuditRow;
+
+/// Entries of a page, unless the caller wants fewer or more.
+const PAGE: u32 = 100;
+/// Entries of the largest page.
+const LARGEST_PAGE: u32 = 1_000;
+
+/// Which entries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AuditQuery {
+    actor: Option<String>,
+    action: Option<String>,
+    cursor: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// An entry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuditShown {
+    id: i64,
+    at: Timestamp,
+    actor: String,
+    action: String,
+    target: String,
+    outcome: String,
+    address: Option<String>,
+    request_id: Option<String>,
+}
+
+/// A page of entries.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct AuditPage {
+    entries: Vec<AuditShown>,
+    /// Where the next page goes on; absent at the end.
+    next_cursor: Option<i64>,
+}
+
+/// `GET /api/v1/audit`
+pub(in crate::http) async fn audit(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<AuditQuery>,
+) -> Result<Json<AuditPage>, ApiError> {
+    caller.require(Permission::ReadAudit)?;
+    let AuditQuery { actor, action, cursor, limit } = query.into_inner();
+    if [&actor, &action].into_iter().flatten().any(|text| text.contains('\0')) {
+        return Err(ApiError::bad_request("invalid_query", "The query is not understood."));
+    }
+    let limit = limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    let rows = app.store(app.store.audit_page(cursor, actor, action, limit)).await?;
+    let full = rows.len() == limit as usize;
+    let next_cursor = rows.last().map(|row| row.id).filter(|_| full);
+    Ok(Json(AuditPage { entries: rows.into_iter().map(AuditShown::from).collect(), next_cursor }))
+}
+
+impl From<AuditRow> for AuditShown {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            id: row.id,
+            at: Timestamp(row.at_us),
+            actor: row.actor,
+            action: row.action,
+            target: row.target,
+            outcome: row.outcome,
+            address: row.address,
+            request_id: row.request_id,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Stored events: by page as JSON, or all of them as NDJSON or CSV.
+//!
+//! An export reads page by page while it is sent, so its size does not matter here.
+
+use std::collections::VecDeque;
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::{self, Bytes, Query};
+use actix_web::{HttpResponse, error};
+use futures_util::{Stream, stream};
+use kinora_actors::domain::{EventKind, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::accounts::Permission;
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::problem::ApiError;
+use crate::store::{EventQuery, EventRow};
+
+/// Events of a page, unless the caller wants fewer or more.
+const PAGE: u32 = 100;
+/// Events of the largest page, and of each step of an export.
+const LARGEST_PAGE: u32 = 1_000;
+/// The columns of a CSV export.
+const COLUMNS: &str = "sessionId,timestamp,event,seq,stream,payload\r\n";
+
+/// Which events, and in which form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct EventsQuery {
+    /// Ids of sessions, commas between.
+    session: Option<String>,
+    /// Names of streams, commas between.
+    stream: Option<String>,
+    /// Kinds, commas between.
+    event: Option<String>,
+    /// From this time on, RFC 3339.
+    from: Option<String>,
+    /// Before this time.
+    to: Option<String>,
+    /// Where the last page ended.
+    cursor: Option<i64>,
+    /// Events of the page.
+    limit: Option<u32>,
+    /// `json`, `ndjson` or `csv`.
+    format: Option<String>,
+}
+
+/// An event as it was sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventShown {
+    session_id: String,
+    timestamp: Timestamp,
+    event: String,
+    payload: Value,
+}
+
+/// A page of events.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventPage {
+    events: Vec<EventShown>,
+    /// Where the next page goes on; absent at the end.
+    next_cursor: Option<i64>,
+}
+
+/// How events are exported.
+#[derive(Clone, Copy)]
+enum Form {
+    Ndjson,
+    Csv,
+}
+
+/// `GET /api/v1/events`, oldest first.
+pub(in crate::http) async fn events(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<EventsQuery>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::Watch)?;
+    let query = query.into_inner();
+    let form = match query.format.as_deref() {
+        None | Some("json") => None,
+        Some("ndjson") => Some(Form::Ndjson),
+        Some("csv") => Some(Form::Csv),
+        Some(_) => return Err(bad("format= is json, ndjson or csv.")),
+    };
+    let wanted = query.wanted(&caller)?;
+    match form {
+        None => page(&app, wanted).await,
+        Some(form) => export(app, wanted, form).await,
+    }
+}
+
+async fn page(app: &App, wanted: EventQuery) -> Result<HttpResponse, ApiError> {
+    let limit = wanted.limit as usize;
+    let rows = app.store(app.store.query_events(wanted)).await?;
+    let next_cursor = rows.last().map(|(id, _)| *id).filter(|_| rows.len() == limit);
+    let events = rows.into_iter().map(|(_, row)| EventShown::from(row)).collect();
+    Ok(HttpResponse::Ok().json(EventPage { events, next_cursor }))
+}
+
+/// The first step is read before the answer begins, so that a database that is away is a 503.
+async fn export(app: web::Data<App>, wanted: EventQuery, form: Form) -> Result<HttpResponse, ApiError> {
+    let wanted = EventQuery { limit: LARGEST_PAGE, ..wanted };
+    let first = app.store(app.store.query_events(wanted.clone())).await?;
+    let (kind, name) = match form {
+        Form::Ndjson => ("application/x-ndjson", "attachment; filename=\"events.ndjson\""),
+        Form::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"events.csv\""),
+    };
+    let export = Export { app, wanted, form, rows: first.into(), head: matches!(form, Form::Csv) };
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, kind)).insert_header((CONTENT_DISPOSITION, name));
+    Ok(response.streaming(export.chunks()))
+}
+
+struct Export {
+    app: web::Data<App>,
+    wanted: EventQuery,
+    form: Form,
+    rows: VecDeque<(i64, EventRow)>,
+    /// Whether the names of the columns are still to be sent.
+    head: bool,
+}
+
+impl Export {
+    fn chunks(self) -> impl Stream<Item = Result<Bytes, error::Error>> {
+        stream::unfold(Some(self), |export| async move {
+            let mut export = export?;
+            let chunk = export.chunk();
+            match export.read_on().await {
+                Ok(true) => Some((Ok(chunk), Some(export))),
+                Ok(false) if chunk.is_empty() => None,
+                Ok(false) => Some((Ok(chunk), None)),
+                // What was sent is sent: a broken transfer is how a client learns that it is not all.
+                Err(error) => Some((Err(error.into()), None)),
+            }
+        })
+    }
+
+    fn chunk(&mut self) -> Bytes {
+        let mut text = String::new();
+        if std::mem::take(&mut self.head) {
+            text.push_str(COLUMNS);
+        }
+        for (id, row) in self.rows.drain(..) {
+            self.wanted.after = id;
+            match self.form {
+                Form::Ndjson => text.push_str(&ndjson(row)),
+                Form::Csv => text.push_str(&csv(&row)),
+            }
+        }
+        Bytes::from(text)
+    }
+
+    async fn read_on(&mut self) -> Result<bool, ApiError> {
+        let rows = self.app.store(self.app.store.query_events(self.wanted.clone())).await?;
+        self.rows = rows.into();
+        Ok(!self.rows.is_empty())
+    }
+}
+
+impl EventsQuery {
+    fn wanted(&self, caller: &Caller) -> Result<EventQuery, ApiError> {
+        let streams = list(self.stream.as_deref())?;
+        let kinds = list(self.event.as_deref())?;
+        if !kinds.iter().flatten().all(|name| EventKind::from_name(name).is_some()) {
+            return Err(bad("event= names a kind that does not exist."));
+        }
+        Ok(EventQuery {
+            sessions: list(self.session.as_deref())?,
+            streams: within(streams, caller.scope.streams.as_ref()),
+            hidden: caller.identity.hidden.clone(),
+            kinds: within(kinds, caller.scope.events.as_ref()),
+            from_us: self.from.as_deref().map(time).transpose()?,
+            to_us: self.to.as_deref().map(time).transpose()?,
+            after: self.cursor.unwrap_or(0),
+            limit: self.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
+        })
+    }
+}
+
+fn list(text: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.len() > 64 || names.iter().any(|name| name.is_empty() || name.contains('\0')) {
+        return Err(bad("A list has 1 to 64 names with commas between."));
+    }
+    Ok(Some(names))
+}
+
+/// What was asked for, as far as the limits of a key allow it.
+fn within(asked: Option<Vec<String>>, limits: Option<&Vec<String>>) -> Option<Vec<String>> {
+    match (asked, limits) {
+        (asked, None) => asked,
+        (None, Some(limits)) => Some(limits.clone()),
+        (Some(asked), Some(limits)) => Some(asked.into_iter().filter(|one| limits.contains(one)).collect()),
+    }
+}
+
+fn time(text: &str) -> Result<i64, ApiError> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(jiff::Timestamp::as_microsecond).map_err(|_| bad("from= and to= are times as in RFC 3339."))
+}
+
+fn bad(detail: &'static str) -> ApiError {
+    ApiError::bad_request("invalid_query", detail)
+}
+
+fn ndjson(row: EventRow) -> String {
+    let shown = serde_json::to_string(&EventShown::from(row));
+    shown.expect("an event should have only string keys and a sane time") + "\n"
+}
+
+fn csv(row: &EventRow) -> String {
+    let payload: Value = serde_json::from_str(&row.payload).unwrap_or_default();
+    let time = jiff::Timestamp::from_microsecond(row.timestamp_us).unwrap_or_default();
+    let fields = [
+        row.session_id.clone(),
+        format!("{time:.6}"),
+        row.event.clone(),
+        row.seq.to_string(),
+        payload["stream"].as_str().unwrap_or_default().to_owned(),
+        row.payload.clone(),
+    ];
+    fields.map(|field| quoted(&field)).join(",") + "\r\n"
+}
+
+/// RFC 4180. What a spreadsheet would take for a formula is made text.
+fn quoted(field: &str) -> String {
+    let formula = field.starts_with(['=', '+', '-', '@', '\t']);
+    let text = if formula { format!("'{field}") } else { field.to_owned() };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+impl From<EventRow> for EventShown {
+    fn from(row: EventRow) -> Self {
+        Self {
+            session_id: row.session_id,
+            timestamp: Timestamp(row.timestamp_us),
+            event: row.event,
+            // The database keeps it as JSON.
+            payload: serde_json::from_str(&row.payload).unwrap_or_default(),
+        }
+    }
+}

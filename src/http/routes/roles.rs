@@ -1,0 +1,130 @@
+//! Roles: the built-in ones to read, own ones to make.
+
+use actix_web::web::{self, Json};
+use actix_web::{HttpResponse, Responder};
+use serde::{Deserialize, Serialize};
+
+use super::fields;
+use crate::accounts::{Permission, Permissions};
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::problem::ApiError;
+use crate::http::visit::Visit;
+use crate::store::RoleRow;
+
+/// A role with what it allows.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct RoleShown {
+    name: String,
+    built_in: bool,
+    permissions: Vec<&'static str>,
+}
+
+/// All roles.
+#[derive(Serialize)]
+pub(in crate::http) struct RoleList {
+    roles: Vec<RoleShown>,
+}
+
+/// A role to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RoleRequest {
+    name: String,
+    permissions: Vec<String>,
+}
+
+/// Other permissions of a role.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RoleChange {
+    permissions: Vec<String>,
+}
+
+/// `GET /api/v1/roles`
+pub(in crate::http) async fn roles(app: web::Data<App>, caller: Caller) -> Result<Json<RoleList>, ApiError> {
+    caller.require(Permission::ManageRoles)?;
+    let roles = app.store(app.store.list_roles()).await?;
+    Ok(Json(RoleList { roles: roles.into_iter().map(RoleShown::from).collect() }))
+}
+
+/// `POST /api/v1/roles`
+pub(in crate::http) async fn create_role(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    body: Json<RoleRequest>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::ManageRoles)?;
+    let RoleRequest { name, permissions } = body.into_inner();
+    fields::name(&name)?;
+    if name.len() > 32 {
+        return Err(ApiError::bad_request("invalid_name", "The name of a role has at most 32 characters."));
+    }
+    check(&caller, &permissions)?;
+    app.store(app.store.create_role(&name, permissions.clone())).await?;
+    visit.done(&caller, "role.create", &name).await;
+    let made = RoleShown::from(RoleRow { name, built_in: false, permissions });
+    Ok(HttpResponse::Created().json(made))
+}
+
+/// `PUT /api/v1/roles/{name}`
+pub(in crate::http) async fn change_role(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+    body: Json<RoleChange>,
+) -> Result<Json<RoleShown>, ApiError> {
+    caller.require(Permission::ManageRoles)?;
+    let (name, permissions) = (name.into_inner(), body.into_inner().permissions);
+    may_change(&app, &caller, &name).await?;
+    check(&caller, &permissions)?;
+    app.store(app.store.change_role(&name, permissions.clone())).await?;
+    visit.done(&caller, "role.change", &name).await;
+    Ok(Json(RoleRow { name, built_in: false, permissions }.into()))
+}
+
+/// `DELETE /api/v1/roles/{name}`
+pub(in crate::http) async fn delete_role(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<impl Responder, ApiError> {
+    caller.require(Permission::ManageRoles)?;
+    may_change(&app, &caller, &name).await?;
+    app.store(app.store.delete_role(&name)).await?;
+    visit.done(&caller, "role.delete", &name).await;
+    Ok(HttpResponse::NoContent())
+}
+
+async fn may_change(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
+    fields::name(name)?;
+    let roles = app.store(app.store.list_roles()).await?;
+    let role = roles.into_iter().find(|role| role.name == name);
+    let role = role.ok_or(ApiError::not_found("role_not_found", "There is no role of this name."))?;
+    if role.built_in {
+        return Err(ApiError::conflict("built_in_role", "Built-in roles stay as they are."));
+    }
+    check(caller, &role.permissions)
+}
+
+/// Refuses permissions that there are not, and those that the caller has not.
+fn check(caller: &Caller, permissions: &[String]) -> Result<(), ApiError> {
+    if !permissions.iter().all(|name| Permission::from_name(name).is_some()) {
+        return Err(ApiError::bad_request("unknown_permission", "There is no permission of this name."));
+    }
+    let all = Permissions::of_roles([], permissions.iter().map(String::as_str));
+    if caller.identity.permissions.cover(all) { Ok(()) } else { Err(ApiError::forbidden()) }
+}
+
+impl From<RoleRow> for RoleShown {
+    fn from(role: RoleRow) -> Self {
+        let granted = role.permissions.iter().map(String::as_str);
+        let built_in = role.built_in.then_some(role.name.as_str());
+        let permissions = Permissions::of_roles(built_in, granted).names();
+        Self { permissions, built_in: role.built_in, name: role.name }
+    }
+}

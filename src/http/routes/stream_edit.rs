@@ -1,0 +1,247 @@
+//! Streams, to make, change, steer and delete. What config.toml says stays as it says.
+//!
+//! A source goes in with its credentials and never comes out with them: what is shown has `***` in their place, and
+//! a change that leaves the source out keeps it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, IF_MATCH};
+use actix_web::web::{self, Json};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use serde::{Deserialize, Serialize};
+
+use super::fields;
+use crate::accounts::Permission;
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::ports::{SourceFacts, SourceRefusal, StreamOptions, StreamOrder, StreamPlan};
+use crate::http::problem::ApiError;
+use crate::http::visit::Visit;
+use crate::store::{ManagedStream, StreamSpec};
+
+/// How long trying a source may take; opening has limits of its own.
+const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(25);
+
+/// A stream to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StreamRequest {
+    name: String,
+    source: String,
+    #[serde(default = "yes")]
+    enabled: bool,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    options: StreamOptions,
+}
+
+/// What a stream shall be made of from now on; a source that is left out stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StreamChange {
+    source: Option<String>,
+    enabled: bool,
+    roles: Vec<String>,
+    options: StreamOptions,
+}
+
+/// What a stream is made of.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StreamSettings {
+    name: String,
+    /// Without credentials.
+    source: String,
+    enabled: bool,
+    roles: Vec<String>,
+    options: serde_json::Value,
+    managed_by_config: bool,
+    revision: i64,
+}
+
+/// A source to be tried.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SourceRequest {
+    source: String,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// `GET /api/v1/streams/{name}/settings`
+pub(in crate::http) async fn stream_settings(
+    app: web::Data<App>,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::EditStreams)?;
+    shown(find(&app, &caller, &name).await?, StatusCode::OK)
+}
+
+/// `POST /api/v1/streams`
+pub(in crate::http) async fn create_stream(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    body: Json<StreamRequest>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::EditStreams)?;
+    let StreamRequest { name, source, enabled, roles, options } = body.into_inner();
+    fields::name(&name)?;
+    let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
+    app.store(app.store.create_stream(&name, spec)).await?;
+    let plan = StreamPlan { name: name.clone(), source, options, enabled };
+    app.ask("streams", app.ports.control.put(plan)).await?;
+    visit.done(&caller, "stream.create", &name).await;
+    shown(find(&app, &caller, &name).await?, StatusCode::CREATED)
+}
+
+/// `PUT /api/v1/streams/{name}/settings`: the stream restarts, and no other.
+pub(in crate::http) async fn change_stream(
+    app: web::Data<App>,
+    request: HttpRequest,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+    body: Json<StreamChange>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::EditStreams)?;
+    let old = find(&app, &caller, &name).await?;
+    let StreamChange { source, enabled, roles, options } = body.into_inner();
+    let source = match source {
+        Some(source) => source,
+        None => kept_source(&app, &old)?,
+    };
+    let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
+    app.store(app.store.change_stream(&name, seen(&request)?, spec)).await?;
+    let plan = StreamPlan { name: name.clone(), source, options, enabled: enabled && old.wanted };
+    app.ask("streams", app.ports.control.put(plan)).await?;
+    visit.done(&caller, "stream.change", &name).await;
+    shown(find(&app, &caller, &name).await?, StatusCode::OK)
+}
+
+/// `DELETE /api/v1/streams/{name}`: its sessions and events stay until retention takes them.
+pub(in crate::http) async fn delete_stream(
+    app: web::Data<App>,
+    request: HttpRequest,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<impl Responder, ApiError> {
+    caller.require(Permission::EditStreams)?;
+    find(&app, &caller, &name).await?;
+    app.store(app.store.delete_stream(&name, seen(&request)?)).await?;
+    app.ask("streams", app.ports.control.order(&name, StreamOrder::Remove)).await?;
+    visit.done(&caller, "stream.delete", &name).await;
+    Ok(HttpResponse::NoContent())
+}
+
+/// `POST /api/v1/streams/{name}/{order}`: `start`, `stop` or `restart`. A stream of config.toml can be steered too;
+/// the next start of the server does what the file says.
+pub(in crate::http) async fn order_stream(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+) -> Result<impl Responder, ApiError> {
+    let (name, order) = path.into_inner();
+    let (order, action) = match order.as_str() {
+        "start" => (StreamOrder::Start, "stream.start"),
+        "stop" => (StreamOrder::Stop, "stream.stop"),
+        "restart" => (StreamOrder::Restart, "stream.restart"),
+        _ => return Err(ApiError::not_found("not_found", "There is nothing at this address.")),
+    };
+    caller.require(Permission::ControlStreams)?;
+    if !caller.sees(&name) || !app.ask("streams", app.ports.control.order(&name, order)).await? {
+        return Err(unknown());
+    }
+    app.store(app.store.want_stream(&name, order != StreamOrder::Stop)).await?;
+    visit.done(&caller, action, &name).await;
+    Ok(HttpResponse::Accepted())
+}
+
+/// `POST /api/v1/sources/test`: opens a source and says what it is, without saving anything.
+pub(in crate::http) async fn test_source(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Json<SourceRequest>,
+) -> Result<Json<SourceFacts>, ApiError> {
+    caller.require(Permission::EditStreams)?;
+    let tried = actix_web::rt::time::timeout(TRY_LIMIT, app.ports.control.test(&body.source)).await;
+    let late =
+        |_| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "source_silent", "The source says nothing.");
+    tried.map_err(late)?.map_err(|_| ApiError::unavailable())?.map(Json).map_err(refusal)
+}
+
+fn refusal(SourceRefusal { code, detail }: SourceRefusal) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+}
+
+const fn unknown() -> ApiError {
+    ApiError::not_found("stream_not_found", "There is no stream of this name.")
+}
+
+async fn find(app: &App, caller: &Caller, name: &str) -> Result<ManagedStream, ApiError> {
+    fields::name(name)?;
+    if !caller.sees(name) {
+        return Err(unknown());
+    }
+    app.store(app.store.find_stream(name)).await?.ok_or(unknown())
+}
+
+async fn spec(
+    app: &App,
+    name: &str,
+    source: &str,
+    enabled: bool,
+    roles: Vec<String>,
+    options: &StreamOptions,
+) -> Result<StreamSpec, ApiError> {
+    if options.every_nth == 0 || options.every_nth > 10_000 || options.max_fps > 1_000 {
+        let detail = "everyNth is 1 to 10000, maxFps is 0 to 1000.";
+        return Err(ApiError::bad_request("invalid_options", detail));
+    }
+    let address = app.ask("streams", app.ports.control.check(source)).await?.map_err(refusal)?;
+    Ok(StreamSpec {
+        address,
+        sealed_source: app.sealer.seal(name, source).map_err(|_| ApiError::internal())?,
+        settings: serde_json::to_string(options).map_err(|_| ApiError::internal())?,
+        enabled,
+        roles,
+    })
+}
+
+fn kept_source(app: &App, stream: &ManagedStream) -> Result<String, ApiError> {
+    let Some(sealed) = &stream.sealed_source else { return Err(ApiError::managed_by_config()) };
+    app.sealer.open(&stream.name, sealed).map_err(|_| {
+        let detail =
+            "The stored source cannot be read any more: its key was replaced. Send the source again.";
+        ApiError::conflict("source_lost", detail)
+    })
+}
+
+/// The revision that the caller saw, if they say so.
+fn seen(request: &HttpRequest) -> Result<Option<i64>, ApiError> {
+    let Some(tag) = request.headers().get(IF_MATCH) else { return Ok(None) };
+    match tag.to_str().unwrap_or_default() {
+        "*" => Ok(None),
+        // A tag that is not one of ours matches nothing.
+        tag => Ok(Some(tag.trim_matches('"').parse().unwrap_or(-1))),
+    }
+}
+
+fn shown(stream: ManagedStream, status: StatusCode) -> Result<HttpResponse, ApiError> {
+    let settings = StreamSettings {
+        source: stream.address,
+        enabled: stream.enabled,
+        roles: stream.roles,
+        options: serde_json::from_str(&stream.settings).map_err(|_| ApiError::internal())?,
+        managed_by_config: stream.managed_by_config,
+        revision: stream.revision,
+        name: stream.name,
+    };
+    let tag = format!("\"{}\"", settings.revision);
+    Ok(HttpResponse::build(status).insert_header((ETAG, tag)).json(settings))
+}

@@ -1,0 +1,221 @@
+//! Users and invitations, for those who manage them.
+//!
+//! Nobody gives away, or takes over, more than they have: whoever changes an account must be allowed everything
+//! that its roles allow, before the change and after it.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{self, Json};
+use actix_web::{HttpResponse, Responder};
+use kinora_actors::domain::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::account::set_password;
+use super::fields;
+use super::login::refusal;
+use crate::accounts::{Permission, Permissions, Secret};
+use crate::http::app::App;
+use crate::http::auth::Caller;
+use crate::http::problem::ApiError;
+use crate::http::visit::Visit;
+use crate::store::{NewUser, OneTime, Purpose, User};
+
+/// An invitation waits for so long: seven days.
+const INVITATION_GOOD_FOR_US: i64 = 7 * 86_400 * 1_000_000;
+
+/// A user as the API shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct UserShown {
+    username: String,
+    email: Option<String>,
+    roles: Vec<String>,
+    created_at: Timestamp,
+    disabled_at: Option<Timestamp>,
+}
+
+/// All users.
+#[derive(Serialize)]
+pub(in crate::http) struct UserList {
+    users: Vec<UserShown>,
+}
+
+/// A user to be made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UserRequest {
+    username: String,
+    email: Option<String>,
+    password: String,
+    roles: Vec<String>,
+}
+
+/// What is to be changed of a user; what is absent stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UserChange {
+    email: Option<String>,
+    password: Option<String>,
+    roles: Option<Vec<String>>,
+    disabled: Option<bool>,
+}
+
+/// The roles that an invitation gives, and where it is sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct InvitationRequest {
+    roles: Vec<String>,
+    email: Option<String>,
+}
+
+/// `GET /api/v1/users`
+pub(in crate::http) async fn users(app: web::Data<App>, caller: Caller) -> Result<Json<UserList>, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    let users = app.store(app.store.list_users()).await?;
+    Ok(Json(UserList { users: users.into_iter().map(UserShown::from).collect() }))
+}
+
+/// `GET /api/v1/users/{name}`
+pub(in crate::http) async fn user(
+    app: web::Data<App>,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<Json<UserShown>, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    Ok(Json(find(&app, &name).await?.into()))
+}
+
+/// `POST /api/v1/users`
+pub(in crate::http) async fn create_user(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    body: Json<UserRequest>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    let UserRequest { username, email, password, roles } = body.into_inner();
+    fields::name(&username)?;
+    email.as_deref().map_or(Ok(()), fields::email)?;
+    fields::password(&password)?;
+    may_give(&app, &caller, &roles).await?;
+    let password_hash = app.passwords.hash(password).await.map_err(refusal)?;
+    let user = NewUser { username: username.clone(), email, password_hash, roles };
+    app.store(app.store.create_user(user)).await?;
+    visit.done(&caller, "user.create", &username).await;
+    Ok(HttpResponse::Created().json(UserShown::from(find(&app, &username).await?)))
+}
+
+/// `PATCH /api/v1/users/{name}`
+pub(in crate::http) async fn change_user(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+    body: Json<UserChange>,
+) -> Result<Json<UserShown>, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    let user = find(&app, &name).await?;
+    may_give(&app, &caller, &user.roles).await?;
+    let change = body.into_inner();
+    change.check()?;
+    if let Some(roles) = &change.roles {
+        may_give(&app, &caller, roles).await?;
+        app.store(app.store.set_user_roles(&name, roles)).await?;
+    }
+    if let Some(email) = &change.email {
+        app.store(app.store.set_user_email(&name, Some(email))).await?;
+    }
+    if let Some(disabled) = change.disabled {
+        app.store(app.store.set_user_disabled(&name, disabled)).await?;
+    }
+    if let Some(password) = change.password {
+        set_password(&app, &name, password).await?;
+    }
+    visit.done(&caller, "user.change", &name).await;
+    Ok(Json(find(&app, &name).await?.into()))
+}
+
+/// `DELETE /api/v1/users/{name}`: with the user's keys and logins.
+pub(in crate::http) async fn delete_user(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    name: web::Path<String>,
+) -> Result<impl Responder, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    may_give(&app, &caller, &find(&app, &name).await?.roles).await?;
+    app.store(app.store.delete_user(&name)).await?;
+    visit.done(&caller, "user.delete", &name).await;
+    Ok(HttpResponse::NoContent())
+}
+
+/// `POST /api/v1/invitations`: the token is told once, and mailed if there is an address.
+pub(in crate::http) async fn invite(
+    app: web::Data<App>,
+    visit: Visit,
+    caller: Caller,
+    body: Json<InvitationRequest>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(Permission::ManageUsers)?;
+    let InvitationRequest { roles, email } = body.into_inner();
+    email.as_deref().map_or(Ok(()), fields::email)?;
+    may_give(&app, &caller, &roles).await?;
+    let secret = Secret::new().map_err(|_| ApiError::internal())?;
+    let token = OneTime { purpose: Purpose::Invite, user: None, roles };
+    let until = app.clock.unix_us() + INVITATION_GOOD_FOR_US;
+    app.store(app.store.create_one_time(secret.digest(), token, until)).await?;
+    visit.done(&caller, "user.invite", email.as_deref().unwrap_or_default()).await;
+    if let Some(email) = email {
+        send_invitation(&app, email, &secret).await?;
+    }
+    let made = serde_json::json!({"invitation": secret.expose(), "expiresAt": Timestamp(until)});
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
+}
+
+/// Refuses roles that allow more than the caller is allowed, and roles that there are not.
+pub(super) async fn may_give(app: &App, caller: &Caller, roles: &[String]) -> Result<(), ApiError> {
+    let known = app.store(app.store.list_roles()).await?;
+    let mut granted = Vec::new();
+    for name in roles {
+        let role = known.iter().find(|role| role.name == *name);
+        let role = role.ok_or(ApiError::bad_request("unknown_role", "There is no role of this name."))?;
+        granted.extend(role.permissions.iter().map(String::as_str));
+    }
+    let all = Permissions::of_roles(roles.iter().map(String::as_str), granted);
+    if caller.identity.permissions.cover(all) { Ok(()) } else { Err(ApiError::forbidden()) }
+}
+
+async fn find(app: &App, name: &str) -> Result<User, ApiError> {
+    fields::name(name)?;
+    let found = app.store(app.store.find_user(name)).await?;
+    found.ok_or(ApiError::not_found("user_not_found", "There is no user of this name."))
+}
+
+async fn send_invitation(app: &App, to: String, secret: &Secret) -> Result<(), ApiError> {
+    let text = format!(
+        "You are invited to {}.\n\nThe invitation is good for seven days, once:\n\n{}\n",
+        app.accounts.link,
+        secret.expose()
+    );
+    let mailer = app.accounts.mailer.clone();
+    let sent = web::block(move || mailer.send(&to, "Kinora: an invitation", text)).await;
+    sent.map_err(|_| ApiError::internal())?.map_err(|error| app.mail_away(&error.to_string()))
+}
+
+impl UserChange {
+    fn check(&self) -> Result<(), ApiError> {
+        self.email.as_deref().map_or(Ok(()), fields::email)?;
+        self.password.as_deref().map_or(Ok(()), fields::password)
+    }
+}
+
+impl From<User> for UserShown {
+    fn from(user: User) -> Self {
+        Self {
+            username: user.username,
+            email: user.email,
+            roles: user.roles,
+            created_at: Timestamp(user.created_at_us),
+            disabled_at: user.disabled_at_us.map(Timestamp),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Users, roles, invitations, the log of changes and stored events; in a real database.
+
+use serde_json::{Value, json};
+
+use super::client::{post, send};
+use super::fakes::{Fixture, PASSWORD, publish};
+use crate::store::EventRow;
+
+async fn fixture() -> (Fixture, String) {
+    let fixture = Fixture::with_database();
+    fixture.user("root", &["admin"]).await;
+    let token = fixture.token_of("root").await;
+    (fixture, token)
+}
+
+fn person(name: &str, roles: &[&str]) -> Value {
+    json!({"username": name, "email": null, "password": PASSWORD, "roles": roles})
+}
+
+#[actix_web::test]
+async fn users_are_made_changed_and_removed() {
+    let (fixture, root) = fixture().await;
+    let made = send(&fixture, "POST", "/api/v1/users", &root, person("ada", &["viewer"])).await;
+    assert_eq!((made.status, &made.json()["roles"]), (201, &json!(["viewer"])), "{}", made.body);
+    assert!(!made.body.contains("$2"), "no hash is ever told");
+    let again = send(&fixture, "POST", "/api/v1/users", &root, person("ada", &[])).await;
+    assert_eq!((again.status, &again.json()["code"]), (409, &json!("taken")));
+    let unknown = send(&fixture, "POST", "/api/v1/users", &root, person("eve", &["king"])).await;
+    assert_eq!((unknown.status, &unknown.json()["code"]), (400, &json!("unknown_role")));
+
+    let change = json!({"email": "ada@example.net", "roles": ["operator"], "password": "another secret"});
+    let changed = send(&fixture, "PATCH", "/api/v1/users/ada", &root, change).await;
+    assert_eq!((changed.status, &changed.json()["email"]), (200, &json!("ada@example.net")));
+    let body = json!({"username": "ada", "password": "another secret"});
+    assert_eq!(post(&fixture, "/api/v1/auth/login", body.clone()).await.status, 200);
+    let disabled = send(&fixture, "PATCH", "/api/v1/users/ada", &root, json!({"disabled": true})).await;
+    assert!(disabled.json()["disabledAt"].is_string());
+    assert_eq!(post(&fixture, "/api/v1/auth/login", body).await.status, 401);
+    assert_eq!(send(&fixture, "DELETE", "/api/v1/users/ada", &root, json!({})).await.status, 204);
+    assert_eq!(fixture.get("/api/v1/users/ada", Some(&root)).await.status, 404);
+}
+
+#[actix_web::test]
+async fn the_last_administrator_has_to_stay() {
+    let (fixture, root) = fixture().await;
+    for (method, body) in
+        [("DELETE", json!({})), ("PATCH", json!({"disabled": true})), ("PATCH", json!({"roles": ["viewer"]}))]
+    {
+        let refused = send(&fixture, method, "/api/v1/users/root", &root, body).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("last_administrator")));
+    }
+    assert_eq!(fixture.get("/api/v1/me", Some(&root)).await.json()["roles"], json!(["admin"]));
+}
+
+#[actix_web::test]
+async fn nobody_gives_away_more_than_they_have() {
+    let (fixture, root) = fixture().await;
+    let role = json!({"name": "front-desk", "permissions": ["watch", "users"]});
+    assert_eq!(send(&fixture, "POST", "/api/v1/roles", &root, role).await.status, 201);
+    fixture.user("desk", &["front-desk"]).await;
+    fixture.user("vera", &["viewer"]).await;
+    let desk = fixture.token_of("desk").await;
+    let me = fixture.get("/api/v1/me", Some(&desk)).await.json();
+    assert_eq!(me["permissions"], json!(["watch", "users"]));
+    let ask =
+        async |method: &str, path: &str, body: Value| send(&fixture, method, path, &desk, body).await.status;
+    assert_eq!(ask("POST", "/api/v1/users", person("eve", &["viewer"])).await, 201);
+    assert_eq!(ask("POST", "/api/v1/users", person("ida", &["admin"])).await, 403);
+    assert_eq!(ask("PATCH", "/api/v1/users/desk", json!({"roles": ["admin"]})).await, 403);
+    assert_eq!(ask("PATCH", "/api/v1/users/root", json!({"password": "taken over"})).await, 403);
+    assert_eq!(ask("DELETE", "/api/v1/users/root", json!({})).await, 403);
+    assert_eq!(ask("POST", "/api/v1/invitations", json!({"roles": ["operator"]})).await, 403);
+    assert_eq!(ask("POST", "/api/v1/roles", json!({"name": "x", "permissions": []})).await, 403);
+    assert_eq!(ask("PATCH", "/api/v1/users/vera", json!({"disabled": true})).await, 200);
+}
+
+#[actix_web::test]
+async fn own_roles_are_made_and_built_in_ones_stay() {
+    let (fixture, root) = fixture().await;
+    let ask = async |method: &str, path: &str, body: Value| send(&fixture, method, path, &root, body).await;
+    let wrong = ask("POST", "/api/v1/roles", json!({"name": "x", "permissions": ["everything"]})).await;
+    assert_eq!((wrong.status, &wrong.json()["code"]), (400, &json!("unknown_permission")));
+    let role = json!({"name": "night", "permissions": ["watch"]});
+    assert_eq!(ask("POST", "/api/v1/roles", role.clone()).await.status, 201);
+    assert_eq!(ask("POST", "/api/v1/roles", role).await.status, 409);
+    let changed =
+        ask("PUT", "/api/v1/roles/night", json!({"permissions": ["watch", "streams:control"]})).await;
+    assert_eq!(changed.json()["permissions"], json!(["watch", "streams:control"]));
+    let listed = fixture.get("/api/v1/roles", Some(&root)).await.json();
+    assert_eq!(listed["roles"].as_array().unwrap().len(), 5);
+    for (method, body) in [("DELETE", json!({})), ("PUT", json!({"permissions": []}))] {
+        let refused = ask(method, "/api/v1/roles/admin", body).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("built_in_role")));
+    }
+    assert_eq!(ask("DELETE", "/api/v1/roles/night", json!({})).await.status, 204);
+    assert_eq!(ask("DELETE", "/api/v1/roles/night", json!({})).await.status, 404);
+}
+
+#[actix_web::test]
+async fn each_change_is_written_down_with_who_and_where() {
+    let (fixture, root) = fixture().await;
+    send(&fixture, "POST", "/api/v1/users", &root, person("ada", &["viewer"])).await;
+    send(&fixture, "DELETE", "/api/v1/users/ada", &root, json!({})).await;
+    let page = fixture.get("/api/v1/audit?limit=1", Some(&root)).await.json();
+    let entry = &page["entries"][0];
+    assert_eq!(
+        (&entry["actor"], &entry["action"], &entry["target"], &entry["outcome"], &entry["address"]),
+        (&json!("root"), &json!("user.delete"), &json!("ada"), &json!("done"), &json!("127.0.0.1"))
+    );
+    assert_eq!(entry["requestId"].as_str().map(str::len), Some(36));
+    let next = format!("/api/v1/audit?cursor={}&actor=root", page["nextCursor"]);
+    let rest = fixture.get(&next, Some(&root)).await.json();
+    assert_eq!((&rest["entries"][0]["action"], &rest["nextCursor"]), (&json!("user.create"), &Value::Null));
+}
+
+#[actix_web::test]
+async fn a_stream_that_is_limited_to_roles_is_hidden_from_others() {
+    let (fixture, root) = fixture().await;
+    for (name, role) in [("vera", "viewer"), ("olga", "operator")] {
+        fixture.user(name, &[role]).await;
+    }
+    let sql = "insert into streams (name, address) values ('cam', 'rtsp://camera/stream');
+        insert into stream_roles select s.id, r.id from streams s, roles r where r.name = 'operator'";
+    fixture.sql(sql);
+    let (vera, olga) = (fixture.token_of("vera").await, fixture.token_of("olga").await);
+    for (token, status) in [(&vera, 404), (&olga, 200), (&root, 200)] {
+        assert_eq!(fixture.get("/api/v1/streams/cam", Some(token)).await.status, status);
+    }
+    publish(&fixture.hub, "s", 1..=3);
+    let refused = fixture.try_subscribe("session=s", Some("json"), Some(&vera)).await.err();
+    assert_eq!(refused, Some((404, "session_not_found".into())));
+    fixture.app.store.insert_events(&rows(3)).await.unwrap();
+    let count = async |token: &str| {
+        let page = fixture.get("/api/v1/events", Some(token)).await.json();
+        page["events"].as_array().unwrap().len()
+    };
+    assert_eq!((count(&vera).await, count(&olga).await), (2, 3), "one of three is of the hidden stream");
+}
+
+fn rows(count: i64) -> Vec<EventRow> {
+    let row = |seq| EventRow {
+        session_id: "s".into(),
+        seq,
+        timestamp_us: 1_700_000_000_000_000 + seq * 1_000_000,
+        recorded_at_us: 1_700_000_000_000_000,
+        event: if seq % 5 == 0 { "streamState" } else { "frameAnalyzed" }.into(),
+        payload: json!({"seq": seq, "stream": if seq % 2 == 0 { "cam" } else { "=door" }}).to_string(),
+    };
+    (1..=count).map(row).collect()
+}
+
+#[actix_web::test]
+async fn events_are_found_by_what_they_are_about_page_by_page() {
+    let (fixture, root) = fixture().await;
+    fixture.app.store.insert_events(&rows(20)).await.unwrap();
+    let ask = async |query: &str| {
+        let reply = fixture.get(&format!("/api/v1/events?{query}"), Some(&root)).await;
+        assert_eq!(reply.status, 200, "{query}: {}", reply.body);
+        let page = reply.json();
+        let seqs = page["events"].as_array().unwrap().iter().map(|event| event["payload"]["seq"].as_i64());
+        (seqs.map(Option::unwrap).collect::<Vec<_>>(), page["nextCursor"].clone())
+    };
+    assert_eq!(ask("event=streamState").await, (vec![5, 10, 15, 20], Value::Null));
+    assert_eq!(ask("stream=cam&event=streamState&session=s").await.0, [10, 20]);
+    assert_eq!(ask("session=other").await.0, [0_i64; 0]);
+    let within = "from=2023-11-14T22:13:22Z&to=2023-11-14T22:13:24Z";
+    assert_eq!(ask(within).await.0, [2, 3], "from is in, to is not");
+    let (first, cursor) = ask("limit=15").await;
+    let (rest, end) = ask(&format!("limit=15&cursor={cursor}")).await;
+    assert_eq!(([first, rest].concat(), end), ((1..=20).collect(), Value::Null));
+    for wrong in ["event=nope", "from=yesterday", "format=xml", "limit=x", "colour=red", "session=,"] {
+        let reply = fixture.get(&format!("/api/v1/events?{wrong}"), Some(&root)).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (400, &json!("invalid_query")), "{wrong}");
+    }
+}
+
+#[actix_web::test]
+async fn events_are_exported_whole_as_lines_and_as_a_table() {
+    let (fixture, root) = fixture().await;
+    fixture.app.store.insert_events(&rows(2_300)).await.unwrap();
+    let lines = fixture.get("/api/v1/events?format=ndjson&limit=1", Some(&root)).await;
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
+    let events: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 2_300, "an export is not cut into pages");
+    let members: Vec<_> = events[0].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(members, ["event", "payload", "sessionId", "timestamp"]);
+    let table = fixture.get("/api/v1/events?format=csv&event=streamState", Some(&root)).await.body;
+    let mut rows = table.split("\r\n");
+    assert_eq!(rows.next(), Some("sessionId,timestamp,event,seq,stream,payload"));
+    let first = rows.next().unwrap();
+    let start = "s,2023-11-14T22:13:25.000000Z,streamState,5,'=door,\"{\"\"seq\"\": 5, ";
+    assert!(first.starts_with(start), "{first}");
+}

@@ -1,0 +1,121 @@
+//! Streams that operators make, change, steer and delete; rows in a real database, actors played.
+
+use serde_json::{Value, json};
+
+use super::client::{Reply, http, send};
+use super::fakes::{Fixture, SOURCE};
+
+async fn fixture() -> (Fixture, String) {
+    let fixture = Fixture::with_database();
+    fixture.user("olga", &["operator"]).await;
+    let token = fixture.token_of("olga").await;
+    (fixture, token)
+}
+
+async fn create(fixture: &Fixture, token: &str) -> Reply {
+    let body = json!({"name": "door", "source": SOURCE, "options": {"everyNth": 2}});
+    send(fixture, "POST", "/api/v1/streams", token, body).await
+}
+
+fn change(source: Value) -> Value {
+    let options = json!({"loop": false, "tracking": false, "everyNth": 1, "maxFps": 10, "readMarks": false});
+    json!({"source": source, "enabled": true, "roles": [], "options": options})
+}
+
+#[actix_web::test]
+async fn a_stream_is_made_and_its_password_is_never_told_again() {
+    let (fixture, olga) = fixture().await;
+    let made = create(&fixture, &olga).await;
+    assert_eq!((made.status, made.header("etag")), (201, Some("\"1\"")), "{}", made.body);
+    let settings = fixture.get("/api/v1/streams/door/settings", Some(&olga)).await;
+    assert_eq!(settings.json()["source"], "rtsp://***@camera/1");
+    assert_eq!(settings.json()["options"]["everyNth"], 2);
+    assert!(!made.body.contains("hunter2") && !settings.body.contains("hunter2"));
+    let row = fixture.app.store.find_stream("door").await.unwrap().unwrap();
+    assert!(!String::from_utf8_lossy(row.sealed_source.as_ref().unwrap()).contains("hunter2"));
+    assert_eq!(*fixture.world.orders.lock().unwrap(), [format!("put door {SOURCE} true")]);
+    assert_eq!(create(&fixture, &olga).await.status, 409);
+    for (body, status, code) in [
+        (json!({"name": "a b", "source": SOURCE}), 400, "invalid_name"),
+        (json!({"name": "x", "source": "file:/etc/passwd"}), 422, "source_forbidden"),
+        (json!({"name": "x", "source": SOURCE, "options": {"everyNth": 0}}), 400, "invalid_options"),
+        (json!({"name": "x", "source": SOURCE, "roles": ["king"]}), 404, "not_found"),
+        (json!({"name": "x"}), 400, "invalid_json"),
+    ] {
+        let reply = send(&fixture, "POST", "/api/v1/streams", &olga, body).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (status, &json!(code)), "{}", reply.body);
+    }
+}
+
+#[actix_web::test]
+async fn a_change_restarts_that_stream_alone_and_only_if_nobody_was_faster() {
+    let (fixture, olga) = fixture().await;
+    create(&fixture, &olga).await;
+    let bearer = format!("authorization: Bearer {olga}");
+    let put = async |tag: &str, source: Value| {
+        let headers = [&*bearer, "content-type: application/json", &format!("if-match: {tag}")];
+        let body = change(source).to_string();
+        http(fixture.address, "PUT", "/api/v1/streams/door/settings", &headers, &body).await
+    };
+    let changed = put("\"1\"", Value::Null).await;
+    assert_eq!((changed.status, changed.header("etag")), (200, Some("\"2\"")));
+    let slower = put("\"1\"", json!("rtsp://other/2")).await;
+    assert_eq!((slower.status, &slower.json()["code"]), (412, &json!("stale")));
+    assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"3\""));
+    let orders = fixture.world.orders.lock().unwrap().clone();
+    assert_eq!(
+        orders[1..],
+        [format!("put door {SOURCE} true"), "put door rtsp://other/2 true".to_owned()],
+        "a source that is left out stays, password included"
+    );
+}
+
+#[actix_web::test]
+async fn what_the_file_says_stays_and_can_be_steered() {
+    let (fixture, olga) = fixture().await;
+    fixture
+        .sql("insert into streams (name, address, managed_by_config) values ('cam', 'rtsp://camera', true)");
+    for (method, path, body) in [
+        ("PUT", "/api/v1/streams/cam/settings", change(json!(SOURCE))),
+        ("PUT", "/api/v1/streams/cam/settings", change(Value::Null)),
+        ("DELETE", "/api/v1/streams/cam", json!({})),
+    ] {
+        let refused = send(&fixture, method, path, &olga, body).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("managed_by_config")), "{method}");
+    }
+    for order in ["stop", "start", "restart"] {
+        let path = format!("/api/v1/streams/cam/{order}");
+        assert_eq!(send(&fixture, "POST", &path, &olga, json!({})).await.status, 202);
+    }
+    assert_eq!(send(&fixture, "POST", "/api/v1/streams/cam/explode", &olga, json!({})).await.status, 404);
+    assert_eq!(send(&fixture, "POST", "/api/v1/streams/nope/start", &olga, json!({})).await.status, 404);
+    let orders = fixture.world.orders.lock().unwrap().clone();
+    assert_eq!(orders, ["Stop cam", "Start cam", "Restart cam", "Start nope"]);
+}
+
+#[actix_web::test]
+async fn a_stopped_stream_is_remembered_and_a_deleted_one_is_gone() {
+    let (fixture, olga) = fixture().await;
+    create(&fixture, &olga).await;
+    assert_eq!(send(&fixture, "POST", "/api/v1/streams/door/stop", &olga, json!({})).await.status, 202);
+    assert!(!fixture.app.store.find_stream("door").await.unwrap().unwrap().wanted);
+    let changed = send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, change(Value::Null)).await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(send(&fixture, "DELETE", "/api/v1/streams/door", &olga, json!({})).await.status, 204);
+    assert_eq!(fixture.get("/api/v1/streams/door/settings", Some(&olga)).await.status, 404);
+    let orders = fixture.world.orders.lock().unwrap().clone();
+    assert_eq!(
+        orders[1..],
+        ["Stop door".to_owned(), format!("put door {SOURCE} false"), "Remove door".into()]
+    );
+}
+
+#[actix_web::test]
+async fn a_source_is_tried_before_it_is_saved() {
+    let (fixture, olga) = fixture().await;
+    let good = send(&fixture, "POST", "/api/v1/sources/test", &olga, json!({"source": "rtsp://c/1"})).await;
+    assert_eq!((good.status, &good.json()["codec"]), (200, &json!("h264")));
+    let bad = send(&fixture, "POST", "/api/v1/sources/test", &olga, json!({"source": "http://c/1"})).await;
+    assert_eq!((bad.status, &bad.json()["code"]), (422, &json!("source_unreachable")));
+    assert!(fixture.world.orders.lock().unwrap().is_empty());
+}
