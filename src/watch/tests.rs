@@ -82,12 +82,13 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 async fn nothing_is_lost_or_repeated_however_often_the_connection_breaks() {
     let fixture = Fixture::forgetful();
     let (url, cut) = proxy(fixture.address).await;
+    let credentials = Credentials::Token(fixture.token("bob"));
     let lines = Lines::default();
     let connected = Arc::new(Mutex::new(0));
     let (mut out, count) = (lines.clone(), Arc::clone(&connected));
     let agent = actix_web::rt::spawn(async move {
         let mut notice = |notice| *count.lock().unwrap() += u32::from(notice == Notice::Connected);
-        let options = WatchOptions { url, credentials: bob(), timing: quick() };
+        let options = WatchOptions { url, credentials, timing: quick() };
         watch(options, &mut out, &mut notice, std::future::pending()).await
     });
     until("the agent should connect", || *connected.lock().unwrap() == 1).await;
@@ -116,7 +117,8 @@ async fn nothing_is_lost_or_repeated_however_often_the_connection_breaks() {
 
 #[actix_web::test]
 async fn one_session_is_watched_from_a_number_to_its_end() {
-    let fixture = Fixture::start();
+    let fixture = Fixture::with_database();
+    fixture.user("bob", &["agent"]).await;
     publish(&fixture.hub, "s", 1..=20);
     publish_one(&fixture.hub, "s", 21, EventKind::SessionEnded, 0);
     let lines = Lines::default();
