@@ -16,6 +16,7 @@ gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 gstreamer1.0-plugins-ugly gstreamer1.0-libav
 python3-websockets
 nodejs node-ws
+glib-networking openssl
 '
 # build-essential, pkg-config: the C compiler and the way to find FFmpeg.
 # libclang-dev: ffmpeg-sys-next reads FFmpeg's headers with it.
@@ -26,6 +27,7 @@ nodejs node-ws
 # gir1.2-gst-rtsp-server-1.0, python3-gi: an RTSP camera that is not FFmpeg, for the demonstration and the tests.
 # gstreamer1.0-plugins-*, gstreamer1.0-libav: parsers, RTP payloaders, encoders and decoders of that camera.
 # python3-websockets: an agent in tests and examples that is not our own code.
+# glib-networking, openssl: TLS and a certificate of that camera, for RTSPS.
 # nodejs, node-ws: the same in JavaScript; the agent of docs/guide/agents.md is run by a test.
 
 missing=
