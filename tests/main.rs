@@ -12,6 +12,7 @@ mod agent_deadlines;
 mod agents;
 mod analyze;
 mod bad_input;
+mod camera_access;
 mod clips;
 mod config;
 mod dancer;

@@ -124,7 +124,6 @@ fn each_reason_for_a_refusal_has_its_status_and_its_code() {
             "token_expired",
         ),
         by("no role", &robbed, 403, "forbidden"),
-        by("an unknown role", &forged(&key, &[("roles", json!(["guest"]))]), 403, "forbidden"),
         asking("an unknown stream", "stream=dance&stream=nobody", 404, "stream_not_found"),
         asking("an unknown session", &format!("session={nothing}"), 404, "session_not_found"),
         asking("a number to come", &format!("session={session}&after=1000000000"), 409, "seq_ahead"),

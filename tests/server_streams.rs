@@ -97,9 +97,9 @@ fn a_camera_that_refuses_or_is_not_there_is_told_by_state_and_reason() {
     );
     let agent = server.agent("events=streamState");
     for (name, state, reason, words) in [
-        ("basic", "auth_failed", "credentials_refused", "401"),
-        ("digest", "auth_failed", "credentials_refused", "401"),
-        ("nobody", "auth_failed", "credentials_refused", "401"),
+        ("basic", "auth_failed", "credentials_refused", "refused the user name or the password"),
+        ("digest", "auth_failed", "credentials_refused", "refused the user name or the password"),
+        ("nobody", "auth_failed", "credentials_refused", "and none is given"),
         ("path", "reconnecting", "source_not_found", "404"),
         ("absent", "reconnecting", "source_unavailable", "refused"),
     ] {

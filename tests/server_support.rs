@@ -461,16 +461,25 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// A camera on a free port.
+    /// A camera on a free port; user `viewer` has the password `secret`.
     pub(crate) fn start(auth: &str) -> Self {
-        Self::start_on(0, auth)
+        Self::run(0, auth, "secret")
     }
 
-    /// A camera on this port; user `viewer` has the password `secret`.
+    /// A camera on this port.
     pub(crate) fn start_on(port: u16, auth: &str) -> Self {
+        Self::run(port, auth, "secret")
+    }
+
+    /// A camera whose user `viewer` has this password.
+    pub(crate) fn start_with(auth: &str, password: &str) -> Self {
+        Self::run(0, auth, password)
+    }
+
+    fn run(port: u16, auth: &str, password: &str) -> Self {
         let mut command = Command::new(PYTHON);
         command.arg(root().join("tests/tools/rtsp_server.py")).arg(long_clip());
-        command.args(["--auth", auth, "--port", &port.to_string()]);
+        command.args(["--auth", auth, "--port", &port.to_string(), "--password", password]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Running::of(child);
         let mut line = String::new();
