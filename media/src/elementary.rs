@@ -14,6 +14,7 @@ use crate::frame::Frame;
 use crate::packet::Packet;
 use crate::raw::sys;
 use crate::reader::FrameMeta;
+use crate::taint::Taint;
 
 /// Errors of the decoder without a unit between them that are passed over before it is given up.
 const PATIENCE: u32 = 16;
@@ -54,6 +55,8 @@ pub struct ElementaryUnit<'a> {
     pub pts: i64,
     /// Decoding may begin here.
     pub is_key: bool,
+    /// Parts of it, or of what it refers to, are known to be missing.
+    pub is_damaged: bool,
 }
 
 /// What comes out.
@@ -69,6 +72,9 @@ pub enum Decoded<T> {
 pub struct ElementaryDecoder<T> {
     decoder: VideoDecoder,
     ledger: Ledger,
+    taint: Taint,
+    /// The number of the unit that was pushed last.
+    offered: i64,
     time_base: (i32, i32),
     notes: VecDeque<(i64, T)>,
     ready: VecDeque<Decoded<T>>,
@@ -92,6 +98,8 @@ impl<T> ElementaryDecoder<T> {
         Ok(Self {
             ledger: Ledger::new(decoder.threads()),
             decoder,
+            taint: Taint::default(),
+            offered: 0,
             time_base,
             notes: VecDeque::new(),
             ready: VecDeque::new(),
@@ -113,11 +121,16 @@ impl<T> ElementaryDecoder<T> {
         let packet = Packet::of_video(unit.data, unit.pts, unit.is_key, self.time_base)?;
         self.complaints = 0;
         let number = self.ledger.offer(Some(unit.pts), unit.is_key);
+        self.offered = number;
+        if unit.is_damaged {
+            self.taint.blame(number);
+        }
         self.notes.push_back((number, note));
         self.decoder.tag(number);
         let began = Instant::now();
         if let Err(error) = self.decoder.send(Some(&packet)) {
             self.ledger.refuse(error.to_string());
+            self.taint.blame(number);
         }
         self.worked += began.elapsed();
         let overdue = self.ledger.overdue();
@@ -157,6 +170,7 @@ impl<T> ElementaryDecoder<T> {
     /// An error that cannot be told to be of a certain unit; the unit that it cost is found by its absence.
     fn complain(&mut self, error: MediaError) -> Result<(), MediaError> {
         self.ledger.refuse(error.to_string());
+        self.taint.blame(self.offered);
         self.complaints += 1;
         match self.complaints > PATIENCE + self.decoder.threads() as u32 {
             true => Err(error),
@@ -174,7 +188,8 @@ impl<T> ElementaryDecoder<T> {
         let Some((_, note)) = self.notes.remove(place) else { return };
         self.lose(lost);
         let decode_us = u64::try_from(std::mem::take(&mut self.worked).as_micros()).unwrap_or(u64::MAX);
-        let meta = FrameMeta { index, decode_us, corrupt: frame.is_corrupt() };
+        let corrupt = self.taint.judge(number, frame.is_key(), frame.is_corrupt());
+        let meta = FrameMeta { index, decode_us, corrupt };
         self.ready.push_back(Decoded::Frame(frame, meta, note));
     }
 

@@ -207,6 +207,24 @@ impl HealthCheck for DatabaseHealth {
     }
 }
 
+/// Whether threads were given up because they hang.
+pub(crate) struct ThreadsHealth(pub(crate) Arc<StatusBoard>);
+
+impl HealthCheck for ThreadsHealth {
+    fn name(&self) -> &'static str {
+        "threads"
+    }
+
+    fn needed_for_ready(&self) -> bool {
+        // The server goes on without them, until it ends itself.
+        false
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.0.degraded().map_or(Ok(()), |words| Err(Unavailable(words))) })
+    }
+}
+
 /// What happens in the HTTP server, as log lines.
 pub(crate) struct HttpLog(pub(crate) Logger);
 

@@ -21,9 +21,12 @@ pub(crate) use clock::SystemClock;
 pub(crate) use dancer_source::DancerSource;
 pub(crate) use event_file::EventFile;
 pub(crate) use event_rows::EventRows;
-pub(crate) use http_ports::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory};
+pub(crate) use http_ports::{
+    DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
+};
 pub(crate) use marks::StripReader;
 pub(crate) use pose_model::CandlePoseModel;
+pub(crate) use rtsp_source::KEY_FRAME_PATIENCE;
 pub(crate) use sampler::KernelSampler;
 pub(crate) use source_address::{AddressError, SourceAddress};
 pub(crate) use stream_log::stream_log;

@@ -19,7 +19,7 @@ use super::media_source;
 use super::picture::MediaPicture;
 
 /// A camera whose first key frame takes longer sends none.
-const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens a camera.
 pub(crate) struct RtspSource {
@@ -58,9 +58,16 @@ impl RtspSource {
         let decoder = ElementaryDecoder::new(codec, (timebase.num, timebase.den), &name, decode)
             .map_err(media_source::source_error)?;
         let patient_until = Instant::now() + KEY_FRAME_PATIENCE;
-        let mut frames =
-            RtspFrames { client, decoder, timebase, is_synchronised: false, patient_until, is_over: false };
-        let first = frames.first_picture(&name)?;
+        let mut frames = RtspFrames {
+            client,
+            decoder,
+            timebase,
+            is_synchronised: false,
+            patient_until,
+            is_over: false,
+            failed: None,
+        };
+        let (lost, first) = frames.first_picture(&name)?;
         let size = first.picture.displayed_size();
         let description = SourceDescription {
             address: name,
@@ -70,7 +77,7 @@ impl RtspSource {
             live: true,
             claimed_frames: None,
         };
-        let frames = Box::new(WithFirst { first: Some(first), rest: frames });
+        let frames = Box::new(WithFirst { lost, first: Some(first), rest: frames });
         Ok(OpenSource { description, created_unix_us: None, frames })
     }
 
@@ -102,27 +109,25 @@ impl RtspSource {
 /// Frames of a camera that plays.
 struct RtspFrames {
     client: Client,
-    decoder: ElementaryDecoder<Note>,
+    decoder: ElementaryDecoder<Stamp>,
     timebase: Timebase,
     /// A key frame has come: what is before it can be no picture, and is not offered to the decoder.
     is_synchronised: bool,
     /// A key frame has to come by then.
     patient_until: Instant,
     is_over: bool,
-}
-
-/// What is known of a unit besides its bytes.
-struct Note {
-    stamp: Stamp,
-    is_trusted: bool,
+    /// Why it is over, once all that the decoder held is out.
+    failed: Option<SourceError>,
 }
 
 impl RtspFrames {
-    fn first_picture(&mut self, name: &str) -> Result<SourceFrame, SourceError> {
+    /// The first picture, and the units before it that became none.
+    fn first_picture(&mut self, name: &str) -> Result<(u64, SourceFrame), SourceError> {
+        let mut lost = 0;
         loop {
             match self.next() {
-                SourceItem::Frame(frame) => return Ok(frame),
-                SourceItem::Lost(_) if Instant::now() < self.patient_until => {}
+                SourceItem::Frame(frame) => return Ok((lost, frame)),
+                SourceItem::Lost(count) if Instant::now() < self.patient_until => lost += count,
                 SourceItem::Lost(_) => return Err(no_key_frame(name)),
                 SourceItem::End(Some(error)) => return Err(error),
                 SourceItem::End(None) => {
@@ -151,20 +156,28 @@ impl RtspFrames {
         }
     }
 
-    fn decode(&mut self, unit: &AccessUnit) -> Result<(), MediaError> {
-        let note = Note { stamp: unit.stamp, is_trusted: !(unit.is_corrupt || unit.after_loss) };
-        let unit = ElementaryUnit { data: &unit.data, pts: unit.stamp.timestamp, is_key: unit.is_key };
-        self.decoder.push(&unit, note)
+    /// What the decoder holds comes out before the end is told, or is told as lost.
+    fn fail(&mut self, error: SourceError) {
+        (self.failed, self.is_over) = (Some(error), true);
+        // Of two errors the first one is told.
+        let _ = self.decoder.finish();
     }
 
-    fn frame(&self, frame: Frame, meta: FrameMeta, note: &Note) -> SourceFrame {
+    fn decode(&mut self, unit: &AccessUnit) -> Result<(), MediaError> {
+        let is_damaged = unit.is_corrupt || unit.after_loss;
+        let stamp = unit.stamp;
+        let unit = ElementaryUnit { data: &unit.data, pts: stamp.timestamp, is_key: unit.is_key, is_damaged };
+        self.decoder.push(&unit, stamp)
+    }
+
+    fn frame(&self, frame: Frame, meta: FrameMeta, stamp: &Stamp) -> SourceFrame {
         SourceFrame {
-            pts: note.stamp.timestamp,
+            pts: stamp.timestamp,
             timebase: self.timebase,
-            media_us: note.stamp.media_us,
-            corrupt: meta.corrupt || !note.is_trusted,
+            media_us: stamp.media_us,
+            corrupt: meta.corrupt,
             decode_us: meta.decode_us,
-            stamp: Some(source_stamp(&note.stamp)),
+            stamp: Some(source_stamp(stamp)),
             picture: Arc::new(MediaPicture(frame)),
         }
     }
@@ -174,14 +187,14 @@ impl FrameSource for RtspFrames {
     fn next(&mut self) -> SourceItem {
         loop {
             match self.decoder.pop() {
-                Some(Decoded::Frame(frame, meta, note)) => {
-                    return SourceItem::Frame(self.frame(frame, meta, &note));
+                Some(Decoded::Frame(frame, meta, stamp)) => {
+                    return SourceItem::Frame(self.frame(frame, meta, &stamp));
                 }
                 Some(Decoded::Lost(lost)) => return SourceItem::Lost(lost.count),
-                None if self.is_over => return SourceItem::End(None),
+                None if self.is_over => return SourceItem::End(self.failed.take()),
                 None => {
                     if let Err(error) = self.receive() {
-                        return SourceItem::End(Some(error));
+                        self.fail(error);
                     }
                 }
             }
@@ -191,13 +204,17 @@ impl FrameSource for RtspFrames {
 
 /// Frames, the first of which was decoded while opening.
 struct WithFirst {
+    lost: u64,
     first: Option<SourceFrame>,
     rest: RtspFrames,
 }
 
 impl FrameSource for WithFirst {
     fn next(&mut self) -> SourceItem {
-        self.first.take().map_or_else(|| self.rest.next(), SourceItem::Frame)
+        match std::mem::take(&mut self.lost) {
+            0 => self.first.take().map_or_else(|| self.rest.next(), SourceItem::Frame),
+            lost => SourceItem::Lost(lost),
+        }
     }
 }
 

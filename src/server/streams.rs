@@ -15,7 +15,9 @@ use kinora_actors::policy::FramePolicy;
 use kinora_actors::ports::{Clock, MarkReader};
 use kinora_actors::supervisor::StreamParts;
 
-use crate::adapters::{AddressError, BlazePoseTracker, KernelSampler, SourceAddress, StripReader};
+use crate::adapters::{
+    AddressError, BlazePoseTracker, KEY_FRAME_PATIENCE, KernelSampler, SourceAddress, StripReader,
+};
 use crate::config::{Settings, Stream};
 use crate::journal::{Journal, JournalSink};
 
@@ -52,7 +54,8 @@ pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, Add
             backoff: BackoffPolicy { retry_max: supervision.retry_max, ..BackoffPolicy::default() },
         },
         stall_after: supervision.stall_after,
-        hang_after: decoder.open_timeout.max(decoder.read_timeout) + HANG_MARGIN,
+        // Asking a camera takes some exchanges, and then its first key frame may take its time.
+        hang_after: (decoder.open_timeout * 5 + KEY_FRAME_PATIENCE).max(decoder.read_timeout) + HANG_MARGIN,
         session: session_factory(shared.provenance.clone()),
         sink: sink_factory(name, shared),
         connection: connection_factory(stream.clone(), address, live, shared.clone()),

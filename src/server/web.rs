@@ -11,7 +11,7 @@ use slog::{Logger, o};
 
 use super::{StartError, away};
 use crate::accounts::{MailError, Mailer, Sealer};
-use crate::adapters::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory};
+use crate::adapters::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth};
 use crate::config::{Settings, WebSocket};
 use crate::http::ports::{Ports, StreamControl};
 use crate::http::{
@@ -77,7 +77,10 @@ impl Web<'_> {
             accounts: Arc::new(StoredAccounts(self.store.clone())),
             control: Arc::clone(&self.control),
             streams: Arc::new(LiveView { board: Arc::clone(self.board), store: self.store.clone() }),
-            checks: vec![Arc::new(DatabaseHealth(self.store.clone()))],
+            checks: vec![
+                Arc::new(DatabaseHealth(self.store.clone())),
+                Arc::new(ThreadsHealth(Arc::clone(self.board))),
+            ],
             observer: Arc::new(HttpLog(self.log.new(o!("part" => "http")))),
         }
     }

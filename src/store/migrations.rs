@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -53,6 +53,12 @@ const MIGRATIONS: [Migration; 5] = [
         name: "roles_audit",
         up: include_str!("../../migrations/0005_roles_audit.up.sql"),
         down: include_str!("../../migrations/0005_roles_audit.down.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "leases",
+        up: include_str!("../../migrations/0006_leases.up.sql"),
+        down: include_str!("../../migrations/0006_leases.down.sql"),
     },
 ];
 

@@ -59,11 +59,14 @@ impl Store {
     /// Removes an own role from everybody who has it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], built-in roles included; [`StoreError::Unavailable`].
+    /// [`StoreError::NotFound`], built-in roles and those that streams are limited to included;
+    /// [`StoreError::Unavailable`].
     pub(crate) async fn delete_role(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.run(move |client| async move {
-            let delete = "delete from roles where name = $1 and not built_in";
+            // Without its last role a stream would be everybody's.
+            let delete = "delete from roles where name = $1 and not built_in
+                and not exists (select 1 from stream_roles where role_id = roles.id)";
             changed(client.execute(delete, &[&name]).await?, &name)
         })
         .await

@@ -47,7 +47,7 @@ fn decode_at(codec: ElementaryCodec, units: &[(&[u8], bool)], pts: &[i64]) -> Ou
     let mut decoder = ElementaryDecoder::new(codec, (1, 90_000), "a test", &options).unwrap();
     let mut output = Output { frames: Vec::new(), lost: 0 };
     for (number, &(data, is_key)) in units.iter().enumerate() {
-        decoder.push(&ElementaryUnit { data, pts: pts[number], is_key }, number).unwrap();
+        decoder.push(&ElementaryUnit { data, pts: pts[number], is_key, is_damaged: false }, number).unwrap();
     }
     decoder.finish().unwrap();
     while let Some(item) = decoder.pop() {

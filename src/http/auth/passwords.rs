@@ -4,11 +4,12 @@
 //! account can have one, and a login with one is a wrong password like any other. Hashing the password first
 //! would lift the limit, but a hash made so means nothing to other programs that know bcrypt.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What bcrypt reads; the C string's final zero is not counted.
 const LONGEST: usize = 72;
@@ -35,7 +36,7 @@ pub(crate) enum PasswordError {
 
 /// Makes and checks hashes.
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     cost: u32,
     /// Checked in place of an account that does not exist, so that both take the same time.
     nobody: String,
@@ -58,7 +59,7 @@ impl Passwords {
     /// When there are no random numbers, or the cost is out of range.
     pub(crate) fn with_cost(cost: u32) -> Result<Self, PasswordError> {
         let nobody = hash("nobody has this password", cost)?;
-        Ok(Self { turns: Semaphore::new(AT_ONCE), cost, nobody, checks: AtomicU64::new(0) })
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), cost, nobody, checks: AtomicU64::new(0) })
     }
 
     /// The hash of a new password. Blocks for a good part of a second.
@@ -74,9 +75,13 @@ impl Passwords {
     /// # Errors
     /// When the password is too long, or too many others wait.
     pub(in crate::http) async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        let _turn = self.turn().await?;
-        let cost = self.cost;
-        web::block(move || hash(&password, cost)).await.map_err(|_| PasswordError::Failed)?
+        let (turn, cost) = (self.turn().await?, self.cost);
+        // The work goes on when its caller hangs up, and so does its turn.
+        let work = move || {
+            let _turn = turn;
+            hash(&password, cost)
+        };
+        web::block(work).await.map_err(|_| PasswordError::Failed)?
     }
 
     /// Whether `password` belongs to `hash`. Without a hash the answer is no, after the same time.
@@ -88,11 +93,15 @@ impl Passwords {
         password: String,
         hash: Option<String>,
     ) -> Result<bool, PasswordError> {
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         self.checks.fetch_add(1, Ordering::Relaxed);
         let exists = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
-        let checked = web::block(move || check(&password, &hash)).await;
+        let work = move || {
+            let _turn = turn;
+            check(&password, &hash)
+        };
+        let checked = web::block(work).await;
         Ok(checked.map_err(|_| PasswordError::Failed)? && exists)
     }
 
@@ -102,8 +111,9 @@ impl Passwords {
         self.checks.load(Ordering::Relaxed)
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PasswordError> {
-        let turn = actix_web::rt::time::timeout(PATIENCE, self.turns.acquire());
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
+        let turns = Arc::clone(&self.turns);
+        let turn = actix_web::rt::time::timeout(PATIENCE, turns.acquire_owned());
         turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)
     }
 }

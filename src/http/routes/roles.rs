@@ -10,7 +10,7 @@ use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
-use crate::store::RoleRow;
+use crate::store::{RoleRow, StoreError};
 
 /// A role with what it allows.
 #[derive(Serialize)]
@@ -95,7 +95,15 @@ pub(in crate::http) async fn delete_role(
 ) -> Result<impl Responder, ApiError> {
     caller.require(Permission::ManageRoles)?;
     may_change(&app, &caller, &name).await?;
-    app.store(app.store.delete_role(&name)).await?;
+    let deleted = match app.store.delete_role(&name).await {
+        // It was there: streams hold it.
+        Err(StoreError::NotFound { .. }) => {
+            let detail = "Streams are limited to this role; take it from them first.";
+            return Err(ApiError::conflict("role_in_use", detail));
+        }
+        other => other,
+    };
+    app.store(std::future::ready(deleted)).await?;
     visit.done(&caller, "role.delete", &name).await;
     Ok(HttpResponse::NoContent())
 }

@@ -1,17 +1,10 @@
 //! Leases: one owner at a time, fencing numbers that only grow, and what is over is lost.
 
 use super::super::leases::Lease;
-use super::super::testing::{empty_store, text};
+use super::super::testing::{store, text};
 use super::super::*;
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// A store with the table of leases.
-fn store() -> Store {
-    let store = empty_store();
-    text(&store, include_str!("../../../migrations/0010_leases.up.sql"));
-    store
-}
 
 fn acquire(store: &Store, stream: &str, owner: &str, time: Duration) -> Option<i64> {
     let lease = store.wait(store.acquire_lease(stream, owner, time)).unwrap()?;
@@ -91,6 +84,6 @@ fn of_many_servers_that_want_a_stream_at_once_one_gets_it() {
 #[test]
 fn the_migration_leaves_nothing_behind_when_it_is_taken_back() {
     let store = store();
-    text(&store, include_str!("../../../migrations/0010_leases.down.sql"));
+    store.wait(store.migrate_down()).unwrap();
     assert_eq!(text(&store, "select count(*) from pg_class where relname like 'stream_leases%'"), "0");
 }

@@ -59,11 +59,25 @@ pub fn conv(
     let bias = weights.bias();
     match &weights.products {
         Products::Single(weights) => {
-            weights.simd.run(Convolution { shape, span, weights, bias, input, epilogue, output });
+            let is_product = is_product(shape, span, &epilogue);
+            let operands = Convolution { shape, span, weights, bias, input, epilogue, output, is_product };
+            weights.simd.run(operands);
         }
         #[cfg(target_arch = "x86_64")]
         Products::Split(weights) => bf16::conv(shape, span, (weights, bias), input, &epilogue, output),
     }
+}
+
+/// Whether this is the plain product of two matrices that lie without gaps.
+///
+/// Not inlined: asked inside the loop over panels, the compiler looks at the residual's layout before it looks whether
+/// there is one, which is harmless and makes valgrind complain.
+#[inline(never)]
+fn is_product(shape: &WindowShape, span: &Span, epilogue: &Epilogue<'_>) -> bool {
+    let WindowShape { input, output, kernel, stride, .. } = shape;
+    let residual = epilogue.residual.is_none_or(|residual| residual.layout.is_dense());
+    let dense = input.is_dense() && output.is_dense() && residual;
+    dense && *kernel == [1, 1] && *stride == [1, 1] && span.input_first == span.output.start
 }
 
 /// Sees to it that a kernel stays inside its slices.
@@ -96,6 +110,7 @@ struct Convolution<'a> {
     input: &'a [f32],
     epilogue: Epilogue<'a>,
     output: &'a mut [f32],
+    is_product: bool,
 }
 
 impl Kernel for Convolution<'_> {
@@ -118,7 +133,7 @@ impl Convolution<'_> {
     /// All pixels for the output channels of one panel, which begin with `first`.
     #[inline(always)]
     fn panel<V: Vector, const N: usize>(&mut self, values: &[f32], first: usize) {
-        if self.is_product() {
+        if self.is_product {
             // Rows without zeros between them are one long row: fewer tiles are cut short.
             let pixels = self.span.output.len() * self.shape.output.width;
             return self.row::<V, N>(values, first, 0, pixels);
@@ -126,14 +141,6 @@ impl Convolution<'_> {
         for index in 0..self.span.output.len() {
             self.row::<V, N>(values, first, index, self.shape.output.width);
         }
-    }
-
-    /// Whether this is the plain product of two matrices that lie without gaps.
-    fn is_product(&self) -> bool {
-        let WindowShape { input, output, kernel, stride, .. } = self.shape;
-        let residual = self.epilogue.residual.is_none_or(|residual| residual.layout.is_dense());
-        let dense = input.is_dense() && output.is_dense() && residual;
-        dense && *kernel == [1, 1] && *stride == [1, 1] && self.span.input_first == self.span.output.start
     }
 
     /// `pixels` pixels from the first one of an output row on, in tiles.
