@@ -259,8 +259,9 @@ fn a_family_that_does_not_finish_in_time_still_writes_its_end() {
     assert_eq!(closed.reason, EndReason::Stopped);
     assert!(closed.account.is_balanced());
     assert_eq!(events.last().unwrap()["event"], "sessionEnded");
+    // The stop may come before the first frame; reasons without a frame are not told.
     let stopped = events.last().unwrap()["payload"]["frames"]["dropped"]["stopped"].as_u64();
-    assert_eq!(stopped, Some(closed.account.received));
+    assert_eq!(stopped.unwrap_or_default(), closed.account.received);
 }
 
 #[test]
