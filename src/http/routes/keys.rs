@@ -7,6 +7,7 @@ use kinora_actors::domain::{EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::fields;
+use super::users::may_give;
 use crate::accounts::{AgentKey, KeyScope, Permission};
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -78,6 +79,12 @@ pub(in crate::http) async fn create_key(
     let owner = owner.unwrap_or_else(|| caller.identity.username.clone());
     if own.is_some_and(|own| own != owner) {
         return Err(ApiError::forbidden());
+    }
+    if owner != caller.identity.username {
+        // Its text is told to the caller, who could do with it what its owner may.
+        let user = app.store(app.store.find_user(&owner)).await?;
+        let user = user.ok_or(ApiError::not_found("user_not_found", "There is no user of this name."))?;
+        may_give(&app, &caller, &user.roles).await?;
     }
     fields::label(&name)?;
     let scope = KeyScope { streams, events };

@@ -75,6 +75,20 @@ async fn nobody_gives_away_more_than_they_have() {
 }
 
 #[actix_web::test]
+async fn nobody_makes_a_key_that_sees_more_than_they_may() {
+    let (fixture, root) = fixture().await;
+    let role = json!({"name": "locksmith", "permissions": ["watch", "keys:all"]});
+    assert_eq!(send(&fixture, "POST", "/api/v1/roles", &root, role).await.status, 201);
+    fixture.user("smith", &["locksmith"]).await;
+    fixture.user("vera", &["viewer"]).await;
+    let smith = fixture.token_of("smith").await;
+    for (owner, status) in [("vera", 201), ("smith", 201), ("root", 403)] {
+        let key = json!({"name": "x", "owner": owner});
+        assert_eq!(send(&fixture, "POST", "/api/v1/keys", &smith, key).await.status, status, "{owner}");
+    }
+}
+
+#[actix_web::test]
 async fn own_roles_are_made_and_built_in_ones_stay() {
     let (fixture, root) = fixture().await;
     let ask = async |method: &str, path: &str, body: Value| send(&fixture, method, path, &root, body).await;
