@@ -111,6 +111,8 @@ pub(crate) struct LiveView {
     pub(crate) board: Arc<StatusBoard>,
     /// What ran.
     pub(crate) store: Store,
+    /// Whether other servers write into the same store.
+    pub(crate) several: bool,
 }
 
 impl StreamsView for LiveView {
@@ -140,6 +142,10 @@ impl StreamsView for LiveView {
             }
             Ok(self.store.find_session(&id.0).await.map_err(unavailable)?.map(stored_session))
         })
+    }
+
+    fn is_elsewhere(&self, id: &SessionId) -> bool {
+        self.several && !self.board.sessions().iter().any(|session| session.id == *id)
     }
 }
 

@@ -76,7 +76,11 @@ impl Web<'_> {
             history: Arc::new(StoredHistory(self.store.clone())),
             accounts: Arc::new(StoredAccounts(self.store.clone())),
             control: Arc::clone(&self.control),
-            streams: Arc::new(LiveView { board: Arc::clone(self.board), store: self.store.clone() }),
+            streams: Arc::new(LiveView {
+                board: Arc::clone(self.board),
+                store: self.store.clone(),
+                several: self.settings.cluster.several,
+            }),
             checks: vec![
                 Arc::new(DatabaseHealth(self.store.clone())),
                 Arc::new(ThreadsHealth(Arc::clone(self.board))),

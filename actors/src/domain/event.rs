@@ -216,6 +216,18 @@ pub struct Provenance {
     pub configuration_revision: String,
     /// Version of Kinora.
     pub version: String,
+    /// The lease of the session's stream, where several servers share a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<SessionLease>,
+}
+
+/// The lease under which a session runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionLease {
+    /// The server's process.
+    pub owner: std::sync::Arc<str>,
+    /// Of two sessions of a stream, the one with the greater number is in force.
+    pub fence: i64,
 }
 
 /// What a source turned out to be. Never holds credentials.

@@ -38,8 +38,8 @@ pub(crate) struct World {
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
-    /// What was asked of streams, in order.
-    pub(crate) orders: Mutex<Vec<String>>,
+    /// The streams that were told to be made as they are stored, in order.
+    pub(crate) changed: Mutex<Vec<String>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -196,14 +196,9 @@ impl StreamControl for World {
         answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
     }
 
-    fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
-        self.orders.lock().unwrap().push(format!("put {} {} {}", plan.name, plan.source, plan.enabled));
+    fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()> {
+        self.changed.lock().unwrap().push(stream.to_owned());
         answer(Ok(()))
-    }
-
-    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool> {
-        self.orders.lock().unwrap().push(format!("{order:?} {name}"));
-        answer(Ok(name != "nope"))
     }
 }
 
