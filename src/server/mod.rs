@@ -31,7 +31,7 @@ use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
 use tokio::sync::mpsc;
 
-use crate::adapters::{EventRows, SystemClock, stream_log};
+use crate::adapters::{Elsewhere, EventRows, SystemClock, stream_log};
 use crate::config::Settings;
 use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
 use crate::journal::{Journal, JournalLog};
@@ -122,7 +122,13 @@ pub(crate) async fn start(
     let (hub, is_alone) = (Hub::new(), membership.is_none());
     let place = (data.as_path(), settings.storage.journal_max_bytes);
     let (journal, recovered) = recovery::open_journal(place, &hub, (&store, is_alone), &*clock, &log).await?;
-    let relay = start_relay(membership.as_ref(), recovered, &store, &hub, &log).await?;
+    let elsewhere = membership.as_ref().map(|_| Arc::default());
+    let relay = match (&membership, &elsewhere) {
+        (Some(member), Some(elsewhere)) => {
+            Some(start_relay(member, recovered, &store, (&hub, elsewhere), &log).await?)
+        }
+        _ => None,
+    };
 
     let counters = Arc::new(DbWriterCounters::default());
     let (fatal_teller, fatal) = mpsc::channel(1);
@@ -135,6 +141,7 @@ pub(crate) async fn start(
         board: &board,
         hub: &hub,
         clock: &clock,
+        elsewhere,
         key: &key,
         passwords,
         metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
@@ -210,19 +217,17 @@ async fn open_store(
     Ok((store, passwords))
 }
 
-/// What brings events of other servers, if there are any. From here on nothing that they store is missed.
+/// What brings events of other servers. From here on nothing that they store is missed.
 async fn start_relay(
-    membership: Option<&Membership>,
+    member: &Membership,
     recovered: Vec<String>,
     store: &Store,
-    hub: &Arc<Hub>,
+    told: (&Arc<Hub>, &Arc<Elsewhere>),
     log: &Logger,
-) -> Result<Option<Relay>, StartError> {
-    let Some(member) = membership else { return Ok(None) };
+) -> Result<Relay, StartError> {
     info!(log, "one of several servers"; "owner" => &*member.owner);
     let here = KnownHere { owner: member.owner.to_string(), recovered };
-    let relay = Relay::new(store, hub, here, log.new(o!("part" => "relay"))).await;
-    relay.map(Some).map_err(away)
+    Relay::new(store, told, here, log.new(o!("part" => "relay"))).await.map_err(away)
 }
 
 fn metrics(

@@ -13,7 +13,7 @@ use kinora_actors::hub::Hub;
 use slog::{Logger, warn};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::adapters::StoredHistory;
+use crate::adapters::{Elsewhere, StoredHistory};
 use crate::http::ports::{EventHistory, HistoryPage, Unavailable};
 use crate::store::{Heard, KnownHere, Notices, Store, StoreError};
 
@@ -29,6 +29,7 @@ pub(super) struct Relay {
     store: Store,
     history: StoredHistory,
     hub: Arc<Hub>,
+    elsewhere: Arc<Elsewhere>,
     here: KnownHere,
     notices: Arc<Notices>,
     /// The newest row when this server began.
@@ -45,7 +46,7 @@ impl Relay {
     /// [`StoreError::Unavailable`].
     pub(super) async fn new(
         store: &Store,
-        hub: &Arc<Hub>,
+        (hub, elsewhere): (&Arc<Hub>, &Arc<Elsewhere>),
         here: KnownHere,
         log: Logger,
     ) -> Result<Self, StoreError> {
@@ -55,6 +56,7 @@ impl Relay {
             history: StoredHistory(store.clone()),
             store: store.clone(),
             hub: Arc::clone(hub),
+            elsewhere: Arc::clone(elsewhere),
             here,
             newest_row,
             told: HashMap::new(),
@@ -114,10 +116,7 @@ impl Relay {
     async fn follow(&mut self, session: &SessionId, last: u64) -> Result<(), Unavailable> {
         let mut after = match self.told.get(session) {
             Some(told) => *told,
-            None => {
-                let before = self.store.last_seq_up_to_row(&session.0, self.newest_row).await;
-                before.map_err(unavailable)?
-            }
+            None => self.begin(session).await?,
         };
         while after < last {
             let page = HistoryPage { session: session.clone(), after, limit: PAGE, kinds: None };
@@ -125,7 +124,10 @@ impl Relay {
             let Some(newest) = events.last() else { break };
             after = newest.seq;
             let is_over = newest.kind == EventKind::SessionEnded;
-            events.into_iter().for_each(|event| self.hub.publish(&Arc::new(event)));
+            for event in events {
+                self.elsewhere.note(&event);
+                self.hub.publish(&Arc::new(event));
+            }
             // Noted page by page: what was offered is not offered again after a failure.
             self.told.insert(session.clone(), after);
             if is_over {
@@ -134,6 +136,16 @@ impl Relay {
         }
         self.told.insert(session.clone(), after);
         Ok(())
+    }
+    /// The last number that was there before this server; how the stream was by then is noted.
+    async fn begin(&self, session: &SessionId) -> Result<u64, Unavailable> {
+        let before = self.store.last_seq_up_to_row(&session.0, self.newest_row).await.map_err(unavailable)?;
+        for kind in [EventKind::StreamState, EventKind::SessionEnded] {
+            if let Some(event) = self.history.last_of(session, kind, before).await? {
+                self.elsewhere.note(&event);
+            }
+        }
+        Ok(before)
     }
 }
 

@@ -286,6 +286,23 @@ pub enum StreamState {
 }
 
 impl StreamState {
+    const ALL: [Self; 8] = [
+        Self::Connecting,
+        Self::Running,
+        Self::Stalled,
+        Self::Reconnecting,
+        Self::AuthFailed,
+        Self::Unsupported,
+        Self::Stopped,
+        Self::Failed,
+    ];
+
+    /// The state of this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+
     /// The state as events, API and log name it.
     #[must_use]
     pub const fn code(self) -> &'static str {

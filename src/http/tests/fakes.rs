@@ -160,6 +160,10 @@ impl StreamsView for World {
         let facts = self.sessions.lock().unwrap().get(&*id.0).copied();
         answer(self.up(facts.map(|facts| status(&id.0, facts))))
     }
+
+    fn is_elsewhere(&self, id: &SessionId) -> bool {
+        *id.0 == *"elsewhere"
+    }
 }
 
 fn status(name: &str, (last_seq, over): (u64, bool)) -> SessionStatus {
@@ -264,6 +268,12 @@ pub(crate) fn publish(hub: &Hub, name: &str, seqs: impl IntoIterator<Item = u64>
 pub(crate) fn publish_one(hub: &Hub, name: &str, seq: u64, kind: EventKind, padding: usize) {
     let event = encoded(name, seq, kind, padding);
     hub.publish(&Arc::new(Published::new(session(name), "cam".into(), &event)));
+}
+
+/// The first event of a session of another stream than the usual one; both have the stream's name.
+pub(crate) fn publish_of(hub: &Hub, stream: &str) {
+    let event = encoded(stream, 1, kind_of(1), 0);
+    hub.publish(&Arc::new(Published::new(session(stream), stream.into(), &event)));
 }
 
 /// A running server.
