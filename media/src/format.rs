@@ -11,7 +11,7 @@ use crate::dict::Dict;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
 
-/// Time that closing may take: an RTSP server is told good-bye, a dead one is not waited for.
+/// Time that closing may take: a server is told good-bye, a dead one is not waited for.
 const CLOSING: Duration = Duration::from_millis(300);
 
 /// An open container or stream.

@@ -12,7 +12,7 @@ use crate::byte_stream::ByteStream;
 use crate::cancel::{CancelToken, Interrupt};
 use crate::error::{ErrorKind, MediaError};
 use crate::format::InputFormat;
-use crate::info::{self, AudioInfo, VideoInfo};
+use crate::info::{self, AudioInfo, TrackInfo, VideoInfo};
 use crate::packet::{Packet, PacketKind};
 use crate::raw::{self, sys};
 use crate::resolve;
@@ -54,6 +54,7 @@ impl Default for OpenOptions {
 pub struct Input {
     format: InputFormat,
     address: Address,
+    tracks: Vec<TrackInfo>,
     video: (usize, VideoInfo),
     audio: Option<(usize, AudioInfo)>,
     with_audio: bool,
@@ -118,6 +119,7 @@ impl Input {
         Ok(Self {
             format,
             address: address.clone(),
+            tracks: chosen.tracks,
             video: chosen.video,
             audio: chosen.audio,
             with_audio: options.audio,
@@ -129,6 +131,11 @@ impl Input {
     /// The address that it was opened with.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// All streams that are known, in the order of the container.
+    pub fn tracks(&self) -> &[TrackInfo] {
+        &self.tracks
     }
 
     /// The chosen video stream.
@@ -254,7 +261,7 @@ fn open_format(
         None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
         None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
     };
-    let (demuxer, dict) = options::of(address, options.audio);
+    let (demuxer, dict) = options::of(address);
     let mut format = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
         .map_err(|code| fail(code, &interrupt))?;
     let name = format.name();

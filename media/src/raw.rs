@@ -23,6 +23,8 @@ unsafe extern "C" {
     pub(crate) fn find_decoder(id: c_int) -> *const sys::AVCodec;
     #[link_name = "avcodec_get_name"]
     fn codec_name_of(id: c_int) -> *const c_char;
+    #[link_name = "avcodec_profile_name"]
+    fn profile_name_of(id: c_int, profile: c_int) -> *const c_char;
     #[link_name = "avformat_query_codec"]
     pub(crate) fn query_codec(format: *const sys::AVOutputFormat, id: c_int, strict: c_int) -> c_int;
     #[link_name = "sws_getCachedContext"]
@@ -64,6 +66,12 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> Option<String> {
 pub(crate) fn codec_name(id: c_int) -> String {
     // SAFETY: any integer is allowed, an unknown one is called "unknown_codec"; the name is static.
     unsafe { text(codec_name_of(id)) }.unwrap_or_default()
+}
+
+/// The name of a codec's profile, `High` for example, if it has one.
+pub(crate) fn profile_name(id: c_int, profile: c_int) -> Option<String> {
+    // SAFETY: any integers are allowed and give null when unknown; the name is static.
+    unsafe { text(profile_name_of(id, profile)) }
 }
 
 /// A pixel format's name, `yuv420p` for example.

@@ -17,7 +17,7 @@ use slog::{Logger, warn};
 use super::streams::{self, Shared};
 use crate::accounts::Sealer;
 use crate::adapters::SourceAddress;
-use crate::config::{Access, Analysis, Decoder, Http, Network, Stream};
+use crate::config::{Access, Analysis, Decoder, Http, Network, Settings, Stream};
 use crate::http::ports::{
     Answer, SourceFacts, SourceRefusal, StreamControl, StreamOptions, StreamOrder, StreamPlan, Unavailable,
 };
@@ -39,7 +39,7 @@ const FORBIDDEN: SourceRefusal = SourceRefusal {
 };
 const NOT_AN_ADDRESS: SourceRefusal = SourceRefusal {
     code: "source_invalid",
-    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, http://, https://, file: and device: are.",
+    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, srt://, http://, https://, file: and device: are.",
 };
 
 impl Control {
@@ -114,7 +114,8 @@ impl StreamControl for Control {
                 Ok(address) => address,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let tried = tokio::task::spawn_blocking(move || open_once(&address)).await;
+            let access = Access::outside(&self.forbidden);
+            let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
     }
@@ -122,8 +123,7 @@ impl StreamControl for Control {
     fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
         Box::pin(async move {
             let (registry, shared) = self.running()?;
-            let stream =
-                stream_of(&plan.name, plan.source, plan.options, plan.enabled, &shared.settings.analysis);
+            let stream = stream_of(&plan.name, plan.source, plan.options, plan.enabled, &shared.settings);
             let parts = streams::parts(&stream, shared).map_err(|error| Unavailable(error.to_string()))?;
             let added = registry.send(AddStream { parts, enabled: plan.enabled }).await;
             added.map_err(|error| Unavailable(error.to_string()))
@@ -146,11 +146,11 @@ impl StreamControl for Control {
 }
 
 /// Opens a source and lets it go. Blocks.
-fn open_once(address: &SourceAddress) -> Result<SourceFacts, SourceRefusal> {
+fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, SourceRefusal> {
     let source = address.to_string();
     let limits =
         Decoder { threads: Some(1), frames_ahead: 1, open_timeout: TRY_TIMEOUT, read_timeout: TRY_TIMEOUT };
-    let mut factory = address.source(&Access::default(), &limits);
+    let mut factory = address.source(access, &limits);
     let opened = factory.open(&CancelToken::default()).map_err(|error| match error.kind {
         SourceErrorKind::Unauthorized => {
             SourceRefusal { code: "source_unauthorized", detail: "The source refuses user or password." }
@@ -182,7 +182,7 @@ pub(super) async fn stored_streams(
     sealer: &Sealer,
     log: &Logger,
 ) -> Result<Vec<AddStream>, StoreError> {
-    let (mut streams, usual) = (Vec::new(), &shared.settings.analysis);
+    let mut streams = Vec::new();
     for row in store.managed_streams().await? {
         let Some(sealed) = row.sealed_source.as_deref().filter(|_| !row.managed_by_config) else { continue };
         let options: Option<StreamOptions> = serde_json::from_str(&row.settings).ok();
@@ -192,7 +192,7 @@ pub(super) async fn stored_streams(
             continue;
         };
         let enabled = row.enabled && row.wanted;
-        match streams::parts(&stream_of(&row.name, source, options, enabled, usual), shared) {
+        match streams::parts(&stream_of(&row.name, source, options, enabled, &shared.settings), shared) {
             Ok(parts) => streams.push(AddStream { parts, enabled }),
             Err(error) => {
                 warn!(log, "a stored stream is left out"; "stream" => &row.name, "error" => %error);
@@ -203,11 +203,11 @@ pub(super) async fn stored_streams(
 }
 
 /// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
-fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Analysis) -> Stream {
+fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Settings) -> Stream {
     Stream {
         name: name.to_owned(),
         source,
-        access: Access::default(),
+        access: Access::outside(&usual.http.forbidden_networks),
         enabled,
         repeat: options.r#loop,
         read_marks: options.read_marks,
@@ -215,7 +215,7 @@ fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool, 
             tracking: options.tracking,
             every_nth: std::num::NonZero::new(options.every_nth).unwrap_or(std::num::NonZero::<u32>::MIN),
             max_fps: std::num::NonZero::new(options.max_fps),
-            ..usual.clone()
+            ..usual.analysis.clone()
         },
     }
 }
