@@ -137,11 +137,6 @@ fn describing(edit: impl Fn(&str) -> String + Send + Sync + 'static) -> Script {
     Script::start(move |request: &Request| good_with(request, &edit(SDP)).into())
 }
 
-fn address(script: &Script) -> String {
-    let address = script.address();
-    format!("rtsp://{}:{}/camera", address.host(), address.port())
-}
-
 /// A source that cannot be used: how it is asked, the exit code, the word for programs, and words for people.
 struct Fault<'a> {
     source: String,
@@ -199,9 +194,9 @@ fn each_common_fault_has_its_word_and_a_hint() {
             (1, "unavailable"),
             &["does not answer", "port"],
         ),
-        fault(address(&jpeg), &[], (1, "unsupported"), &["JPEG", "H.264"]),
-        fault(address(&sound), &[], (1, "unsupported"), &["audio PCMA", "no video"]),
-        fault(address(&deltas), &brief, (1, "unavailable"), &["no key frame", "interval"]),
+        fault(jpeg.address().to_string(), &[], (1, "unsupported"), &["JPEG", "H.264"]),
+        fault(sound.address().to_string(), &[], (1, "unsupported"), &["audio PCMA", "no video"]),
+        fault(deltas.address().to_string(), &brief, (1, "unavailable"), &["no key frame", "interval"]),
         fault(text(&audio).to_owned(), &[], (1, "unsupported"), &["no video", "aac"]),
         fault("no-such-clip.mp4".into(), &[], (1, "not_found"), &["there is no file"]),
         fault("device:/dev/video97".into(), &[], (1, "not_found"), &["/dev/video97", "hint: `ls"]),
@@ -241,7 +236,7 @@ fn each_common_fault_has_its_word_and_a_hint() {
 #[test]
 fn what_was_learned_before_the_fault_is_told_beside_it() {
     let jpeg = describing(|sdp| sdp.replace("H264/90000", "JPEG/90000"));
-    let (report, _) = probe(&address(&jpeg), &[]);
+    let (report, _) = probe(&jpeg.address().to_string(), &[]);
     let codecs: Vec<_> = report["tracks"].as_array().unwrap().iter().map(|track| &track["codec"]).collect();
     assert_eq!(codecs, ["PCMA", "JPEG"], "{report}");
     assert_eq!((&report["authentication"], &report["plan"]), (&Value::Array(Vec::new()), &Value::Null));

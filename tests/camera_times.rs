@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::server_support::{Camera, h264_of};
-use crate::support::{Running, frames, kinora, scratch_file, spawn, text};
+use crate::support::{Running, frames, kinora, scratch_file, spawn, text, wait_for};
 
 /// Nine seconds: longer than arrival needs to learn the network, and than a camera waits with its first report.
 const FRAMES: usize = 270;
@@ -112,12 +113,19 @@ fn without_reports_the_uncertainty_covers_99_of_100_timestamps_over_a_wrap() {
     }
 }
 
+/// Whether somebody on this machine receives datagrams at a port.
+fn listens(port: u16) -> bool {
+    let place = format!("0100007F:{port:04X}");
+    fs::read_to_string("/proc/net/udp").unwrap().contains(&place)
+}
+
 #[test]
 fn the_wrap_of_a_transport_streams_33_bits_is_no_new_epoch() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let source = format!("udp://127.0.0.1:{port}");
     let limits = ["--read-marks", "--max-frames", "140", "--set", "decoder.read_timeout=5s"];
     let receiver = spawn(&[&["analyze", &source][..], &limits].concat());
+    wait_for("the receiver being ready", Duration::from_secs(20), || listens(port).then_some(()));
     let mut command = Command::new("ffmpeg");
     command.args("-v error -nostdin -re -i".split(' ')).arg(clip());
     command.args(["-an", "-c", "copy", "-output_ts_offset", BEFORE_WRAP_S, "-f", "mpegts"]);

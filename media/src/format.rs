@@ -109,6 +109,15 @@ impl InputFormat {
         if code == sys::AVERROR_EOF && below < 0 { below } else { code }
     }
 
+    /// Whether the byte stream below knows how long it is.
+    pub(crate) fn has_length(&self) -> bool {
+        // SAFETY: the context is open; its byte stream is null or live, and asking for a size reads nothing from it.
+        unsafe {
+            let bytes = (*self.raw.as_ptr()).pb;
+            !bytes.is_null() && sys::avio_size(bytes) >= 0
+        }
+    }
+
     pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }

@@ -23,9 +23,6 @@ mod options;
 const PLAYLISTS: [&str; 8] =
     ["concat", "hls", "dash", "sdp", "imf", "vapoursynth", "webm_dash_manifest", "libgme"];
 
-/// What FFmpeg logs when a body without a length ends: the length it takes it to have is 2^64 - 1.
-const UNKNOWN_LENGTH: &str = "should be 18446744073709551615";
-
 /// How to open a source.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
@@ -212,18 +209,19 @@ impl Input {
             return self.check_complete();
         }
         let interrupt = self.format.interrupt();
-        let error = match interrupt.error(&what, self.read_timeout) {
-            Some(error) => error,
-            None if code == sys::AVERROR_EXIT => interrupt.error_after(&what, self.read_timeout),
-            None => MediaError::from_code_and_log(code, &what, ErrorKind::Corrupt, |line| {
+        match interrupt.error(&what, self.read_timeout) {
+            Some(error) => Err(error),
+            None if code == sys::AVERROR_EXIT => Err(interrupt.error_after(&what, self.read_timeout)),
+            None if code == raw::IO_ERROR && self.has_no_length() => Ok(()),
+            None => Err(MediaError::from_code_and_log(code, &what, ErrorKind::Corrupt, |line| {
                 self.address.clean(line)
-            }),
-        };
-        // FFmpeg 5.1 takes the end of an HTTP body of unknown length for an error.
-        if error.to_string().contains(UNKNOWN_LENGTH) {
-            return Ok(());
+            })),
         }
-        Err(error)
+    }
+
+    /// Whether it is an HTTP body that ends where it ends. FFmpeg 5.1 takes that end for an error.
+    fn has_no_length(&self) -> bool {
+        matches!(self.address.scheme(), Scheme::Http | Scheme::Https) && !self.format.has_length()
     }
 
     /// An MP4 that was cut ends as silently as a whole one; only its index knows. The index is FFmpeg's, after edit lists:

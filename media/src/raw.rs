@@ -13,6 +13,8 @@ pub(crate) use ffmpeg_sys_next as sys;
 pub(crate) const NO_PTS: i64 = i64::MIN;
 /// "Call again": a decoder that needs input, a device without a picture.
 pub(crate) const AGAIN: c_int = sys::AVERROR(sys::EAGAIN);
+/// "Input/output error": also what FFmpeg says for many things that have no name of their own.
+pub(crate) const IO_ERROR: c_int = sys::AVERROR(sys::EIO);
 /// Out of memory.
 pub(crate) const NO_MEMORY: c_int = sys::AVERROR(sys::ENOMEM);
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kinora_actors::capture::CaptureClock;
 use kinora_actors::domain::CaptureTime;
-use kinora_actors::ports::{CancelToken, FrameSource, OpenSource, SourceFactory, SourceItem};
+use kinora_actors::ports::{CancelToken, FrameSource, OpenSource, SourceItem};
 use kinora_media::{DecodeOptions, FrameReader, OpenOptions, Scheme};
 use kinora_rtsp::Description;
 use serde::Serialize;
@@ -129,11 +129,21 @@ fn open_camera(
     findings.transport = format!("RTP inside the {connection}");
     let options = camera_options(access, &look.decoder);
     let has_credentials = options.credentials.is_some() || camera.credentials().is_some();
-    let described = kinora_rtsp::describe(camera, &options, &kinora_rtsp::CancelToken::default())
-        .map_err(|error| Fault::of_camera(&error, has_credentials))?;
-    note(described, findings);
     let (address, threads, patience) = (camera.clone(), look.decoder.threads, look.patience);
-    RtspSource { address, options, threads, patience }.open(&CancelToken::default()).map_err(Fault::of_source)
+    let (source, cancel) = (RtspSource { address, options, threads, patience }, CancelToken::default());
+    let nobody_cancels = kinora_rtsp::CancelToken::default();
+    // One connection for all: some cameras have room for no second one, and need a while to forget the first.
+    let client = source.connect(&cancel).map_err(|error| {
+        let is_unsupported = error.kind() == kinora_rtsp::ErrorKind::Unsupported;
+        if is_unsupported
+            && let Ok(described) = kinora_rtsp::describe(camera, &source.options, &nobody_cancels)
+        {
+            note(described, findings);
+        }
+        Fault::of_camera(&error, has_credentials)
+    })?;
+    note(client.description().clone(), findings);
+    source.receive(client, &cancel).map_err(Fault::of_source)
 }
 
 fn note(description: Description, findings: &mut Findings) {

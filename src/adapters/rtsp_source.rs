@@ -36,8 +36,26 @@ pub(crate) struct RtspSource {
 
 impl SourceFactory for RtspSource {
     fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        let client = self.connect(cancel).map_err(source_error)?;
+        self.receive(client, cancel)
+    }
+}
+
+impl RtspSource {
+    /// Asks the camera to play.
+    ///
+    /// # Errors
+    /// Those of [`Client::open`].
+    pub(super) fn connect(&self, cancel: &CancelToken) -> Result<Client, Error> {
         let token = kinora_rtsp::CancelToken::from_flag(cancel.flag());
-        let client = Client::open(&self.address, &self.options, &token).map_err(source_error)?;
+        Client::open(&self.address, &self.options, &token)
+    }
+
+    /// The frames of a camera that plays; waits for the first one.
+    ///
+    /// # Errors
+    /// When none comes in time, or none can be decoded.
+    pub(super) fn receive(&self, client: Client, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
         let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(true) };
         let codec = match client.codec() {
             Codec::H264 => ElementaryCodec::H264,
@@ -46,9 +64,7 @@ impl SourceFactory for RtspSource {
         };
         self.open_elementary(client, codec, &decode)
     }
-}
 
-impl RtspSource {
     /// Plays until there is a picture: its size is part of what was opened.
     fn open_elementary(
         &self,
@@ -231,7 +247,7 @@ fn no_key_frame(name: &str, patience: Duration) -> SourceError {
     SourceError { kind: SourceErrorKind::Unavailable, message }
 }
 
-pub(super) fn source_error(error: Error) -> SourceError {
+fn source_error(error: Error) -> SourceError {
     let kind = match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Protocol => SourceErrorKind::Unavailable,
         ErrorKind::NotFound => SourceErrorKind::NotFound,

@@ -117,7 +117,11 @@ impl Access {
     }
 }
 
-fn first_line(file: &Path) -> Result<String, String> {
+/// The first line of a file that holds a secret.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(super) fn first_line(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
