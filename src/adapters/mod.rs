@@ -7,6 +7,7 @@ mod dancer_source;
 mod event_file;
 mod event_rows;
 mod http_ports;
+mod machine;
 mod marks;
 mod media_source;
 mod picture;
@@ -24,6 +25,7 @@ pub(crate) use event_rows::EventRows;
 pub(crate) use http_ports::{
     DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
+pub(crate) use machine::Machine;
 pub(crate) use marks::StripReader;
 pub(crate) use pose_model::CandlePoseModel;
 pub(crate) use rtsp_source::KEY_FRAME_PATIENCE;

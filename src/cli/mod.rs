@@ -12,6 +12,7 @@ mod exit;
 mod key;
 mod model;
 mod models;
+mod openapi;
 mod serve;
 mod summary;
 mod user;
@@ -72,6 +73,8 @@ enum Command {
     /// Look after the weights of the networks.
     #[command(subcommand)]
     Models(models::Action),
+    /// Print the OpenAPI document of the server.
+    Openapi,
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -89,6 +92,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn run(self) -> Result<(), CliError> {
         let sources = self.global.sources();
+        if let Command::Openapi = self.command {
+            return openapi::run();
+        }
         // `config` reports on the configuration itself; every other command needs a valid one.
         if let Command::Config(action) = &self.command {
             return config::run(action, &sources);
@@ -105,6 +111,7 @@ impl Cli {
             Command::Dancer(args) => dance::run(&args),
             Command::Models(action) => models::run(&action, &settings),
             Command::Config(action) => config::run(&action, &sources),
+            Command::Openapi => openapi::run(),
         }
     }
 }

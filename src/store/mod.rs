@@ -12,6 +12,7 @@ mod embedded;
 mod error;
 mod event_query;
 mod events;
+mod idempotency;
 mod identity;
 mod keys;
 #[cfg_attr(not(test), expect(dead_code, reason = "the start of several servers on one database uses it"))]
@@ -46,6 +47,7 @@ pub(crate) use event_query::EventQuery;
 pub(crate) use events::EventRow;
 #[cfg(test)]
 pub(crate) use events::Inserted;
+pub(crate) use idempotency::Begun;
 pub(crate) use keys::{KeyRow, NewKey, Ticket};
 pub(crate) use logins::{OneTime, Purpose, Refreshed};
 pub(crate) use managed_streams::{ManagedStream, StreamSpec};

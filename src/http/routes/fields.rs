@@ -38,6 +38,17 @@ pub(super) fn email(text: &str) -> Result<(), ApiError> {
     Err(ApiError::bad_request("invalid_email", "This is no mail address."))
 }
 
+/// The size of a page.
+///
+/// # Errors
+/// 400 `invalid_query` for one that is not 1 to `largest`.
+pub(super) fn limit(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, ApiError> {
+    match asked.unwrap_or(usual) {
+        limit if (1..=largest).contains(&limit) => Ok(limit),
+        _ => Err(ApiError::bad_request("invalid_query", "limit= is 1 to 1000.")),
+    }
+}
+
 /// A new password. Length is what counts; NIST SP 800-63B asks for 8 characters and for no mix of kinds. What is
 /// too long for bcrypt is refused where it is hashed.
 ///

@@ -10,6 +10,8 @@ pub(crate) mod fakes;
 mod guard;
 mod keys;
 mod live;
+mod once;
+mod openapi;
 mod pages;
 mod replay;
 mod stream_edit;
