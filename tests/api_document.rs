@@ -48,6 +48,24 @@ fn answers_keep_to_the_document() {
     assert!(asked >= 15, "{asked} answers were looked at");
 }
 
+#[test]
+fn models_and_devices_tell_what_runs() {
+    let server = Server::start(&looping("dance"));
+    server.until_state("dance", "running");
+    let published = kinora(&["models", "status"]).stdout;
+    let models = server.get("/api/v1/models")["models"].as_array().unwrap().clone();
+    let sides: Vec<u64> = models.iter().map(|model| model["inputSize"][0].as_u64().unwrap()).collect();
+    assert_eq!(sides, [224, 256]);
+    for model in &models {
+        assert!(published.contains(model["sha256"].as_str().unwrap()), "{model}");
+        assert_eq!((&model["device"], &model["precision"]), (&json!("cpu"), &json!("auto")));
+    }
+    let devices = server.get("/api/v1/devices")["devices"].clone();
+    let lanes = devices[0]["lanes"].as_array().unwrap();
+    let pinned: u64 = lanes.iter().map(|lane| lane["streams"].as_u64().unwrap()).sum();
+    assert_eq!((&devices[0]["device"], pinned), (&json!("cpu"), 1), "{devices}");
+}
+
 /// Debian's Chromium with a profile of its own, which can reach this machine only.
 struct Browser(PathBuf);
 

@@ -2,16 +2,10 @@
 //
 // Elements are made one by one and texts are set as texts: nothing of the document is ever read as HTML.
 
-import { element, shape } from "/docs/schema.js";
+import { element, prose, shape } from "/docs/schema.js";
 import { attempt } from "/docs/call.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
-
-/** A text in which `code` is marked up, as the document's descriptions have it. */
-function prose(text, tag = "p") {
-  const parts = text.split("`");
-  return element(tag, {}, ...parts.map((part, at) => (at % 2 ? element("code", {}, part) : part)));
-}
 
 function paragraphs(text) {
   return text.split("\n\n").map((part) => prose(part));
@@ -64,7 +58,7 @@ function body(api, path, method, operation) {
 
 function shown(api, path, method, operation) {
   const head = element("summary", {}, element("span", { class: `method ${method}` }, method.toUpperCase()),
-    element("span", { class: "path" }, path), element("span", { class: "quiet" }, operation.summary ?? ""));
+    element("span", { class: "path" }, path), prose(operation.summary ?? "", "span"));
   const details = element("details", { class: "operation", id: operation.operationId }, head);
   details.dataset.words = `${method} ${path} ${operation.summary ?? ""}`.toLowerCase();
   // What is inside is made when it is first wanted.
@@ -116,6 +110,8 @@ async function start() {
     document.getElementById("operations").append(...api.tags.map((tag) => section(api, tag)));
     document.getElementById("groups").append(...api.tags.map(({ name }) =>
       element("li", {}, element("a", { href: `#group-${name}` }, name))));
+    // Browsers want a secret field in a form; this one is sent nowhere.
+    document.getElementById("tools").addEventListener("submit", (event) => event.preventDefault());
     const box = document.getElementById("filter");
     box.addEventListener("input", () => filter(box.value));
     window.addEventListener("hashchange", follow);

@@ -8,6 +8,12 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** A text in which `code` is marked up, as the document's descriptions have it. */
+export function prose(text, tag = "p") {
+  const parts = text.split("`");
+  return element(tag, { class: "prose" }, ...parts.map((part, at) => (at % 2 ? element("code", {}, part) : part)));
+}
+
 /** The schema itself, and its name if it is a named one. */
 function resolved(api, schema) {
   if (!schema.$ref) return { schema, name: null };
@@ -53,16 +59,15 @@ function members(api, given) {
   return schema.properties ? schema : null;
 }
 
-/** A schema as its reader sees it: its type, and its members below. */
-export function shape(api, given, depth = 0) {
-  const box = element("div", {}, element("span", {}, words(api, given)));
+/** A schema as its reader sees it: its type, what is said of it, and its members below. */
+export function shape(api, given, about = "", depth = 0) {
+  const box = element("div", { class: "shape" }, element("span", {}, words(api, given)), " ", prose(about, "span"));
   const object = members(api, given);
   if (!object || depth > 6) return box;
   const list = Object.entries(object.properties).map(([name, member]) => {
     const needed = object.required?.includes(name) ? " *" : "";
-    const about = resolved(api, member).schema.description ?? member.description ?? "";
-    return element("li", {}, element("code", {}, name), `${needed} `, shape(api, member, depth + 1),
-      element("span", { class: "quiet" }, member.description ?? about));
+    const said = member.description ?? resolved(api, member).schema.description ?? "";
+    return element("li", {}, element("code", {}, name), `${needed} `, shape(api, member, said, depth + 1));
   });
   box.append(element("ul", { class: "members" }, ...list));
   return box;

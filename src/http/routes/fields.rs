@@ -32,7 +32,9 @@ pub(super) fn label(text: &str) -> Result<(), ApiError> {
 pub(super) fn email(text: &str) -> Result<(), ApiError> {
     let parts = text.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
     let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>".contains(c));
-    if parts.is_some_and(|(_, host)| !host.contains('@')) && plain && text.len() <= 255 {
+    let sane = parts.is_some_and(|(_, host)| !host.contains('@')) && plain && text.len() <= 255;
+    // What the mailer would not send to is refused while the caller can still mend it.
+    if sane && text.parse::<lettre::message::Mailbox>().is_ok() {
         return Ok(());
     }
     Err(ApiError::bad_request("invalid_email", "This is no mail address."))

@@ -33,6 +33,7 @@ pub(in crate::http) struct StreamRequest {
     #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
     source: String,
     #[serde(default = "yes")]
+    #[schema(default = true)]
     enabled: bool,
     /// Who sees it beside administrators; none is everybody.
     #[serde(default)]

@@ -84,6 +84,6 @@ fn of_many_servers_that_want_a_stream_at_once_one_gets_it() {
 #[test]
 fn the_migration_leaves_nothing_behind_when_it_is_taken_back() {
     let store = store();
-    store.wait(store.migrate_down()).unwrap();
+    while store.wait(store.migrate_down()).unwrap().is_some_and(|undone| undone.version > 6) {}
     assert_eq!(text(&store, "select count(*) from pg_class where relname like 'stream_leases%'"), "0");
 }
