@@ -11,6 +11,7 @@ mod accuracy;
 mod agent_deadlines;
 mod agents;
 mod analyze;
+mod api_document;
 mod bad_input;
 mod camera_access;
 mod camera_losses;

@@ -11,6 +11,8 @@ mod fanout;
 mod guard;
 mod keys;
 mod live;
+mod once;
+mod openapi;
 mod pages;
 mod replay;
 mod stream_edit;
