@@ -13,6 +13,10 @@ mod agents;
 mod analyze;
 mod bad_input;
 mod camera_access;
+mod camera_losses;
+mod camera_probe;
+mod camera_sources;
+mod camera_times;
 mod clips;
 mod config;
 mod dancer;
@@ -28,6 +32,9 @@ mod proxy;
 mod raw_socket;
 mod refusals;
 mod rtsp_camera;
+#[path = "../rtsp/tests/rtsp/script.rs"]
+#[allow(dead_code, reason = "the tests of the crate use all of it")]
+mod script;
 mod server_faults;
 mod server_flow;
 mod server_streams;

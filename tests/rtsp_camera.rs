@@ -18,7 +18,15 @@ pub(crate) fn long_clip() -> &'static Path {
     })
 }
 
-/// A camera: an RTSP server of GStreamer that shows the long clip.
+/// The launch line of a camera that shows the H.264 of an MP4 file.
+pub(crate) fn h264_of(clip: &Path) -> String {
+    format!(
+        "( filesrc location={} ! qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )",
+        text(clip)
+    )
+}
+
+/// A camera: an RTSP server of GStreamer that shows the long clip, unless it is told otherwise.
 pub(crate) struct Camera {
     _process: Running,
     pub(crate) port: u16,
@@ -41,9 +49,14 @@ impl Camera {
     }
 
     fn run(port: u16, auth: &str, password: &str) -> Self {
+        let arguments = ["--shared", "--auth", auth, "--port", &port.to_string(), "--password", password];
+        Self::serving(&h264_of(long_clip()), &arguments)
+    }
+
+    /// A camera that shows what a launch line of GStreamer makes; with these arguments of `rtsp_server.py`.
+    pub(crate) fn serving(launch: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(PYTHON);
-        command.arg(root().join("tests/tools/rtsp_server.py")).arg(long_clip());
-        command.args(["--auth", auth, "--port", &port.to_string(), "--password", password]);
+        command.arg(root().join("tests/tools/rtsp_server.py")).arg(launch).args(arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Running::of(child);
         let mut line = String::new();

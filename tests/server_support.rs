@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::clips;
-pub(crate) use crate::rtsp_camera::{Camera, long_clip};
+pub(crate) use crate::rtsp_camera::{Camera, h264_of, long_clip};
 use crate::support::{Run, command, root, text, wait_for};
 
 /// A start makes a cluster, a stop ends one; both take a second or two on an idle machine.

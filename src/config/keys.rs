@@ -149,13 +149,13 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "decoder.open_timeout",
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
-        default: "10s",
+        default: "5s",
         doc: "How long opening a source may take.",
     },
     Key {
         name: "decoder.read_timeout",
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
-        default: "10s",
+        default: "5s",
         doc: "How long a source may stay silent.",
     },
     Key {

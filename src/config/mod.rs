@@ -23,7 +23,7 @@ use kinora_kernels::sample::Sampling;
 use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, AccessKeys};
 pub(crate) use layers::Sources;
 use layers::{Layers, Values};
 pub(crate) use shipped::shipped_file;

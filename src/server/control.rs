@@ -32,7 +32,7 @@ const FORBIDDEN: SourceRefusal = SourceRefusal {
 };
 const NOT_AN_ADDRESS: SourceRefusal = SourceRefusal {
     code: "source_invalid",
-    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, http://, https://, file: and device: are.",
+    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, srt://, http://, https://, file: and device: are.",
 };
 
 impl Control {
@@ -110,7 +110,8 @@ impl StreamControl for Control {
                 Ok(address) => address,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let tried = tokio::task::spawn_blocking(move || open_once(&address)).await;
+            let access = Access::outside(&self.forbidden);
+            let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
     }
@@ -122,11 +123,11 @@ impl StreamControl for Control {
 }
 
 /// Opens a source and lets it go. Blocks.
-fn open_once(address: &SourceAddress) -> Result<SourceFacts, SourceRefusal> {
+fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, SourceRefusal> {
     let source = address.to_string();
     let limits =
         Decoder { threads: Some(1), frames_ahead: 1, open_timeout: TRY_TIMEOUT, read_timeout: TRY_TIMEOUT };
-    let mut factory = address.source(&Access::default(), &limits);
+    let mut factory = address.source(access, &limits);
     let opened = factory.open(&CancelToken::default()).map_err(|error| match error.kind {
         SourceErrorKind::Unauthorized => {
             SourceRefusal { code: "source_unauthorized", detail: "The source refuses user or password." }

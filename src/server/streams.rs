@@ -62,16 +62,16 @@ pub(super) fn of_row(
     let source = source.map_err(|_| "its source was sealed with another stream-key")?;
     let options = serde_json::from_str(&row.settings).map_err(|_| "its settings are not understood")?;
     let enabled = row.enabled && row.wanted;
-    let stream = of_options(&row.name, source, options, enabled, &shared.settings.analysis);
+    let stream = of_options(&row.name, source, options, enabled, &shared.settings);
     parts(&stream, shared).map_err(no_address)
 }
 
 /// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
-fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Analysis) -> Stream {
+fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Settings) -> Stream {
     Stream {
         name: name.to_owned(),
         source,
-        access: Access::default(),
+        access: Access::outside(&usual.http.forbidden_networks),
         enabled,
         repeat: options.r#loop,
         read_marks: options.read_marks,
@@ -79,7 +79,7 @@ fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool,
             tracking: options.tracking,
             every_nth: std::num::NonZero::new(options.every_nth).unwrap_or(std::num::NonZero::<u32>::MIN),
             max_fps: std::num::NonZero::new(options.max_fps),
-            ..usual.clone()
+            ..usual.analysis.clone()
         },
     }
 }
