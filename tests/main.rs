@@ -41,5 +41,6 @@ mod server_flow;
 mod server_streams;
 mod server_support;
 mod several_servers;
+mod stream_orders;
 mod support;
 mod transport;
