@@ -23,6 +23,7 @@ mod dancer;
 mod faults_cameras;
 mod faults_database;
 mod faults_fanout;
+mod faults_hangs;
 mod faults_resources;
 mod faults_sockets;
 mod first_event;
@@ -30,6 +31,7 @@ mod invariants;
 mod proxy;
 mod raw_socket;
 mod refusals;
+mod rtsp_camera;
 #[path = "../rtsp/tests/rtsp/script.rs"]
 #[allow(dead_code, reason = "the tests of the crate use all of it")]
 mod script;
@@ -37,5 +39,6 @@ mod server_faults;
 mod server_flow;
 mod server_streams;
 mod server_support;
+mod several_servers;
 mod support;
 mod transport;

@@ -4,6 +4,7 @@
 
 mod clock;
 mod dancer_source;
+mod elsewhere;
 mod event_file;
 mod event_rows;
 mod fault;
@@ -22,6 +23,7 @@ mod tracker;
 
 pub(crate) use clock::SystemClock;
 pub(crate) use dancer_source::DancerSource;
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use event_file::EventFile;
 pub(crate) use event_rows::EventRows;
 pub(crate) use fault::{FFMPEG_LACKS_IT, Fault, INVALID};
