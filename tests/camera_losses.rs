@@ -100,9 +100,8 @@ fn pass_on(
     lost: &AtomicU64,
 ) -> std::io::Result<()> {
     loop {
-        let mut head = Vec::new();
         if server.fill_buf()?.first() == Some(&b'$') {
-            head.resize(4, 0);
+            let mut head = [0; 4];
             server.read_exact(&mut head)?;
             let mut packet = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
             server.read_exact(&mut packet)?;
@@ -110,13 +109,14 @@ fn pass_on(
                 lost.fetch_add(1, Ordering::AcqRel);
                 continue;
             }
-            client.write_all(&[head, packet].concat())?;
+            client.write_all(&[&head[..], &packet].concat())?;
         } else {
             // A line of an answer; a description has no line that begins with `$`.
-            if server.read_until(b'\n', &mut head)? == 0 {
+            let mut line = Vec::new();
+            if server.read_until(b'\n', &mut line)? == 0 {
                 return Ok(());
             }
-            client.write_all(&head)?;
+            client.write_all(&line)?;
         }
     }
 }

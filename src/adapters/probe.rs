@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kinora_actors::capture::CaptureClock;
-use kinora_actors::domain::CaptureTime;
+use kinora_actors::domain::{CaptureTime, ClockSource};
 use kinora_actors::ports::{CancelToken, FrameSource, OpenSource, SourceItem};
 use kinora_media::{DecodeOptions, FrameReader, OpenOptions, Scheme};
 use kinora_rtsp::Description;
@@ -97,7 +97,7 @@ pub(crate) struct Video {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Clock {
     /// `rtcp`, `arrival`, `file` or `synthetic`.
-    pub(crate) source: kinora_actors::domain::ClockSource,
+    pub(crate) source: ClockSource,
     /// Half the width of the interval in which the true time lies.
     pub(crate) uncertainty_ms: u32,
 }
@@ -245,18 +245,18 @@ impl Seen {
         loop {
             match frames.next() {
                 SourceItem::Frame(frame) => {
-                    let first_at = *self.first_at.get_or_insert_with(Instant::now);
-                    let epoch = frame.stamp.map(|stamp| stamp.epoch);
-                    self.take(frame.media_us, epoch, frame.corrupt);
+                    self.first_at.get_or_insert_with(Instant::now);
+                    self.take(frame.media_us, frame.stamp.map(|stamp| stamp.epoch), frame.corrupt);
                     self.captured = frame.stamp.map(|stamp| stamp.captured);
-                    let enough = if live { self.knows_the_clock() } else { self.frames >= FILE_FRAMES };
-                    if enough || (live && first_at.elapsed() >= time) {
-                        return Ok(());
-                    }
                 }
                 SourceItem::Lost(count) => self.damaged += count,
                 SourceItem::End(None) => return Ok(()),
                 SourceItem::End(Some(error)) => return Err(Fault::of_source(error)),
+            }
+            let is_over = live && self.first_at.is_some_and(|first_at| first_at.elapsed() >= time);
+            let is_enough = if live { self.knows_the_clock() } else { self.frames >= FILE_FRAMES };
+            if is_over || is_enough {
+                return Ok(());
             }
         }
     }
@@ -264,17 +264,15 @@ impl Seen {
     fn take(&mut self, media_us: i64, epoch: Option<u32>, is_corrupt: bool) {
         let count = if is_corrupt { &mut self.damaged } else { &mut self.frames };
         *count += 1;
-        let begins = self.epoch.replace(epoch.unwrap_or_default()).is_none_or(|last| Some(last) != epoch)
-            && epoch.is_some();
-        self.span = match self.span.filter(|_| !begins) {
+        let goes_on = std::mem::replace(&mut self.epoch, epoch) == epoch;
+        self.span = match self.span.filter(|_| goes_on) {
             Some((first, _, steps)) => Some((first, media_us, steps + 1)),
             None => Some((media_us, media_us, 0)),
         };
     }
 
     fn knows_the_clock(&self) -> bool {
-        let is_reported =
-            self.captured.is_some_and(|time| time.source == kinora_actors::domain::ClockSource::Rtcp);
+        let is_reported = self.captured.is_some_and(|time| time.source == ClockSource::Rtcp);
         is_reported && self.span.is_some_and(|(first, last, _)| last.saturating_sub(first) >= ENOUGH_US)
     }
 

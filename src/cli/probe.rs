@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use kinora_actors::domain::ClockSource;
 use kinora_kernels::sample::Sampling;
 use serde::Serialize;
 
@@ -137,10 +138,10 @@ fn describe(Report { findings, plan }: &Report<'_>) -> String {
         lines.push(("picture", picture(video)));
         lines.extend(video.clock.iter().map(|clock| {
             let source = match clock.source {
-                kinora_actors::domain::ClockSource::Rtcp => "the camera's, by its reports (rtcp)",
-                kinora_actors::domain::ClockSource::Arrival => "this host's, by arrival (arrival)",
-                kinora_actors::domain::ClockSource::File => "the file's time of creation (file)",
-                kinora_actors::domain::ClockSource::Synthetic => "the start of the session (synthetic)",
+                ClockSource::Rtcp => "the camera's, by its reports (rtcp)",
+                ClockSource::Arrival => "this host's, by arrival (arrival)",
+                ClockSource::File => "the file's time of creation (file)",
+                ClockSource::Synthetic => "the start of the session (synthetic)",
             };
             ("clock", format!("{source}, within {} ms", clock.uncertainty_ms))
         }));
