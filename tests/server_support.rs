@@ -1,11 +1,11 @@
-//! Running `kinora serve` with a database of its own, agents that listen to it, and cameras that it looks at.
+//! Running `kinora serve` with a database of its own, and agents that listen to it.
 //!
 //! Each server has a folder that goes with it, listens on a free port and ends, its PostgreSQL included, when the
 //! test ends, however it ends.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::clips;
-use crate::support::{Run, Running, command, ffmpeg, root, scratch_file, text, wait_for};
+pub(crate) use crate::rtsp_camera::{Camera, h264_of, long_clip};
+use crate::support::{Run, command, root, text, wait_for};
 
 /// A start makes a cluster, a stop ends one; both take a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -334,6 +335,13 @@ impl Server {
         home
     }
 
+    /// Waits until the server ends by itself; gives its exit code.
+    pub(crate) fn until_end(self) -> (Home, i32) {
+        let Self { mut process, home, .. } = self;
+        let code = process.ended("the server's own end", LIMIT);
+        (home, code)
+    }
+
     /// Asks the server to end; it does so in time and with success. Gives what it took.
     pub(crate) fn stop(self) -> (Home, Duration) {
         let Self { mut process, home, .. } = self;
@@ -442,56 +450,4 @@ pub(crate) fn stream(name: &str, source: &str, more: &str) -> String {
 /// The short clip as a looping file stream.
 pub(crate) fn looping(name: &str) -> String {
     stream(name, text(clips::short()), "loop = true")
-}
-
-/// Minutes of the short clip, repeated without encoding it again; a key frame every 0.8 s.
-pub(crate) fn long_clip() -> &'static Path {
-    static CLIP: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    CLIP.get_or_init(|| {
-        let path = scratch_file("long.mp4");
-        ffmpeg(&["-stream_loop", "400", "-i", text(clips::short()), "-an", "-c", "copy", text(&path)]);
-        path
-    })
-}
-
-/// A camera: an RTSP server of GStreamer that shows the long clip.
-pub(crate) struct Camera {
-    _process: Running,
-    pub(crate) port: u16,
-}
-
-impl Camera {
-    /// A camera on a free port; user `viewer` has the password `secret`.
-    pub(crate) fn start(auth: &str) -> Self {
-        Self::run(0, auth, "secret")
-    }
-
-    /// A camera on this port.
-    pub(crate) fn start_on(port: u16, auth: &str) -> Self {
-        Self::run(port, auth, "secret")
-    }
-
-    /// A camera whose user `viewer` has this password.
-    pub(crate) fn start_with(auth: &str, password: &str) -> Self {
-        Self::run(0, auth, password)
-    }
-
-    fn run(port: u16, auth: &str, password: &str) -> Self {
-        let mut command = Command::new(PYTHON);
-        command.arg(root().join("tests/tools/rtsp_server.py")).arg(long_clip());
-        command.args(["--auth", auth, "--port", &port.to_string(), "--password", password]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut process = Running::of(child);
-        let mut line = String::new();
-        let said = process.child().stdout.take().unwrap();
-        BufReader::new(said).read_line(&mut line).unwrap();
-        let port =
-            line.trim().parse().expect("the RTSP server should tell its port; `make setup` installs it");
-        Self { _process: process, port }
-    }
-
-    /// Its address with this user's part, such as `viewer:secret@`.
-    pub(crate) fn address(&self, user: &str) -> String {
-        format!("rtsp://{user}127.0.0.1:{}/camera", self.port)
-    }
 }

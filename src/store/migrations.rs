@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -62,9 +62,15 @@ const MIGRATIONS: [Migration; 7] = [
     },
     Migration {
         version: 7,
+        name: "stream_orders",
+        up: include_str!("../../migrations/0007_stream_orders.up.sql"),
+        down: include_str!("../../migrations/0007_stream_orders.down.sql"),
+    },
+    Migration {
+        version: 8,
         name: "idempotency",
-        up: include_str!("../../migrations/0007_idempotency.up.sql"),
-        down: include_str!("../../migrations/0007_idempotency.down.sql"),
+        up: include_str!("../../migrations/0008_idempotency.up.sql"),
+        down: include_str!("../../migrations/0008_idempotency.down.sql"),
     },
 ];
 

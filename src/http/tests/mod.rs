@@ -7,6 +7,7 @@ mod client;
 mod deadlines;
 mod every_route;
 pub(crate) mod fakes;
+mod fanout;
 mod guard;
 mod keys;
 mod live;
