@@ -111,7 +111,8 @@ def run(program, address, bearer, report, arguments):
                "--continue-on-failure", "--no-shrink", "--generation-database", "none",
                "--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "30", *arguments]
     # Its own configuration files and examples of earlier runs stay out of it.
-    return subprocess.run(command, cwd=report.parent, check=False, env={**os.environ, "NO_COLOR": "1"}).returncode == 0
+    hooks = {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(ROOT / "tools"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=report.parent, check=False, env={**os.environ, **hooks}).returncode == 0
 
 
 def statuses(report):
@@ -125,7 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kinora", type=pathlib.Path, default=ROOT / "target/release/kinora")
     parser.add_argument("--calls", type=int, default=5000, help="the least number of calls")
-    parser.add_argument("--examples", type=int, default=150, help="generated calls of each operation")
+    parser.add_argument("--examples", type=int, default=120, help="generated calls of each operation")
     parser.add_argument("--seed", type=int, help="repeats a run")
     args = parser.parse_args()
     program = tool()
@@ -136,9 +137,10 @@ def main():
         folder.chmod(0o755)
         with server(args.kinora.resolve(), folder) as address:
             examples = ["--max-examples", str(args.examples), *seed]
-            good = run(program, address, token(address, folder), folder / "calls.har",
+            tokens = [token(address, folder) for _ in range(2)]
+            good = run(program, address, tokens[0], folder / "calls.har",
                        ["--exclude-path", LOGOUT, "--exclude-path", UPGRADE, *examples])
-            good &= run(program, address, token(address, folder), folder / "logout.har",
+            good &= run(program, address, tokens[1], folder / "logout.har",
                         ["--include-path", LOGOUT, "--max-examples", "20", *seed])
         counted = statuses(folder / "calls.har") + statuses(folder / "logout.har")
     calls, failed = sum(counted.values()), sum(count for status, count in counted.items() if status >= 500)

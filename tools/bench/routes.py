@@ -17,7 +17,7 @@ import urllib.request
 from report import Row, spread
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import demo  # noqa: E402
+import running  # noqa: E402
 
 # Requests a second in all, and the connections that share them.
 RATE, CONNECTIONS = 200, 8
@@ -103,15 +103,15 @@ def serving(place, source):
     # PostgreSQL refuses to run as root: its own user has to pass through this folder.
     work = pathlib.Path(tempfile.mkdtemp(prefix="kinora-bench-"))
     work.chmod(0o755)
-    processes = demo.Processes()
+    processes = running.Processes()
     try:
-        listen = f"127.0.0.1:{demo.free_port(0)}"
+        listen = f"127.0.0.1:{running.free_port()}"
         config, log, login = work / "config.toml", place.work / "routes.log", work / "login"
         stream = f'[[streams]]\nname = "camera"\nsource = "{source}"\n' if source else ""
         config.write_text(CONFIG.format(listen=listen, data=work / "data") + stream)
         server = processes.start(place.kinora, "--config", config, "serve", stderr=log.open("w"))
-        demo.wait_until_ready(server, f"http://{listen}", log)
-        demo.make_agent(str(place.kinora), str(config), login)
+        running.wait_until_ready(server, f"http://{listen}", log)
+        running.make_agent(str(place.kinora), str(config), login)
         yield listen, log_in(listen, login)
     finally:
         processes.end()

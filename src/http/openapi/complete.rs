@@ -118,7 +118,8 @@ fn idempotency_key() -> Value {
     json!({
         "name": "idempotency-key", "in": "header", "required": false,
         "description": "Chosen by the caller, new for each thing to be made. The same key with the same body is \
-            answered as the first time for 24 hours, with the header `idempotency-replayed`, and makes nothing.",
+            answered as the first time for 24 hours, with the header `idempotency-replayed`, and makes \
+            nothing. With other characters it is 400 `invalid_idempotency_key`.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$"},
         "example": "0198c2f4-7b1e-7c3a-9a55-0c1d2e3f4a5b"
     })

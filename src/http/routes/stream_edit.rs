@@ -220,6 +220,7 @@ pub(in crate::http) async fn delete_stream(
     ),
     responses(
         (status = 202, description = "It is being done."),
+        (status = 400, description = "`invalid_name`."),
         (status = 404, description = "`stream_not_found`, or `not_found`: there is no such order."),
     )
 )]
@@ -237,6 +238,7 @@ pub(in crate::http) async fn order_stream(
         _ => return Err(ApiError::not_found("not_found", "There is nothing at this address.")),
     };
     caller.require(Permission::ControlStreams)?;
+    fields::name(&name)?;
     if !caller.sees(&name) || !app.store(app.store.wish_of_stream(&name, wish)).await? {
         return Err(unknown());
     }
