@@ -9,6 +9,8 @@
 #                   minutes, or five and rough with QUICK=1
 #   make fuzz-api   schemathesis against the running server: at least CALLS=5000 requests
 #   make setup      packages and weights only
+#   make check-cuda all of the CUDA path that can be built and tested without a GPU; the compiler comes from PyPI
+#   make bench-cuda measurements on a GPU, where there is one
 
 # How long `make demo` runs; empty is until Ctrl-C.
 SECONDS ?=
@@ -21,7 +23,7 @@ OUT     ?= out
 CALLS   ?=
 KINORA := target/release/kinora
 
-.PHONY: all setup packages build weights demo demo-clip test lint bench soak memcheck fuzz-api golden clean
+.PHONY: all setup packages build weights demo demo-clip test lint bench soak memcheck fuzz-api golden check-cuda bench-cuda clean
 
 all: build
 
@@ -70,6 +72,12 @@ fuzz-api: setup
 # Golden numbers of the tests, from TensorFlow Lite and MediaPipe in a scratch environment; rarely needed.
 golden: setup
 	@tools/golden/make.sh $(KINORA)
+
+check-cuda: setup
+	@tools/check_cuda.sh
+
+bench-cuda: setup
+	@tools/bench_cuda.sh
 
 clean:
 	cargo clean

@@ -2,15 +2,20 @@
 //!
 //! One worker has one thread and one model value; the weights behind it are shared. It keeps nothing between
 //! requests: the memory of a stream is its Tracker. It answers by message, since the asker must stay free; a
-//! request that is dropped without an answer, by a panic or with a mailbox, says so itself.
+//! request that is dropped without an answer, by a panic or with a mailbox, says so itself. On a device that is faster
+//! with several images it gathers requests by the rules of [`Batcher`]. A worker whose device failed ends: its lane
+//! builds a fresh one, or learns that none will work again.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 
+use crate::batch::{BatchPolicy, Batcher, Due};
 use crate::guard::ExitGuard;
-use crate::ports::{Clock, ModelOutput, NetworkId, PoseModel};
+use crate::ports::{Clock, ModelHealth, ModelOutput, NetworkId, PoseModel};
 
 /// Each stream of a lane has one request under way; so many streams fit on a lane.
 const MAILBOX: usize = 1_024;
@@ -67,6 +72,13 @@ struct Debt {
 }
 
 impl Debt {
+    /// A number that tells who asks; the asker itself is not kept, it has to be able to end.
+    fn stream(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.reply_to.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn pay(&mut self, output: Result<ModelOutput, InferenceError>, done_at_us: u64) {
         let Some(reply_to) = self.reply_to.take() else { return };
         // One request a stream is under way, so its mailbox has room; an asker that is gone needs no answer.
@@ -87,18 +99,34 @@ impl Drop for Debt {
 
 /// Since when a part has been busy with one piece of work: its heartbeat, for whoever watches it.
 #[derive(Debug, Default)]
-pub struct Pulse(AtomicU64);
+pub struct Pulse {
+    since_us: AtomicU64,
+    busy_us: AtomicU64,
+    is_lost: AtomicBool,
+}
 
 impl Pulse {
     /// Since when it has been at one request, in monotonic microseconds; `None` when it is idle.
     #[must_use]
     pub fn busy_since_us(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&since| since > 0)
+        Some(self.since_us.load(Ordering::Acquire)).filter(|&since| since > 0)
     }
 
     /// Busy since `since_us`; idle when that is 0.
     pub(crate) fn set(&self, since_us: u64) {
-        self.0.store(since_us, Ordering::Release);
+        self.since_us.store(since_us, Ordering::Release);
+    }
+
+    /// How long it has been busy in all, with what is done.
+    #[must_use]
+    pub fn busy_us(&self) -> u64 {
+        self.busy_us.load(Ordering::Acquire)
+    }
+
+    /// Whether its device will not do anything in this process again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
     }
 }
 
@@ -107,11 +135,15 @@ pub struct InferenceWorker {
     model: Box<dyn PoseModel>,
     clock: Arc<dyn Clock>,
     pulse: Arc<Pulse>,
+    batcher: Batcher<Debt>,
+    /// Streams of the lane, of which each may have a request.
+    streams: Arc<AtomicUsize>,
+    alarm: Option<SpawnHandle>,
     _guard: Option<ExitGuard>,
 }
 
 impl InferenceWorker {
-    /// A worker with a fresh model value.
+    /// A worker with a fresh model value, which takes each request by itself.
     #[must_use]
     pub fn new(
         model: Box<dyn PoseModel>,
@@ -119,16 +151,79 @@ impl InferenceWorker {
         pulse: Arc<Pulse>,
         guard: Option<ExitGuard>,
     ) -> Self {
-        Self { model, clock, pulse, _guard: guard }
+        let batcher = Batcher::new(BatchPolicy::ALONE);
+        Self { model, clock, pulse, batcher, streams: Arc::default(), alarm: None, _guard: guard }
     }
 
-    fn infer(&mut self, Infer { network, mut debt }: Infer) {
-        debt.begun = true;
+    /// The same for a lane of so many streams, whose requests are gathered.
+    #[must_use]
+    pub fn gathering(self, policy: BatchPolicy, streams: Arc<AtomicUsize>) -> Self {
+        Self { batcher: Batcher::new(policy), streams, ..self }
+    }
+
+    /// Runs what is due, and comes back when something else is.
+    fn run_due(&mut self, ctx: &mut Context<Self>) {
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        loop {
+            let now_us = self.clock.monotonic_us();
+            match self.batcher.due(now_us, self.streams.load(Ordering::Acquire)) {
+                Due::Now(network, debts) => {
+                    if !self.infer(network, debts) {
+                        // What still waits says itself that the worker is lost.
+                        return ctx.stop();
+                    }
+                }
+                Due::At(time_us) => {
+                    let wait = Duration::from_micros(time_us.saturating_sub(now_us));
+                    self.alarm = Some(ctx.run_later(wait, |worker, ctx| worker.run_due(ctx)));
+                    return;
+                }
+                Due::Idle => return,
+            }
+        }
+    }
+
+    /// Pays these debts; false when this worker is of no more use.
+    fn infer(&mut self, network: NetworkId, mut debts: Vec<Debt>) -> bool {
+        debts.iter_mut().for_each(|debt| debt.begun = true);
         // Zero means idle; the first microsecond of the clock is as good as the second.
-        self.pulse.set(self.clock.monotonic_us().max(1));
-        let output = self.model.infer(network, &debt.input);
+        let begun_at_us = self.clock.monotonic_us();
+        self.pulse.set(begun_at_us.max(1));
+        let inputs: Vec<&[f32]> = debts.iter().map(|debt| debt.input.as_slice()).collect();
+        let outputs = match inputs.as_slice() {
+            [input] => self.model.infer(network, input).map(|output| vec![output]),
+            inputs => self.model.infer_batch(network, inputs),
+        };
         self.pulse.set(0);
-        debt.pay(output.map_err(InferenceError::Refused), self.clock.monotonic_us());
+        let done_at_us = self.clock.monotonic_us();
+        self.pulse.busy_us.fetch_add(done_at_us.saturating_sub(begun_at_us), Ordering::AcqRel);
+        match outputs {
+            Ok(outputs) => {
+                for (debt, output) in debts.iter_mut().zip(outputs) {
+                    debt.pay(Ok(output), done_at_us);
+                }
+                true
+            }
+            Err(message) => self.refuse(&mut debts, &message, done_at_us),
+        }
+    }
+
+    /// A model that is sound has refused; otherwise the debts say that they are lost.
+    fn refuse(&mut self, debts: &mut [Debt], message: &str, done_at_us: u64) -> bool {
+        match self.model.health() {
+            ModelHealth::Sound => {
+                let error = || Err(InferenceError::Refused(message.to_owned()));
+                debts.iter_mut().for_each(|debt| debt.pay(error(), done_at_us));
+                true
+            }
+            ModelHealth::Broken => false,
+            ModelHealth::Lost => {
+                self.pulse.is_lost.store(true, Ordering::Release);
+                false
+            }
+        }
     }
 }
 
@@ -143,7 +238,9 @@ impl Actor for InferenceWorker {
 impl Handler<Infer> for InferenceWorker {
     type Result = ();
 
-    fn handle(&mut self, request: Infer, _: &mut Self::Context) {
-        self.infer(request);
+    fn handle(&mut self, Infer { network, debt }: Infer, ctx: &mut Self::Context) {
+        let stream = debt.stream();
+        self.batcher.offer(stream, network, debt, self.clock.monotonic_us());
+        self.run_due(ctx);
     }
 }

@@ -4,12 +4,13 @@
 //! one at the next request, and its streams hear of the loss by the request that came back. A worker that hangs
 //! cannot be killed: [`Lanes::check`] abandons it, thread and all, and at the third the process has to end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter};
 
+use crate::batch::BatchPolicy;
 use crate::inference::{InferenceWorker, Pulse};
 use crate::ports::{Clock, ModelFactory};
 use crate::threads::ThreadWatch;
@@ -26,13 +27,15 @@ pub struct Lanes {
     clock: Arc<dyn Clock>,
     threads: Arc<ThreadWatch>,
     replaced: AtomicU64,
+    policy: BatchPolicy,
 }
 
 #[derive(Default)]
 struct Lane {
     worker: Option<Running>,
     generation: u64,
-    streams: usize,
+    /// How many are pinned to it; its worker looks, too.
+    streams: Arc<AtomicUsize>,
 }
 
 struct Running {
@@ -61,6 +64,19 @@ impl Lanes {
         hang_after: Duration,
         fatal: Fatal,
     ) -> Arc<Self> {
+        Self::gathering(count, model, BatchPolicy::ALONE, clock, hang_after, fatal)
+    }
+
+    /// As `new`; workers gather the requests of their streams by `policy`.
+    #[must_use]
+    pub fn gathering(
+        count: usize,
+        model: ModelFactory,
+        policy: BatchPolicy,
+        clock: Arc<dyn Clock>,
+        hang_after: Duration,
+        fatal: Fatal,
+    ) -> Arc<Self> {
         let threads = Arc::new(ThreadWatch::new(Arc::clone(&clock), hang_after, fatal));
         Arc::new(Self {
             lanes: (0..count.max(1)).map(|_| Mutex::default()).collect(),
@@ -68,15 +84,16 @@ impl Lanes {
             clock,
             threads,
             replaced: AtomicU64::new(0),
+            policy,
         })
     }
 
     /// Pins a stream to the lane with the fewest streams.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> LaneSeat {
-        let loads = self.lanes.iter().map(|lane| lock(lane).streams).enumerate();
+        let loads = self.lanes.iter().map(|lane| lock(lane).streams.load(Ordering::Acquire)).enumerate();
         let index = loads.min_by_key(|&(_, load)| load).map_or(0, |(index, _)| index);
-        lock(&self.lanes[index]).streams += 1;
+        lock(&self.lanes[index]).streams.fetch_add(1, Ordering::AcqRel);
         LaneSeat { lanes: Arc::clone(self), index }
     }
 
@@ -91,6 +108,9 @@ impl Lanes {
         self.threads.check();
         for lane in &self.lanes {
             let mut lane = lock(lane);
+            if lane.worker.as_ref().is_some_and(|worker| worker.pulse.is_lost()) {
+                self.threads.give_up();
+            }
             let busy_since = lane.worker.as_ref().and_then(|worker| worker.pulse.busy_since_us());
             if !busy_since.is_some_and(|since| self.threads.is_overdue(since)) {
                 continue;
@@ -113,14 +133,28 @@ impl Lanes {
     pub fn loads(&self) -> Vec<(usize, bool)> {
         let load = |lane: &Lane| {
             let busy = lane.worker.as_ref().is_some_and(|worker| worker.pulse.busy_since_us().is_some());
-            (lane.streams, busy)
+            (lane.streams.load(Ordering::Acquire), busy)
         };
         self.lanes.iter().map(|lane| load(&lock(lane))).collect()
     }
 
-    fn build(&self) -> Running {
+    /// How many lanes there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How long the workers of now have been busy in all, in microseconds: `count()` seconds of a second at most.
+    #[must_use]
+    pub fn busy_us(&self) -> u64 {
+        let busy = |lane: &Mutex<Lane>| lock(lane).worker.as_ref().map_or(0, |worker| worker.pulse.busy_us());
+        self.lanes.iter().map(busy).sum()
+    }
+
+    fn build(&self, streams: &Arc<AtomicUsize>) -> Running {
         let pulse = Arc::new(Pulse::default());
         let worker = InferenceWorker::new((self.model)(), Arc::clone(&self.clock), Arc::clone(&pulse), None);
+        let worker = worker.gathering(self.policy, Arc::clone(streams));
         let arbiter = Arbiter::new();
         let addr = InferenceWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
         Running { addr, arbiter, pulse }
@@ -141,11 +175,15 @@ impl LaneSeat {
         if let Some(worker) = lane.worker.as_ref().filter(|worker| worker.addr.connected()) {
             return (worker.addr.clone(), lane.generation);
         }
-        if lane.worker.is_some() {
+        if let Some(worker) = &lane.worker {
             self.lanes.replaced.fetch_add(1, Ordering::AcqRel);
+            // Seen here too, since the worker that knew is about to be forgotten.
+            if worker.pulse.is_lost() {
+                self.lanes.threads.give_up();
+            }
         }
         lane.generation += 1;
-        let worker = self.lanes.build();
+        let worker = self.lanes.build(&lane.streams);
         let addr = worker.addr.clone();
         lane.worker = Some(worker);
         (addr, lane.generation)
@@ -160,7 +198,7 @@ impl LaneSeat {
 
 impl Drop for LaneSeat {
     fn drop(&mut self) {
-        lock(&self.lanes.lanes[self.index]).streams -= 1;
+        lock(&self.lanes.lanes[self.index]).streams.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod batch;
 pub mod broadcaster;
 pub mod capture;
 pub mod db_writer;
@@ -56,6 +57,8 @@ pub mod timeline;
 mod db_writer_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod lane_tests;
 #[cfg(test)]
 mod pipeline_tests;
 #[cfg(test)]

@@ -185,6 +185,30 @@ pub trait PoseModel: Send {
     /// # Errors
     /// A message that names the network and what failed.
     fn infer(&mut self, network: NetworkId, input: &[f32]) -> Result<ModelOutput, String>;
+
+    /// Runs `network` on several inputs, one after another unless the model can do better; an output for each.
+    ///
+    /// # Errors
+    /// As [`PoseModel::infer`], for all of them.
+    fn infer_batch(&mut self, network: NetworkId, inputs: &[&[f32]]) -> Result<Vec<ModelOutput>, String> {
+        inputs.iter().map(|input| self.infer(network, input)).collect()
+    }
+
+    /// What is left of it; asked after an error.
+    fn health(&mut self) -> ModelHealth {
+        ModelHealth::Sound
+    }
+}
+
+/// What is left of a model that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelHealth {
+    /// It refused this request and would serve another one.
+    Sound,
+    /// Its device failed: a fresh model may work.
+    Broken,
+    /// Its device will not do anything in this process again.
+    Lost,
 }
 
 /// Tensors that a network produced, in the order that its tracker expects.

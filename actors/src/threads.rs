@@ -4,7 +4,7 @@
 //! here; an actor that is still alive when its time is over was abandoned with its thread. Workers of lanes are
 //! abandoned by their lanes, which know at once. At the third the process has to end, for its service manager.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub struct ThreadWatch {
     limit_us: u64,
     fatal: Fatal,
     abandoned: AtomicU64,
+    gave_up: AtomicBool,
     leaving: Mutex<Vec<Leaving>>,
 }
 
@@ -38,7 +39,14 @@ impl ThreadWatch {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limit: Duration, fatal: Fatal) -> Self {
         let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-        Self { clock, limit_us, fatal, abandoned: AtomicU64::new(0), leaving: Mutex::default() }
+        Self {
+            clock,
+            limit_us,
+            fatal,
+            abandoned: AtomicU64::new(0),
+            gave_up: AtomicBool::new(false),
+            leaving: Mutex::default(),
+        }
     }
 
     /// Whether something that began at `since_us` takes too long by now.
@@ -71,6 +79,13 @@ impl ThreadWatch {
     /// Counts one thread that is lost until the process ends.
     pub(crate) fn abandon(&self) {
         if self.abandoned.fetch_add(1, Ordering::AcqRel) + 1 == ABANDONED_MAX {
+            (self.fatal)();
+        }
+    }
+
+    /// Something that every stream needs will not work in this process again.
+    pub(crate) fn give_up(&self) {
+        if !self.gave_up.swap(true, Ordering::AcqRel) {
             (self.fatal)();
         }
     }

@@ -8,6 +8,7 @@ use crate::convert::Converter;
 use crate::elementary::ElementaryCodec;
 use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
+use crate::hardware::{self, Decoding};
 use crate::input::Input;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
@@ -24,12 +25,15 @@ pub struct DecodeOptions {
     pub threads: usize,
     /// Give each frame out as soon as it can be. `None`: for live sources. Threads then share slices, not frames.
     pub low_delay: Option<bool>,
+    /// The GPU whose decoder is tried; `None`: the CPU decodes. Where it cannot be had the CPU does it, see
+    /// [`VideoDecoder::decoding`].
+    pub gpu: Option<u32>,
 }
 
 impl Default for DecodeOptions {
     /// One thread: what a broken stream decodes to then does not depend on the order in which threads run.
     fn default() -> Self {
-        Self { threads: 1, low_delay: None }
+        Self { threads: 1, low_delay: None, gpu: None }
     }
 }
 
@@ -43,6 +47,7 @@ pub struct VideoDecoder {
     rotation: u16,
     who: String,
     threads: usize,
+    decoding: Decoding,
 }
 
 impl VideoDecoder {
@@ -89,6 +94,9 @@ impl VideoDecoder {
         let context = unsafe { CodecContext::new(codec) }?;
         let low_delay = options.low_delay.unwrap_or(what.is_live);
         configure(&context, low_delay, options.threads);
+        // SAFETY: the context was made for this codec.
+        let decoding =
+            options.gpu.map_or(Decoding::Cpu, |gpu| unsafe { hardware::attach(&context, codec, gpu) });
         // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
         let code = unsafe {
             let raw = context.as_ptr();
@@ -106,7 +114,16 @@ impl VideoDecoder {
         // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
         let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
         let (time_base, rotation) = (what.time_base, what.rotation);
-        Ok(Self { context, converter: Converter::new(), spare: None, time_base, rotation, who, threads })
+        Ok(Self {
+            context,
+            converter: Converter::new(),
+            spare: None,
+            time_base,
+            rotation,
+            who,
+            threads,
+            decoding,
+        })
     }
 
     /// Gives the decoder a packet, or `None` to say that no more will come. Call [`VideoDecoder::receive`] until it
@@ -150,6 +167,7 @@ impl VideoDecoder {
             }
             code if code < 0 => Err(self.error(code)),
             _ => {
+                let frame = self.in_host_memory(frame)?;
                 let frame = self.converter.presentable(frame)?;
                 Frame::new(frame, self.time_base, self.rotation).map(Some)
             }
@@ -160,6 +178,23 @@ impl VideoDecoder {
     pub(crate) fn tag(&mut self, tag: i64) {
         // SAFETY: a plain field of the open, exclusively borrowed context.
         unsafe { (*self.context.as_ptr()).reordered_opaque = tag };
+    }
+
+    /// A picture as it is, or fetched from a GPU; notes who decodes.
+    fn in_host_memory(&mut self, frame: RawFrame) -> Result<RawFrame, MediaError> {
+        if hardware::is_on_gpu(&frame) {
+            return hardware::download(&frame);
+        }
+        if let Decoding::Gpu(number) = self.decoding {
+            let reason = format!("the decoder of cuda:{number} is busy or does not know this stream");
+            self.decoding = Decoding::Instead(reason);
+        }
+        Ok(frame)
+    }
+
+    /// Who decodes. A GPU's decoder that was opened may turn out to refuse the stream at its first picture.
+    pub fn decoding(&self) -> &Decoding {
+        &self.decoding
     }
 
     /// Number of threads that the decoder uses.

@@ -11,6 +11,7 @@ use crate::account::{Account, Ledger, Lost};
 use crate::decoder::{DecodeOptions, VideoDecoder};
 use crate::error::MediaError;
 use crate::frame::Frame;
+use crate::hardware::Decoding;
 use crate::packet::Packet;
 use crate::raw::sys;
 use crate::reader::FrameMeta;
@@ -83,6 +84,11 @@ pub struct ElementaryDecoder<T> {
 }
 
 impl<T> ElementaryDecoder<T> {
+    /// Who decodes, so far.
+    pub fn decoding(&self) -> &Decoding {
+        self.decoder.decoding()
+    }
+
     /// Opens a decoder. `source` is what messages call it, without secrets; `time_base` is the unit of timestamps, as
     /// (numerator, denominator) of a second.
     ///

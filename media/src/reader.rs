@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::decoder::{DecodeOptions, VideoDecoder};
 use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
+use crate::hardware::Decoding;
 use crate::input::{Input, OpenOptions};
 use crate::packet::{Packet, PacketKind};
 use crate::taint::Taint;
@@ -98,6 +99,11 @@ impl FrameReader {
             unreadable: 0,
             complaints: 0,
         })
+    }
+
+    /// Who decodes, so far.
+    pub fn decoding(&self) -> &Decoding {
+        self.decoder.decoding()
     }
 
     /// The source.

@@ -10,6 +10,7 @@ mod media {
     mod damage;
     mod elementary;
     mod formats;
+    mod hardware;
     mod mp4;
     mod mutated;
     mod network;

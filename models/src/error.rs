@@ -76,6 +76,9 @@ pub enum ModelError {
         /// Values it was given.
         got: usize,
     },
+    /// A device is not there, or failed.
+    #[error("{0}")]
+    Device(String),
     /// candle refused an operation, for example because a device ran out of memory.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -4,6 +4,9 @@
 //! `kinora-kernels`.
 #![forbid(unsafe_code)]
 
+mod device;
+#[cfg(any(feature = "cuda", feature = "cuda-host"))]
+mod device_network;
 mod error;
 mod graph;
 mod network;
@@ -15,6 +18,7 @@ mod tflite;
 mod threads;
 pub mod weights;
 
+pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use plan::{Instructions, LayerCard, Precision};
 pub use pose_networks::{Execution, ModelCard, PoseNetwork, PoseNetworks};

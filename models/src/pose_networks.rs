@@ -4,6 +4,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
+use crate::device::{DeviceChoice, OpenDevice};
+#[cfg(any(feature = "cuda", feature = "cuda-host"))]
+use crate::device_network::{DeviceNetwork, MOST_BATCH, Machine};
 use crate::error::ModelError;
 use crate::graph::{Graph, ValueId};
 use crate::network::Network;
@@ -27,10 +30,13 @@ pub struct ModelCard {
 /// How networks are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Execution {
-    /// Node by node with candle: the reference that plans are compared with, and what serves a GPU.
+    /// Node by node with candle: the reference that plans are compared with.
     Plain,
     /// A compiled plan with the given instructions; on the CPU only.
     Plan(Instructions),
+    /// As on a GPU, by the host that plays one; for tests.
+    #[cfg(feature = "cuda-host")]
+    CudaHost(Precision),
 }
 
 impl Execution {
@@ -62,6 +68,8 @@ pub struct PoseNetworks {
 enum Executor {
     Plain(Network, Device),
     Plan(PlannedNetwork),
+    #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+    Device(DeviceNetwork),
 }
 
 impl PoseNetworks {
@@ -75,6 +83,31 @@ impl PoseNetworks {
 
     /// As `load`, run the given way. Errors: as `load`, and `Network` for a plan on another device than the CPU.
     pub fn load_with(dir: &Path, device: &Device, execution: Execution) -> Result<Self, ModelError> {
+        Self::build(dir, |weights, graph| Executor::load(weights, graph, device, execution))
+    }
+
+    /// Both networks on the device that was chosen, run the fastest way that is as exact as asked for. Memory of a GPU is
+    /// taken and tried at once. Errors: as `load`, and `Device` for a GPU that is not there or does not work.
+    pub fn open(dir: &Path, choice: DeviceChoice, precision: Precision) -> Result<Self, ModelError> {
+        match choice.open()? {
+            OpenDevice::Cpu => Self::load_with(dir, &Device::Cpu, Execution::best(&Device::Cpu, precision)),
+            #[cfg(feature = "cuda")]
+            OpenDevice::Gpu(gpu, number) => {
+                let machine = Machine::Gpu(gpu, number);
+                let networks = Self::build(dir, |weights, graph| {
+                    Executor::device(weights, graph, precision, machine.clone())
+                })?;
+                networks.clone().warm_up()?;
+                Ok(networks)
+            }
+        }
+    }
+
+    /// Reads and checks both networks, and makes an executor of each.
+    fn build(
+        dir: &Path,
+        executor: impl Fn(&WeightFile, &Graph) -> Result<Executor, ModelError>,
+    ) -> Result<Self, ModelError> {
         let detector = graph(dir, &POSE_DETECTION, &[0, 1])?;
         // The file's third output is the segmentation: never asked for, so never computed.
         let landmarks = graph(dir, &POSE_LANDMARK_FULL, &[0, 1, 3, 4])?;
@@ -88,9 +121,55 @@ impl PoseNetworks {
         expect_shapes(&POSE_DETECTION, &detector, DETECTOR_SIDE, &detector_outputs)?;
         expect_shapes(&POSE_LANDMARK_FULL, &landmarks, LANDMARK_SIDE, &landmark_outputs)?;
         Ok(Self {
-            detector: Executor::load(&POSE_DETECTION, &detector, device, execution)?,
-            landmarks: Executor::load(&POSE_LANDMARK_FULL, &landmarks, device, execution)?,
+            detector: executor(&POSE_DETECTION, &detector)?,
+            landmarks: executor(&POSE_LANDMARK_FULL, &landmarks)?,
         })
+    }
+
+    /// The device that both run on: `cpu` or `cuda:N`.
+    pub fn device(&self) -> String {
+        match &self.detector {
+            Executor::Plain(..) | Executor::Plan(_) => "cpu".into(),
+            #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+            Executor::Device(network) => network.device(),
+        }
+    }
+
+    /// Whether their device will not do anything in this process again.
+    pub fn is_lost(&self) -> bool {
+        match &self.detector {
+            Executor::Plain(..) | Executor::Plan(_) => false,
+            #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+            Executor::Device(network) => network.is_lost(),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn warm_up(&mut self) -> Result<(), ModelError> {
+        for executor in [&mut self.detector, &mut self.landmarks] {
+            if let Executor::Device(network) = executor {
+                network.warm_up()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for persons in several images at once; each as for `detect`. Errors: as `detect`.
+    pub fn detect_batch(&mut self, inputs: &[&[f32]]) -> Result<Vec<DetectorOutput>, ModelError> {
+        let outputs = self.detector.run_batch(&POSE_DETECTION, DETECTOR_SIDE, inputs)?;
+        Ok(outputs.into_iter().map(|[boxes, scores]| DetectorOutput { boxes, scores }).collect())
+    }
+
+    /// Finds the landmarks of several persons at once; each as for `landmarks`. Errors: as `landmarks`.
+    pub fn landmarks_batch(&mut self, inputs: &[&[f32]]) -> Result<Vec<LandmarkOutput>, ModelError> {
+        let outputs = self.landmarks.run_batch(&POSE_LANDMARK_FULL, LANDMARK_SIDE, inputs)?;
+        let outputs = outputs.into_iter().map(|[landmarks, flag, heatmap, world]| LandmarkOutput {
+            landmarks,
+            flag: flag[0],
+            heatmap,
+            world,
+        });
+        Ok(outputs.collect())
     }
 
     /// Looks for persons. `input` is `DETECTOR_SIDE` x `DETECTOR_SIDE` x RGB, row-major, -1 to 1.
@@ -111,8 +190,8 @@ impl PoseNetworks {
     /// The layers of a network's plan; none where it is run node by node.
     pub fn layers(&self, network: PoseNetwork) -> Vec<LayerCard> {
         match self.executor(network) {
-            Executor::Plain(..) => Vec::new(),
             Executor::Plan(plan) => plan.layers(),
+            _ => Vec::new(),
         }
     }
 
@@ -133,7 +212,7 @@ impl PoseNetworks {
                 plan.watch(input, &mut watch);
                 Ok(())
             }
-            Executor::Plain(..) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -172,7 +251,40 @@ impl Executor {
             Execution::Plan(instructions) => {
                 Ok(Self::Plan(PlannedNetwork::load(weights.name, graph, instructions)?))
             }
+            #[cfg(feature = "cuda-host")]
+            Execution::CudaHost(precision) => Self::device(weights, graph, precision, Machine::Host),
         }
+    }
+
+    #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+    fn device(
+        weights: &WeightFile,
+        graph: &Graph,
+        precision: Precision,
+        machine: Machine,
+    ) -> Result<Self, ModelError> {
+        use kinora_kernels::device::Element;
+        let element = if precision == Precision::F32 { Element::F32 } else { Element::F16 };
+        let program = crate::plan::compile_for_device(weights.name, graph, element, MOST_BATCH)?;
+        let outputs = graph.outputs().iter().map(|id| graph.value(*id).shape.iter().product());
+        Ok(Self::Device(DeviceNetwork::new(program, outputs.collect(), machine)))
+    }
+
+    /// Several images through a network of `N` outputs: at once where the device can, else one after another.
+    fn run_batch<const N: usize>(
+        &mut self,
+        weights: &WeightFile,
+        side: usize,
+        inputs: &[&[f32]],
+    ) -> Result<Vec<[Vec<f32>; N]>, ModelError> {
+        #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+        if let Self::Device(network) = self {
+            inputs.iter().try_for_each(|input| expect_input(weights, side, input))?;
+            let outputs = network.forward(inputs)?.into_iter().map(|outputs| outputs.try_into());
+            let outputs = outputs.collect::<Result<_, _>>();
+            return Ok(outputs.expect("loading should have checked the number of outputs"));
+        }
+        inputs.iter().map(|input| self.run(weights, side, input)).collect()
     }
 
     /// One image through a network of `N` outputs.
@@ -182,10 +294,7 @@ impl Executor {
         side: usize,
         input: &[f32],
     ) -> Result<[Vec<f32>; N], ModelError> {
-        let expected = side * side * 3;
-        if input.len() != expected {
-            return Err(ModelError::Input { network: weights.name, expected, got: input.len() });
-        }
+        expect_input(weights, side, input)?;
         let outputs = match self {
             Self::Plain(network, device) => {
                 let image = Tensor::from_slice(input, (1, side, side, 3), device)?;
@@ -194,8 +303,19 @@ impl Executor {
                 outputs.collect::<candle_core::Result<Vec<Vec<f32>>>>()?
             }
             Self::Plan(plan) => plan.forward(input)?,
+            #[cfg(any(feature = "cuda", feature = "cuda-host"))]
+            Self::Device(network) => network.forward(&[input])?.swap_remove(0),
         };
         Ok(outputs.try_into().expect("loading should have checked the number of outputs"))
+    }
+}
+
+/// Errors: `Input` unless `input` is an image of this side.
+fn expect_input(weights: &WeightFile, side: usize, input: &[f32]) -> Result<(), ModelError> {
+    let expected = side * side * 3;
+    match input.len() {
+        got if got == expected => Ok(()),
+        got => Err(ModelError::Input { network: weights.name, expected, got }),
     }
 }
 

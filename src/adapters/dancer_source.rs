@@ -32,6 +32,7 @@ impl SourceFactory for DancerSource {
                 frame_rate: Some((signed(num), signed(den))),
                 live: false,
                 claimed_frames: Some(frames),
+                decoder: None,
             },
             created_unix_us: None,
             frames: Box::new(DancerFrames {

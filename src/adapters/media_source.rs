@@ -9,8 +9,8 @@ use kinora_actors::ports::{
     SourceItem,
 };
 use kinora_media::{
-    Address, DecodeOptions, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError, OpenOptions,
-    VideoInfo,
+    Address, DecodeOptions, Decoding, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError,
+    OpenOptions, VideoInfo,
 };
 use kinora_rtsp::Unwrapper;
 
@@ -29,6 +29,8 @@ pub(crate) struct MediaSource {
     pub(crate) address: Address,
     /// Decoding threads; `None`: FFmpeg's choice.
     pub(crate) threads: Option<usize>,
+    /// The GPU whose decoder is tried.
+    pub(crate) gpu: Option<u32>,
     /// Limit of opening.
     pub(crate) open_timeout: Duration,
     /// Limit of waiting for data.
@@ -44,7 +46,8 @@ impl SourceFactory for MediaSource {
             audio: false,
         };
         let live = self.address.is_live();
-        let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live) };
+        let decode =
+            DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live), gpu: self.gpu };
         let reader = FrameReader::open(&self.address, &open, &decode).map_err(source_error)?;
         Ok(opened(reader, live))
     }
@@ -53,7 +56,10 @@ impl SourceFactory for MediaSource {
 /// What is known of a source that FFmpeg takes apart, and its frames.
 pub(super) fn opened(reader: FrameReader, live: bool) -> OpenSource {
     let info = reader.input().video();
-    let description = describe(reader.input().address(), info, live);
+    let description = SourceDescription {
+        decoder: decoder_in_words(reader.decoding()),
+        ..describe(reader.input().address(), info, live)
+    };
     let created_unix_us = info.creation_time_us;
     let step_us = description
         .frame_rate
@@ -62,6 +68,11 @@ pub(super) fn opened(reader: FrameReader, live: bool) -> OpenSource {
     let clock = live.then(LiveClock::new);
     let frames = Box::new(MediaFrames { reader, unwrapper, clock, last_media_us: None, step_us });
     OpenSource { description, created_unix_us, frames }
+}
+
+/// Who decodes, where a GPU was asked for.
+pub(super) fn decoder_in_words(decoding: &Decoding) -> Option<String> {
+    Some(decoding).filter(|&decoding| *decoding != Decoding::Cpu).map(Decoding::to_string)
 }
 
 fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescription {
@@ -77,6 +88,7 @@ fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescriptio
         frame_rate: info.frame_rate,
         live,
         claimed_frames: info.frames,
+        decoder: None,
     }
 }
 

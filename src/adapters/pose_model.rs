@@ -1,25 +1,64 @@
 //! The model port on the networks of `kinora-models`, and the numbers by which tracker and networks understand
 //! each other.
 
-use kinora_actors::ports::{ModelOutput, NetworkId, PoseModel};
-use kinora_models::{DetectorOutput, LandmarkOutput, PoseNetworks};
+use kinora_actors::ports::{ModelHealth, ModelOutput, NetworkId, PoseModel};
+use kinora_models::{DetectorOutput, LandmarkOutput, ModelError, PoseNetworks};
 
 /// Finds people in the letterboxed frame. Output: boxes, scores.
 pub(crate) const DETECTOR: NetworkId = NetworkId(0);
 /// Finds keypoints in a region. Output: landmarks, flag, heatmap, world.
 pub(crate) const LANDMARKS: NetworkId = NetworkId(1);
 
-/// MediaPipe Pose in candle; clones share the weights.
-pub(crate) struct CandlePoseModel(pub(crate) PoseNetworks);
+/// MediaPipe Pose on one lane. Clones of its networks share the weights.
+pub(crate) struct CandlePoseModel {
+    networks: PoseNetworks,
+    /// Whether the last error was the device's, and none of the request.
+    device_failed: bool,
+}
+
+impl CandlePoseModel {
+    /// A model with networks of its own.
+    pub(crate) fn new(networks: PoseNetworks) -> Self {
+        Self { networks, device_failed: false }
+    }
+
+    fn failed(&mut self, error: &ModelError) -> String {
+        self.device_failed = matches!(error, ModelError::Device(_));
+        error.to_string()
+    }
+}
 
 impl PoseModel for CandlePoseModel {
     fn infer(&mut self, network: NetworkId, input: &[f32]) -> Result<ModelOutput, String> {
         match network {
-            DETECTOR => self.0.detect(input).map(pack_detector),
-            LANDMARKS => self.0.landmarks(input).map(pack_landmarks),
+            DETECTOR => self.networks.detect(input).map(pack_detector),
+            LANDMARKS => self.networks.landmarks(input).map(pack_landmarks),
             NetworkId(other) => return Err(format!("this model has no network {other}")),
         }
-        .map_err(|error| error.to_string())
+        .map_err(|error| self.failed(&error))
+    }
+
+    fn infer_batch(&mut self, network: NetworkId, inputs: &[&[f32]]) -> Result<Vec<ModelOutput>, String> {
+        match network {
+            DETECTOR => {
+                let outputs = self.networks.detect_batch(inputs);
+                outputs.map(|outputs| outputs.into_iter().map(pack_detector).collect())
+            }
+            LANDMARKS => {
+                let outputs = self.networks.landmarks_batch(inputs);
+                outputs.map(|outputs| outputs.into_iter().map(pack_landmarks).collect())
+            }
+            NetworkId(other) => return Err(format!("this model has no network {other}")),
+        }
+        .map_err(|error| self.failed(&error))
+    }
+
+    fn health(&mut self) -> ModelHealth {
+        match self.device_failed {
+            false => ModelHealth::Sound,
+            true if self.networks.is_lost() => ModelHealth::Lost,
+            true => ModelHealth::Broken,
+        }
     }
 }
 

@@ -129,8 +129,14 @@ fn open_camera(
     findings.transport = format!("RTP inside the {connection}");
     let options = camera_options(access, &look.decoder);
     let has_credentials = options.credentials.is_some() || camera.credentials().is_some();
-    let (address, threads, patience) = (camera.clone(), look.decoder.threads, look.patience);
-    let (source, cancel) = (RtspSource { address, options, threads, patience }, CancelToken::default());
+    let source = RtspSource {
+        address: camera.clone(),
+        options,
+        threads: look.decoder.threads,
+        patience: look.patience,
+        gpu: look.decoder.gpu,
+    };
+    let cancel = CancelToken::default();
     let nobody_cancels = kinora_rtsp::CancelToken::default();
     // One connection for all: some cameras have room for no second one, and need a while to forget the first.
     let client = source.connect(&cancel).map_err(|error| {
@@ -181,8 +187,11 @@ fn open_media(
         read_timeout: look.decoder.read_timeout,
         ..OpenOptions::default()
     };
-    let decode =
-        DecodeOptions { threads: look.decoder.threads.unwrap_or(0), low_delay: Some(address.is_live()) };
+    let decode = DecodeOptions {
+        threads: look.decoder.threads.unwrap_or(0),
+        low_delay: Some(address.is_live()),
+        gpu: look.decoder.gpu,
+    };
     let reader =
         FrameReader::open(address, &limits, &decode).map_err(|error| Fault::of_media(&error, address))?;
     let track = |track: &kinora_media::TrackInfo| Track {

@@ -32,6 +32,8 @@ pub(crate) struct RtspSource {
     pub(crate) threads: Option<usize>,
     /// How long the first key frame may take.
     pub(crate) patience: Duration,
+    /// The GPU whose decoder is tried.
+    pub(crate) gpu: Option<u32>,
 }
 
 impl SourceFactory for RtspSource {
@@ -56,7 +58,8 @@ impl RtspSource {
     /// # Errors
     /// When none comes in time, or none can be decoded.
     pub(super) fn receive(&self, client: Client, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
-        let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(true) };
+        let decode =
+            DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(true), gpu: self.gpu };
         let codec = match client.codec() {
             Codec::H264 => ElementaryCodec::H264,
             Codec::H265 => ElementaryCodec::H265,
@@ -96,6 +99,7 @@ impl RtspSource {
             frame_rate: None,
             live: true,
             claimed_frames: None,
+            decoder: media_source::decoder_in_words(frames.decoder.decoding()),
         };
         let frames = Box::new(WithFirst { lost, first: Some(first), rest: frames });
         Ok(OpenSource { description, created_unix_us: None, frames })

@@ -65,10 +65,12 @@ impl SourceAddress {
                 options: camera_options(access, decoder),
                 threads: decoder.threads,
                 patience: KEY_FRAME_PATIENCE,
+                gpu: decoder.gpu,
             }),
             Self::Media(address) => Box::new(MediaSource {
                 address: address.clone(),
                 threads: decoder.threads,
+                gpu: decoder.gpu,
                 open_timeout: decoder.open_timeout,
                 read_timeout: decoder.read_timeout,
             }),

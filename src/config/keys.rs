@@ -28,6 +28,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("analysis", "Which frames are analysed, and how."),
     ("decoder", "How sources are opened, read and decoded."),
     ("inference", "Where the networks run."),
+    ("scale", "When another server is needed, and who is told."),
     ("supervision", "When a stream counts as silent, and how it is tried again."),
     ("cluster", "Whether other servers use the same database, and how they share the streams."),
     ("websocket", "Limits of the agents' connections."),
@@ -147,6 +148,12 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "Frames of a file that are decoded ahead of inference.",
     },
     Key {
+        name: "decoder.hardware",
+        kind: Kind::Choice(&["off", "auto"]),
+        default: "off",
+        doc: "auto lets the GPU of inference.device decode; where it cannot, the CPU does, and sessionStarted says why.",
+    },
+    Key {
         name: "decoder.open_timeout",
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
         default: "5s",
@@ -159,6 +166,18 @@ pub(crate) const KEYS: &[Key] = &[
         doc: "How long a source may stay silent.",
     },
     Key {
+        name: "inference.device",
+        kind: Kind::Device,
+        default: "auto",
+        doc: "What the networks run on: auto is the first GPU that a binary with CUDA finds, else the CPU; cuda:0 demands it.",
+    },
+    Key {
+        name: "inference.batch_deadline",
+        kind: Kind::Duration { min_ms: 1, max_ms: 100 },
+        default: "4ms",
+        doc: "How long a request may wait on a GPU for those of other streams, to be run with them.",
+    },
+    Key {
         name: "inference.workers",
         kind: Kind::Integer { min: 0, max: 64 },
         default: "0",
@@ -169,6 +188,18 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Choice(&["auto", "f32", "bf16"]),
         default: "auto",
         doc: "Products of the networks: auto is the fastest that keeps landmarks within 0.2 % of the image, f32 single precision.",
+    },
+    Key {
+        name: "scale.command",
+        kind: Kind::Text,
+        default: "none",
+        doc: "A program that is run when the need for another server changes; it finds KINORA_SCALE_OUT and KINORA_SCALE_REASON.",
+    },
+    Key {
+        name: "scale.latency_budget",
+        kind: Kind::Duration { min_ms: 1, max_ms: 60_000 },
+        default: "150ms",
+        doc: "Another server is needed when the 99th percentile of a stream, preprocessing to extraction, passes this.",
     },
     Key {
         name: "supervision.stall_after",

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kinora_kernels::sample::Sampling;
-use kinora_models::Precision;
+use kinora_models::{DeviceChoice, Precision};
 use sha2::{Digest, Sha256};
 
 pub(crate) use access::{Access, AccessKeys};
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) decoder: Decoder,
     /// The `[inference]` section.
     pub(crate) inference: Inference,
+    /// The `[scale]` section.
+    pub(crate) scale: Scale,
     /// The `[supervision]` section.
     pub(crate) supervision: Supervision,
     /// The `[cluster]` section.
@@ -134,6 +136,8 @@ pub(crate) struct Analysis {
 /// How sources are read.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoder {
+    /// The GPU whose decoder is tried.
+    pub(crate) gpu: Option<u32>,
     /// Decoding threads; `None`: FFmpeg's choice.
     pub(crate) threads: Option<usize>,
     /// Frames of a file decoded ahead.
@@ -147,10 +151,23 @@ pub(crate) struct Decoder {
 /// Where networks run.
 #[derive(Clone, Debug)]
 pub(crate) struct Inference {
+    /// What they run on.
+    pub(crate) device: DeviceChoice,
+    /// How long a request may wait for others on a GPU.
+    pub(crate) batch_deadline: Duration,
     /// Lanes of the CPU; `None`: one a core.
     pub(crate) workers: Option<NonZeroU32>,
     /// How exact products are.
     pub(crate) precision: Precision,
+}
+
+/// When another server is needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Scale {
+    /// The program that is told.
+    pub(crate) command: Option<String>,
+    /// What the 99th percentile of a stream may be.
+    pub(crate) latency_budget: Duration,
 }
 
 /// How streams are watched.
@@ -269,18 +286,30 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         models: Models { directory: values.text("models.directory").into() },
         analysis: analysis(&values, "analysis."),
         decoder: Decoder {
+            gpu: gpu_decoder(values.text("decoder.hardware"), values.text("inference.device")),
             threads: Some(count("decoder.threads")).filter(|&threads| threads > 0),
             frames_ahead: count("decoder.frames_ahead"),
             open_timeout: values.duration("decoder.open_timeout"),
             read_timeout: values.duration("decoder.read_timeout"),
         },
         inference: Inference {
+            device: values
+                .text("inference.device")
+                .parse()
+                .expect("the table of keys should allow devices only"),
+            batch_deadline: values.duration("inference.batch_deadline"),
             workers: NonZeroU32::new(values.count("inference.workers")),
             precision: match values.text("inference.precision") {
                 "f32" => Precision::F32,
                 "bf16" => Precision::Bf16,
                 _ => Precision::Auto,
             },
+        },
+        scale: Scale {
+            command: Some(values.text("scale.command"))
+                .filter(|&command| command != "none")
+                .map(str::to_owned),
+            latency_budget: values.duration("scale.latency_budget"),
         },
         supervision: Supervision {
             stall_after: values.duration("supervision.stall_after"),
@@ -303,6 +332,15 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         streams: built,
         revision,
     })
+}
+
+/// The GPU whose decoder is tried: that of the networks.
+fn gpu_decoder(hardware: &str, device: &str) -> Option<u32> {
+    match (hardware, device.strip_prefix("cuda:")) {
+        ("auto", Some(number)) => number.parse().ok(),
+        ("auto", None) if device == "auto" => Some(0),
+        _ => None,
+    }
 }
 
 fn analysis(values: &Values, prefix: &str) -> Analysis {

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Listen,
     /// `true` or `false`.
     Switch,
+    /// `auto`, `cpu` or `cuda:N`.
+    Device,
     /// `none`, or addresses of pages such as `https://console.example`, with blanks between them.
     Origins,
     /// `none`, or networks such as `10.0.0.0/8`, with blanks between them.
@@ -46,7 +48,7 @@ pub(crate) enum Kind {
 /// A checked value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// Of [`Kind::Text`], [`Kind::Name`], [`Kind::Choice`], [`Kind::Origins`] and [`Kind::Networks`].
+    /// Of [`Kind::Text`], [`Kind::Name`], [`Kind::Choice`], [`Kind::Device`], [`Kind::Origins`] and [`Kind::Networks`].
     Text(String),
     /// Of [`Kind::Integer`].
     Integer(i64),
@@ -94,11 +96,14 @@ impl Kind {
             }
             Kind::Listen => text.parse().map(Value::Listen).map_err(|_| refuse()),
             Kind::Switch => text.parse().map(Value::Switch).map_err(|_| refuse()),
+            Kind::Device if text.parse::<kinora_models::DeviceChoice>().is_ok() => {
+                Ok(Value::Text(text.into()))
+            }
             Kind::Origins if words(text).all(is_origin) => Ok(Value::Text(text.into())),
             Kind::Networks if words(text).all(|word| Network::parse(word).is_some()) => {
                 Ok(Value::Text(text.into()))
             }
-            Kind::Origins | Kind::Networks => Err(refuse()),
+            Kind::Device | Kind::Origins | Kind::Networks => Err(refuse()),
         }
     }
 
@@ -118,6 +123,7 @@ impl Kind {
             }
             Kind::Listen => "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".into(),
             Kind::Switch => "true or false".into(),
+            Kind::Device => "auto, cpu or cuda:N, such as cuda:0".into(),
             Kind::Origins => "none, or addresses such as https://console.example with blanks between".into(),
             Kind::Networks => "none, or networks such as 10.0.0.0/8 with blanks between".into(),
         }

@@ -125,8 +125,13 @@ impl StreamControl for Control {
 /// Opens a source and lets it go. Blocks.
 fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, SourceRefusal> {
     let source = address.to_string();
-    let limits =
-        Decoder { threads: Some(1), frames_ahead: 1, open_timeout: TRY_TIMEOUT, read_timeout: TRY_TIMEOUT };
+    let limits = Decoder {
+        gpu: None,
+        threads: Some(1),
+        frames_ahead: 1,
+        open_timeout: TRY_TIMEOUT,
+        read_timeout: TRY_TIMEOUT,
+    };
     let mut factory = address.source(access, &limits);
     let opened = factory.open(&CancelToken::default()).map_err(|error| match error.kind {
         SourceErrorKind::Unauthorized => {

@@ -5,12 +5,14 @@
 
 mod admin;
 mod control;
+mod device_use;
 mod gauges;
 mod housekeeping;
 mod keeper;
 mod membership;
 mod recovery;
 mod relay;
+mod scale;
 mod secrets;
 mod streams;
 mod web;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
+use kinora_actors::batch::BatchPolicy;
 use kinora_actors::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain};
 use kinora_actors::db_writer_keeper::DbWriterKeeper;
 use kinora_actors::domain::Provenance;
@@ -41,10 +44,13 @@ use gauges::{Gauged, Gauges};
 use keeper::{Keeper, KeeperParts};
 use membership::Membership;
 use relay::Relay;
+use scale::{ScaleGauges, Watched};
 use web::Web;
 
 /// Threads that answer HTTP; requests are few, events are pushed by them.
 const HTTP_WORKERS: usize = 2;
+/// Requests of a batch on a GPU; the networks there have memory for so many.
+const GPU_BATCH: usize = 8;
 /// The end in parts, ten seconds in all: streams, rows, connections.
 const STOP_STREAMS: Duration = Duration::from_secs(4);
 const STOP_ROWS: Duration = Duration::from_secs(2);
@@ -132,8 +138,10 @@ pub(crate) async fn start(
 
     let counters = Arc::new(DbWriterCounters::default());
     let (fatal_teller, fatal) = mpsc::channel(1);
-    let lanes = start_lanes(&settings, model, &clock, fatal_teller);
+    let lanes = start_lanes(&settings, &provenance.device, model, &clock, fatal_teller);
     let board = Arc::new(StatusBoard::observed_by(stream_log(log.new(o!("part" => "streams")))));
+    let shown = prometheus::Registry::new();
+    let scale = ScaleGauges::new(&shown).map_err(away)?;
     let sealer = Arc::new(secrets::sealer(&data).map_err(away)?);
     let control = Arc::new(Control::new(&settings.http));
     let web = Web {
@@ -144,7 +152,7 @@ pub(crate) async fn start(
         elsewhere,
         key: &key,
         passwords,
-        metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
+        metrics: metrics(shown, &board, &journal, &store, &counters, &lanes)?,
         control: control.clone(),
         machine: Arc::new(Machine {
             provenance: provenance.clone(),
@@ -158,6 +166,12 @@ pub(crate) async fn start(
     let app = web.build()?;
     let http = Server::bind(&ServerSettings::on(settings.server.listen, HTTP_WORKERS), app.clone());
     let http = http.map_err(away)?;
+    let watched = Watched {
+        board: Arc::clone(&board),
+        lanes: Arc::clone(&lanes),
+        clock: Arc::clone(&clock),
+        device: provenance.device.clone(),
+    };
     let shared = streams::Shared {
         settings: Arc::clone(&settings),
         provenance,
@@ -186,6 +200,7 @@ pub(crate) async fn start(
     });
     keeper.start().await;
     control.begin(Arc::clone(&keeper));
+    scale::start(watched, scale, &settings.scale, log.new(o!("part" => "scale")));
     info!(log, "listening"; "address" => %http.address(), "streams" => board.streams().len());
     app.set_ready(true);
     let stopper = http.stopper();
@@ -236,6 +251,7 @@ async fn start_relay(
 }
 
 fn metrics(
+    metrics: prometheus::Registry,
     board: &Arc<StatusBoard>,
     journal: &Arc<Journal>,
     store: &Store,
@@ -249,7 +265,6 @@ fn metrics(
         counters: Arc::clone(counters),
         lanes: Arc::clone(lanes),
     });
-    let metrics = prometheus::Registry::new();
     metrics.register(Box::new(gauges.map_err(away)?)).map_err(away)?;
     Metrics::new(metrics).map_err(away)
 }
@@ -306,8 +321,10 @@ fn start_writer(
     .start()
 }
 
+/// A lane for each worker of the CPU, or one for a GPU, whose worker gathers the requests of its streams.
 fn start_lanes(
     settings: &Settings,
+    device: &str,
     model: ModelFactory,
     clock: &Arc<dyn Clock>,
     fatal: mpsc::Sender<()>,
@@ -318,7 +335,11 @@ fn start_lanes(
         // One word is enough; a second finds the channel full.
         let _ = fatal.try_send(());
     });
-    Lanes::new(count, model, Arc::clone(clock), HANG_AFTER, tell)
+    if device == "cpu" {
+        return Lanes::new(count, model, Arc::clone(clock), HANG_AFTER, tell);
+    }
+    let policy = BatchPolicy { most: GPU_BATCH, deadline: settings.inference.batch_deadline };
+    Lanes::gathering(1, model, policy, Arc::clone(clock), HANG_AFTER, tell)
 }
 
 /// Brings the configured streams into the table, which is where they are started from.

@@ -247,6 +247,9 @@ pub struct SourceDescription {
     pub live: bool,
     /// Frames that the container claims to hold.
     pub claimed_frames: Option<u64>,
+    /// Who decodes, where a GPU was asked for: `cuda:N`, or `cpu` and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<String>,
 }
 
 /// Width and height as members of a larger object.

@@ -114,6 +114,7 @@ impl SourceFactory for ScriptedFactory {
                 frame_rate: Some((50, 1)),
                 live: self.live,
                 claimed_frames: self.claimed_frames,
+                decoder: None,
             },
             created_unix_us: None,
             frames: Box::new(ScriptedSource { script: std::mem::take(&mut self.script).into() }),

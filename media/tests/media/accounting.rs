@@ -57,7 +57,7 @@ fn decoding_twice_gives_the_same_frames_whatever_the_threads() {
     let clip = folder.clip("a.mp4", 60);
     let first = fingerprints(&read_all(&mut open(&clip)));
     for (threads, low_delay) in [(1, None), (1, Some(true)), (2, None), (4, None), (3, Some(true))] {
-        let decode = DecodeOptions { threads, low_delay };
+        let decode = DecodeOptions { threads, low_delay, gpu: None };
         let mut reader = FrameReader::open(&address(&clip), &options(), &decode).unwrap();
         let all = read_all(&mut reader);
         assert_eq!(all.account, whole(60), "{decode:?}");

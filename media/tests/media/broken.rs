@@ -159,7 +159,7 @@ fn flipped_bytes_are_accounted_for_and_repeat_exactly() {
         assert_eq!((all.account, &all.lost), (again.account, &again.lost));
         assert!(fingerprints(&all) == fingerprints(&again), "{name}");
         for threads in [2, 4] {
-            let options = DecodeOptions { threads, low_delay: None };
+            let options = DecodeOptions { threads, ..DecodeOptions::default() };
             read_all(
                 &mut FrameReader::open(&address(&broken), &super::support::options(), &options).unwrap(),
             );

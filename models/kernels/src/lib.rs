@@ -7,6 +7,7 @@ mod add;
 mod bf16;
 mod bias;
 mod depthwise;
+pub mod device;
 mod floats;
 mod im2col;
 mod resize;

@@ -8,15 +8,16 @@ use super::values::{Image, Values};
 use crate::error::ModelError;
 use crate::graph::{Activation, Graph, Node, Op, ValueId, Window};
 
-/// What a layer does with its input.
+/// What a layer does with its input. Weights are packed for whatever runs the plan: `C` of full convolutions, `D` of
+/// depthwise ones; the CPU's unless said otherwise.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(super) enum Work<C = ConvWeights, D = DepthwiseWeights> {
     /// Brings the network's input into a layout with zeros beside the rows.
     Load,
     /// A full convolution; adds `beside`, if there is one, before the clamp.
-    Conv { window: Window, clamp: Clamp, weights: ConvWeights },
+    Conv { window: Window, clamp: Clamp, weights: C },
     /// A convolution of each channel with a filter of its own.
-    Depthwise { window: Window, clamp: Clamp, weights: DepthwiseWeights },
+    Depthwise { window: Window, clamp: Clamp, weights: D },
     /// Bilinear resizing to the output's size; adds `beside`, if there is one.
     Resize { clamp: Clamp },
     /// Sum of input and `beside`.
@@ -31,8 +32,8 @@ pub(super) enum Work {
 
 /// One step of a plan.
 #[derive(Debug)]
-pub(super) struct Layer {
-    pub(super) work: Work,
+pub(super) struct Layer<C = ConvWeights, D = DepthwiseWeights> {
+    pub(super) work: Work<C, D>,
     /// The value that is read.
     pub(super) input: usize,
     /// A second value that is added.
@@ -41,7 +42,7 @@ pub(super) struct Layer {
     pub(super) output: usize,
 }
 
-impl Layer {
+impl<C, D> Layer<C, D> {
     /// The window that moves over the input, for layers that can be run some rows at a time.
     pub(super) fn window(&self) -> Option<Window> {
         match &self.work {
@@ -68,10 +69,51 @@ impl Layer {
     }
 }
 
+/// Packs weights for whatever runs the plan.
+pub(super) trait Pack<C, D> {
+    /// Those of a full convolution of windows that are not dilated: `[C_out, kh, kw, C_in]` and `[C_out]`.
+    ///
+    /// `depth` is how many products a sum has; `is_output` says that the result is an output but for its name and scale.
+    fn conv(&mut self, window: &Window, depth: usize, is_output: bool, weights: &[f32], bias: &[f32]) -> C;
+
+    /// Those of a depthwise one: `[kh, kw, C]` and `[C]`. Errors: `Format` for windows that cannot be run.
+    fn depthwise(&mut self, window: &Window, weights: &[f32], bias: &[f32]) -> Result<D, ModelError>;
+}
+
+impl Pack<ConvWeights, DepthwiseWeights> for Instructions {
+    fn conv(
+        &mut self,
+        window: &Window,
+        depth: usize,
+        is_output: bool,
+        weights: &[f32],
+        bias: &[f32],
+    ) -> ConvWeights {
+        match self.bf16.filter(|_| pays(window, depth, bias.len()) && !is_output) {
+            Some(bf16) => ConvWeights::pack_bf16(bf16, self.simd, depth, weights, bias),
+            None => ConvWeights::pack(self.simd, depth, weights, bias),
+        }
+    }
+
+    fn depthwise(
+        &mut self,
+        window: &Window,
+        weights: &[f32],
+        bias: &[f32],
+    ) -> Result<DepthwiseWeights, ModelError> {
+        let known = DepthwiseWeights::takes(window.kernel, window.stride);
+        only(known, "a depthwise convolution that is not 3 or 5 columns wide")?;
+        Ok(DepthwiseWeights::new(self.simd, weights, bias))
+    }
+}
+
+/// Layers and the table of the values that they read and make.
+pub(super) type Lowered<C, D> = (Vec<Layer<C, D>>, Values);
+
 /// Makes layers of the nodes of a graph, and the table of the values that they read and make.
 ///
 /// Errors: `Format` if a node needs what plans lack.
-pub(super) fn lower(graph: &Graph, instructions: Instructions) -> Result<(Vec<Layer>, Values), ModelError> {
+pub(super) fn lower<C, D>(graph: &Graph, pack: &mut impl Pack<C, D>) -> Result<Lowered<C, D>, ModelError> {
     let mut values = Values::new(graph)?;
     let [input] = graph.inputs() else { return Err(ModelError::format("a plan takes one input")) };
     let loaded = values.add_copy_of(input.0);
@@ -83,7 +125,7 @@ pub(super) fn lower(graph: &Graph, instructions: Instructions) -> Result<(Vec<La
             Op::Concat(axis) => join_parts(graph, node, *axis, &mut values)?,
             Op::Add(activation) => add(node, *activation, &place, &values, graph, &mut layers),
             _ => {
-                let work = work(graph, node, instructions)?;
+                let work = work(graph, node, pack)?;
                 layers.push(Layer {
                     work,
                     input: place(node.inputs[0]),
@@ -93,30 +135,22 @@ pub(super) fn lower(graph: &Graph, instructions: Instructions) -> Result<(Vec<La
             }
         }
     }
-    for layer in &layers {
-        values.make_room(layer)?;
-    }
     Ok((layers, values))
 }
 
 /// The work of a node that is neither a sum nor a change of names.
-fn work(graph: &Graph, node: &Node, Instructions { simd, bf16 }: Instructions) -> Result<Work, ModelError> {
+fn work<C, D>(graph: &Graph, node: &Node, pack: &mut impl Pack<C, D>) -> Result<Work<C, D>, ModelError> {
     Ok(match &node.op {
         Op::Conv2d(window, activation) => {
             let depth = window.kernel[0] * window.kernel[1] * Image::of(graph, node.inputs[0])?.channels;
             let (weights, bias) = (constant(graph, node, 1)?, constant(graph, node, 2)?);
             only(window.dilation == [1, 1], "a dilated convolution")?;
-            let weights =
-                match bf16.filter(|_| pays(window, depth, bias.len()) && !feeds_output(graph, node.output)) {
-                    Some(bf16) => ConvWeights::pack_bf16(bf16, simd, depth, weights, bias),
-                    None => ConvWeights::pack(simd, depth, weights, bias),
-                };
+            let weights = pack.conv(window, depth, feeds_output(graph, node.output), weights, bias);
             Work::Conv { window: *window, clamp: clamp(*activation), weights }
         }
         Op::DepthwiseConv2d(window, activation) => {
-            let known = DepthwiseWeights::takes(window.kernel, window.stride) && window.dilation == [1, 1];
-            only(known, "a depthwise convolution that is not 3 or 5 columns wide")?;
-            let weights = DepthwiseWeights::new(simd, constant(graph, node, 1)?, constant(graph, node, 2)?);
+            only(window.dilation == [1, 1], "a dilated convolution")?;
+            let weights = pack.depthwise(window, constant(graph, node, 1)?, constant(graph, node, 2)?)?;
             Work::Depthwise { window: *window, clamp: clamp(*activation), weights }
         }
         Op::ResizeBilinear(_) => Work::Resize { clamp: Clamp::NONE },
@@ -147,17 +181,17 @@ fn feeds_output(graph: &Graph, value: ValueId) -> bool {
 
 /// A sum. It becomes a part of the layer that makes one of its operands, if nothing else reads that one and
 /// nothing was clamped before; that layer then runs in the sum's place, when the other operand is there.
-fn add(
+fn add<C, D>(
     node: &Node,
     activation: Activation,
     place: &impl Fn(ValueId) -> usize,
     values: &Values,
     graph: &Graph,
-    layers: &mut Vec<Layer>,
+    layers: &mut Vec<Layer<C, D>>,
 ) {
     let [left, right] = [place(node.inputs[0]), place(node.inputs[1])];
     let clamp = clamp(activation);
-    let takes = |layer: &Layer, operand: usize| {
+    let takes = |layer: &Layer<C, D>, operand: usize| {
         let open = match &layer.work {
             Work::Conv { clamp, .. } | Work::Resize { clamp } => *clamp == Clamp::NONE,
             _ => false,

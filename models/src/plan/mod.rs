@@ -6,6 +6,8 @@
 //! immutable and shared by threads; each brings a `Workspace` of its own.
 
 mod bands;
+#[cfg(any(test, feature = "cuda", feature = "cuda-host"))]
+mod device;
 mod layers;
 mod memory;
 mod op;
@@ -20,6 +22,8 @@ use crate::graph::Graph;
 use layers::{Layer, Work};
 use values::Values;
 
+#[cfg(any(feature = "cuda", feature = "cuda-host"))]
+pub(crate) use device::compile as compile_for_device;
 pub(crate) use op::PlannedNetwork;
 pub(crate) use run::Workspace;
 
@@ -69,6 +73,15 @@ pub(crate) struct Plan {
     program: program::Program,
 }
 
+/// Layers for the CPU: values have room for the zeros beside their rows. Errors: as `layers::lower`.
+fn lower(graph: &Graph, mut instructions: Instructions) -> Result<(Vec<Layer>, Values), ModelError> {
+    let (layers, mut values) = layers::lower(graph, &mut instructions)?;
+    for layer in &layers {
+        values.make_room(layer)?;
+    }
+    Ok((layers, values))
+}
+
 /// What a layer is, for reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerCard {
@@ -90,7 +103,7 @@ impl Plan {
             ModelError::Format(reason) => ModelError::Network { network: name, reason },
             other => other,
         };
-        let (layers, values) = layers::lower(graph, instructions).map_err(reason)?;
+        let (layers, values) = lower(graph, instructions).map_err(reason)?;
         let program = program::compile(&layers, &values).map_err(reason)?;
         Ok(Self { layers, values, program })
     }

@@ -106,6 +106,12 @@ impl Values {
         self.parents[value].is_none() && !self.is_output(value)
     }
 
+    /// Whether a layer can work on a value.
+    #[cfg(any(test, feature = "cuda", feature = "cuda-host"))]
+    pub(super) fn is_image(&self, value: usize) -> bool {
+        self.images[value].is_some()
+    }
+
     /// A value that a layer works on.
     pub(super) fn image(&self, value: usize) -> &Image {
         self.images[value].as_ref().expect("layers should work on images")

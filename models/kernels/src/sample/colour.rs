@@ -49,6 +49,18 @@ impl Conversion {
         Self { colours: Colours::Yuv(yuv), black, level }
     }
 
+    /// The numbers of luma and chroma in the order of [`Yuv`]'s members; none for RGB.
+    pub(super) fn yuv_numbers(&self) -> Option<[f32; 7]> {
+        let Colours::Yuv(yuv) = self.colours else { return None };
+        let Yuv { luma_black, luma_scale, chroma_zero, red_v, green_u, green_v, blue_u } = yuv;
+        Some([luma_black, luma_scale, chroma_zero, red_v, green_u, green_v, blue_u])
+    }
+
+    /// Value of black, and of one level of 255 above it.
+    pub(super) fn scale(&self) -> (f32, f32) {
+        (self.black, self.level)
+    }
+
     /// From sampled triples to red, green and blue in the output's range. Each colour is first multiplied by the pixel's
     /// `coverage`, if there is any.
     #[inline(always)]

@@ -14,7 +14,7 @@ pub(super) const FRACTION_BITS: u8 = 5;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Affine {
     /// Position of output pixel (0, 0).
-    origin: [f64; 2],
+    pub(super) origin: [f64; 2],
     /// Change of x and y from one column to the next.
     pub(super) column: [f64; 2],
     /// Change of x and y from one row to the next.
@@ -143,6 +143,11 @@ impl Axis {
     /// The sum of the two neighbours' weights.
     pub(super) fn one(&self) -> i32 {
         1 << self.bits
+    }
+
+    /// First position, fractional bits, last position and samples, for samplers that run elsewhere.
+    pub(super) fn numbers(&self) -> [i32; 4] {
+        [self.first, self.bits as i32, self.last, (self.last >> self.bits) + 1]
     }
 
     /// The samples around a picture's position.

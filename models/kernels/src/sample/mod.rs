@@ -21,12 +21,14 @@ mod error;
 mod geometry;
 mod image;
 mod lanes;
+mod numbers;
 mod planes;
 mod row;
 mod source;
 
 pub use error::SampleError;
 pub use image::{Image, Layout, Matrix, Plane, Range, Rotation};
+pub(crate) use numbers::{SampleNumbers, sample_numbers};
 
 use crate::simd::Simd;
 use colour::Conversion;

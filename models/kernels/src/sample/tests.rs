@@ -1,5 +1,7 @@
 //! The sampler against a naive reference, and against colours that are known.
 
+#[cfg(feature = "cuda-host")]
+mod device;
 mod picture;
 mod reference;
 

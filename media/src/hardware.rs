@@ -1,0 +1,136 @@
+//! Decoding on an NVIDIA GPU through FFmpeg's hardware context, where it can be had.
+//!
+//! The context is the device's primary one, which everything in the process shares. FFmpeg opens the driver at run time:
+//! without one, or with a codec that the GPU does not know, the stream is decoded on the CPU, and says why. When the GPU's
+//! decoder refuses a stream in mid-course, FFmpeg itself goes on in software. Pictures come back to the host's memory, as
+//! NV12 or P010.
+
+use std::ffi::{CString, c_int};
+use std::ptr::{self, NonNull};
+
+use crate::codec::CodecContext;
+use crate::error::{ErrorKind, MediaError};
+use crate::raw::{self, sys};
+use crate::raw_frame::RawFrame;
+
+/// Where a stream is decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoding {
+    /// On the CPU, as asked.
+    Cpu,
+    /// By the decoder of this GPU.
+    Gpu(u32),
+    /// On the CPU, because of this.
+    Instead(String),
+}
+
+impl std::fmt::Display for Decoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu(number) => write!(f, "cuda:{number}"),
+            Self::Instead(reason) => write!(f, "cpu: {reason}"),
+        }
+    }
+}
+
+/// A device context of FFmpeg's. Dropping it gives one reference back; decoders hold their own.
+#[derive(Debug)]
+struct Device(NonNull<sys::AVBufferRef>);
+
+impl Device {
+    /// The primary context of GPU `number`.
+    fn open(number: u32) -> Result<Self, MediaError> {
+        crate::init();
+        let name = CString::new(number.to_string()).expect("a number should have no zeros");
+        let mut context = ptr::null_mut();
+        // SAFETY: the name lives during the call; the context is written on success only, and is then owned here.
+        let code = unsafe {
+            let kind = sys::AVHWDeviceType::AV_HWDEVICE_TYPE_CUDA;
+            sys::av_hwdevice_ctx_create(&mut context, kind, name.as_ptr(), ptr::null_mut(), PRIMARY_CONTEXT)
+        };
+        match NonNull::new(context).filter(|_| code >= 0) {
+            Some(context) => Ok(Self(context)),
+            None => Err(MediaError::from_code(code, "open the GPU's decoder", ErrorKind::UnsupportedCodec)),
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let mut context = self.0.as_ptr();
+        // SAFETY: the reference is owned here and given back once.
+        unsafe { sys::av_buffer_unref(&mut context) };
+    }
+}
+
+/// `AV_CUDA_USE_PRIMARY_CONTEXT`: the header that names it needs CUDA's.
+const PRIMARY_CONTEXT: c_int = 1;
+
+/// Makes a decoder that is not open yet use GPU `number`, if it can.
+///
+/// # Safety
+/// `codec` is the static codec of FFmpeg that `context` was made for.
+pub(crate) unsafe fn attach(context: &CodecContext, codec: *const sys::AVCodec, number: u32) -> Decoding {
+    // SAFETY: as the caller promises.
+    if !unsafe { knows_cuda(codec) } {
+        return Decoding::Instead("no GPU decodes this codec".into());
+    }
+    let device = match Device::open(number) {
+        Ok(device) => device,
+        Err(error) => return Decoding::Instead(error.to_string()),
+    };
+    // SAFETY: the context is not open yet and owned by the caller; it takes a reference of its own, or null, which is none.
+    unsafe { (*context.as_ptr()).hw_device_ctx = sys::av_buffer_ref(device.0.as_ptr()) };
+    Decoding::Gpu(number)
+}
+
+/// Whether a codec can use a CUDA device that is given to it.
+///
+/// # Safety
+/// `codec` is one of FFmpeg's static codecs.
+unsafe fn knows_cuda(codec: *const sys::AVCodec) -> bool {
+    let (way, cuda) = (
+        sys::AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX as c_int,
+        sys::AVHWDeviceType::AV_HWDEVICE_TYPE_CUDA as c_int,
+    );
+    (0..)
+        // SAFETY: any number is allowed; null comes behind the last one.
+        .map_while(|index| NonNull::new(unsafe { sys::avcodec_get_hw_config(codec, index) }.cast_mut()))
+        // SAFETY: the table is static; its enumeration is read as an integer.
+        .any(|config| unsafe {
+            let config = config.as_ptr();
+            (*config).methods & way != 0 && raw::int(&raw const (*config).device_type) == cuda
+        })
+}
+
+/// Whether a picture lies in a GPU's memory.
+pub(crate) fn is_on_gpu(frame: &RawFrame) -> bool {
+    frame.format() == sys::AVPixelFormat::AV_PIX_FMT_CUDA as c_int
+}
+
+/// The picture in the host's memory.
+pub(crate) fn download(frame: &RawFrame) -> Result<RawFrame, MediaError> {
+    // SAFETY: a picture in a GPU's memory has a frames context; its enumeration is read as an integer.
+    let format = unsafe {
+        let frames = (*frame.as_ptr()).hw_frames_ctx;
+        let context =
+            NonNull::new(frames).map(|frames| (*frames.as_ptr()).data.cast::<sys::AVHWFramesContext>());
+        context.map(|context| raw::int(&raw const (*context).sw_format))
+    };
+    let format =
+        format.ok_or_else(|| MediaError::new(ErrorKind::Corrupt, "a GPU's picture without a form"))?;
+    let (width, height) = frame.size();
+    let here = RawFrame::with_picture(format, width, height)?;
+    // SAFETY: both frames are live; the target has buffers of the picture's size and form that nobody else sees.
+    let code = unsafe {
+        match sys::av_hwframe_transfer_data(here.as_ptr(), frame.as_ptr(), 0) {
+            code if code < 0 => code,
+            _ => sys::av_frame_copy_props(here.as_ptr(), frame.as_ptr()),
+        }
+    };
+    if code < 0 {
+        return Err(MediaError::from_code(code, "fetch a picture from the GPU", ErrorKind::Corrupt));
+    }
+    Ok(here)
+}

@@ -1,0 +1,324 @@
+//! Programs on an NVIDIA GPU, by the driver's own interface, which is opened at run time: a binary that has this code
+//! starts where there is no driver, and is told so when it asks for a device.
+//!
+//! A device has one primary context, which everything in the process shares (FFmpeg's decoder too), and one stream. What a
+//! network needs there is allocated once; for each size of a batch its kernels are captured into a graph, so that a batch
+//! costs one copy in, one launch and one copy out, both from and to pinned memory.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError,
+    PinnedHostSlice, result, sys,
+};
+use cudarc::nvrtc::Ptx;
+
+use super::launch::{Bases, Launch};
+use super::program::{Fault, Program};
+
+/// Machine code for each kind of device, made by `build.rs`.
+static KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
+
+/// Sizes of a batch that have a graph; other numbers of images are filled up to the next one.
+const BATCHES: [usize; 4] = [1, 2, 4, 8];
+
+/// Why a device did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// There is no such device, or no driver.
+    #[error("no CUDA device: {0}")]
+    Missing(String),
+    /// The driver refused a call; the device is as before.
+    #[error("CUDA refused to {action}: {reason}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// The driver's name for the reason.
+        reason: String,
+    },
+    /// The context is damaged for good: only a new process gets another one.
+    #[error("the CUDA context is lost ({reason}); the process has to start anew")]
+    Lost {
+        /// The driver's name for the reason.
+        reason: String,
+    },
+    /// A program that leaves its memory: a bug of who made it.
+    #[error(transparent)]
+    Program(#[from] Fault),
+}
+
+impl GpuError {
+    /// Whether nothing will work in this process again.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+}
+
+/// An open device with its kernels. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    module: Arc<CudaModule>,
+}
+
+impl Gpu {
+    /// Opens device `ordinal`, from 0.
+    ///
+    /// # Errors
+    /// `Missing` without a driver or such a device; `Refused` if the kernels have no code for it.
+    pub fn open(ordinal: usize) -> Result<Self, GpuError> {
+        // SAFETY: the driver's library, if there is one, is NVIDIA's; loading it runs no code of ours.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(GpuError::Missing("the driver's library libcuda.so.1 is not there".into()));
+        }
+        let context = CudaContext::new(ordinal).map_err(|error| missing(ordinal, error))?;
+        // SAFETY: everything of this device runs on one stream, so no access has to wait for another one; and a captured
+        // stream must not meet events from before the capture.
+        unsafe { context.disable_event_tracking() };
+        // A thread that waits for results sleeps: decoders need the cores.
+        context.set_blocking_synchronize().map_err(refused("set the way of waiting"))?;
+        let stream = context.new_stream().map_err(refused("make a stream"))?;
+        let kernels = Ptx::from_binary(KERNELS.to_vec());
+        let module = context.load_module(kernels).map_err(refused("load the kernels"))?;
+        Ok(Self { context, stream, module })
+    }
+
+    /// How many devices there are; none without a driver.
+    pub fn count() -> usize {
+        // SAFETY: as in `open`.
+        if !unsafe { sys::is_culib_present() } || result::init().is_err() {
+            return 0;
+        }
+        CudaContext::device_count().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> String {
+        self.context.name().unwrap_or_else(|_| "unknown".into())
+    }
+
+    /// Whether the context still works; a fault of a kernel ends it for the whole process.
+    pub fn is_alive(&self) -> bool {
+        self.context.bind_to_thread().is_ok() && self.context.synchronize().is_ok()
+    }
+
+    fn upload(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, GpuError> {
+        self.stream.clone_htod(bytes).map_err(refused("upload weights"))
+    }
+}
+
+/// A program with its memory on a device, for one lane. It is `Send` and used by one thread at a time.
+pub struct GpuNetwork {
+    program: Arc<Program>,
+    weights: Arc<CudaSlice<u8>>,
+    gpu: Gpu,
+    // Held for their memory; kernels know the addresses.
+    _arena: CudaSlice<u8>,
+    _input: CudaSlice<f32>,
+    _output: CudaSlice<f32>,
+    bases: Bases,
+    pinned_input: PinnedHostSlice<f32>,
+    pinned_output: PinnedHostSlice<f32>,
+    graphs: Vec<(usize, CudaGraph)>,
+}
+
+// SAFETY: what keeps it from being `Send` are the handles of the graphs. The driver takes calls from any thread; it only
+// asks that no two threads use a graph at once, and every use of one here goes through `&mut self`.
+unsafe impl Send for GpuNetwork {}
+
+impl GpuNetwork {
+    /// Checks a program, uploads its weights, takes all memory and captures a graph for each size of a batch.
+    ///
+    /// # Errors
+    /// `Program` if it leaves its memory; `Refused` or `Lost` by the driver.
+    pub fn new(gpu: &Gpu, program: Arc<Program>) -> Result<Self, GpuError> {
+        program.check()?;
+        gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
+        let weights = Arc::new(gpu.upload(&program.weights)?);
+        Self::with_weights(gpu.clone(), program, weights)
+    }
+
+    /// Another one with the same weights and memory of its own.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn try_clone(&self) -> Result<Self, GpuError> {
+        self.gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
+        Self::with_weights(self.gpu.clone(), Arc::clone(&self.program), Arc::clone(&self.weights))
+    }
+
+    fn with_weights(gpu: Gpu, program: Arc<Program>, weights: Arc<CudaSlice<u8>>) -> Result<Self, GpuError> {
+        let (stream, most) = (&gpu.stream, program.most);
+        let arena = stream
+            .alloc_zeros::<u8>(program.arena_len * program.element.bytes())
+            .map_err(refused("take memory"))?;
+        let input = stream.alloc_zeros::<f32>(most * program.input_len).map_err(refused("take memory"))?;
+        let output = stream.alloc_zeros::<f32>(most * program.output_len).map_err(refused("take memory"))?;
+        let bases = Bases {
+            input: address(&input, stream),
+            arena: address(&arena, stream),
+            output: address(&output, stream),
+            weights: address(&*weights, stream),
+        };
+        // SAFETY: floats of any bits are floats; inputs are written before they are read, results before they are looked at.
+        // Written combined: the host only writes inputs. Results it reads, for which such memory is slow.
+        let [pinned_input, pinned_output] = unsafe {
+            [
+                gpu.context
+                    .alloc_pinned_with_flags(most * program.input_len, sys::CU_MEMHOSTALLOC_WRITECOMBINED),
+                gpu.context.alloc_pinned_with_flags(most * program.output_len, 0),
+            ]
+        };
+        let mut network = Self {
+            pinned_input: pinned_input.map_err(refused("pin memory"))?,
+            pinned_output: pinned_output.map_err(refused("pin memory"))?,
+            program,
+            weights,
+            gpu,
+            _arena: arena,
+            _input: input,
+            _output: output,
+            bases,
+            graphs: Vec::new(),
+        };
+        network.capture()?;
+        Ok(network)
+    }
+
+    /// Runs the program on up to `program.most` images of `input_len` floats; gives `output_len` floats for each.
+    ///
+    /// # Errors
+    /// `Refused` or `Lost` by the driver.
+    ///
+    /// # Panics
+    /// If there are more images than that, none, or one of another length: a bug of the caller.
+    pub fn forward(&mut self, images: &[&[f32]]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let (input_len, output_len) = (self.program.input_len, self.program.output_len);
+        assert!(
+            images.iter().all(|image| image.len() == input_len),
+            "each image should have the input's length"
+        );
+        let Some(graph) = self.graphs.iter().position(|(batch, _)| (1..=*batch).contains(&images.len()))
+        else {
+            panic!("a batch should be what the memory is planned for, not {}", images.len());
+        };
+        self.gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
+        let pinned = self.pinned_input.as_mut_slice().map_err(refused("reach pinned memory"))?;
+        for (image, to) in images.iter().zip(pinned.chunks_exact_mut(input_len)) {
+            to.copy_from_slice(image);
+        }
+        let (stream, bases) = (self.gpu.stream.cu_stream(), self.bases);
+        let sent = &pinned[..images.len() * input_len];
+        // SAFETY: the device's input holds `most` images, of which these are the first; the pinned memory lives as long as
+        // this value and is not touched before `synchronize` below has returned.
+        unsafe { result::memcpy_htod_async(bases.input, sent, stream) }.map_err(refused("send images"))?;
+        self.graphs[graph].1.launch().map_err(refused("run the network"))?;
+        let pinned = self.pinned_output.as_mut_slice().map_err(refused("reach pinned memory"))?;
+        let received = &mut pinned[..images.len() * output_len];
+        // SAFETY: likewise for the outputs.
+        unsafe { result::memcpy_dtoh_async(received, bases.output, stream) }
+            .map_err(refused("fetch results"))?;
+        self.gpu.stream.synchronize().map_err(refused("finish the network"))?;
+        Ok(received.chunks_exact(output_len).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Runs all kernels once for each size of a batch, which loads them, then records them.
+    fn capture(&mut self) -> Result<(), GpuError> {
+        let mut functions = HashMap::new();
+        for batch in BATCHES.into_iter().filter(|batch| *batch <= self.program.most) {
+            let launches = self.program.launches(&self.bases, batch);
+            for launch in &launches {
+                if !functions.contains_key(launch.kernel) {
+                    let found = self.gpu.module.load_function(launch.kernel);
+                    functions.insert(launch.kernel, found.map_err(refused("find a kernel"))?);
+                }
+            }
+            self.launch(&launches, &functions)?;
+            self.gpu.stream.synchronize().map_err(refused("run the network"))?;
+            let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+            self.gpu.stream.begin_capture(mode).map_err(refused("record the network"))?;
+            let launched = self.launch(&launches, &functions);
+            // A recording that was begun is ended in any case.
+            let graph = self.gpu.stream.end_capture(CUgraphInstantiate_flags(0));
+            launched?;
+            let graph = graph.map_err(refused("record the network"))?;
+            let graph = graph.ok_or_else(|| refused_because("record the network", "nothing was recorded"))?;
+            graph.upload().map_err(refused("upload the recording"))?;
+            self.graphs.push((batch, graph));
+        }
+        self.gpu.stream.synchronize().map_err(refused("run the network"))
+    }
+
+    fn launch(
+        &self,
+        launches: &[Launch],
+        functions: &HashMap<&'static str, CudaFunction>,
+    ) -> Result<(), GpuError> {
+        for Launch { kernel, grid, block, call } in launches {
+            let mut call = *call;
+            let mut operands = [std::ptr::from_mut(&mut call).cast::<c_void>()];
+            // SAFETY: the kernel takes one `Call`, which the driver copies before this returns. The program was checked:
+            // with these addresses no thread of the kernel leaves the memory that this value holds.
+            let launched = unsafe {
+                result::launch_kernel(
+                    functions[kernel].cu_function(),
+                    (grid[0], grid[1], 1),
+                    (*block, 1, 1),
+                    0,
+                    self.gpu.stream.cu_stream(),
+                    &mut operands,
+                )
+            };
+            launched.map_err(refused("launch a kernel"))?;
+        }
+        Ok(())
+    }
+}
+
+fn address<T>(memory: &CudaSlice<T>, stream: &CudaStream) -> u64 {
+    memory.device_ptr(stream).0
+}
+
+fn missing(ordinal: usize, error: DriverError) -> GpuError {
+    match error.0 {
+        CUresult::CUDA_ERROR_NO_DEVICE => GpuError::Missing("the driver finds none".into()),
+        CUresult::CUDA_ERROR_INVALID_DEVICE => {
+            GpuError::Missing(format!("the driver has no device {ordinal}"))
+        }
+        _ => GpuError::Missing(name(error)),
+    }
+}
+
+fn refused(action: &'static str) -> impl Fn(DriverError) -> GpuError {
+    move |error| match error.0 {
+        // After these the driver answers every call of the context with the same error.
+        CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
+        | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
+        | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
+        | CUresult::CUDA_ERROR_INVALID_PC
+        | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
+        | CUresult::CUDA_ERROR_LAUNCH_FAILED
+        | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
+        | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
+        | CUresult::CUDA_ERROR_NVLINK_UNCORRECTABLE
+        | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
+        | CUresult::CUDA_ERROR_ASSERT
+        | CUresult::CUDA_ERROR_DEINITIALIZED
+        | CUresult::CUDA_ERROR_SYSTEM_NOT_READY => GpuError::Lost { reason: name(error) },
+        _ => refused_because(action, &name(error)),
+    }
+}
+
+fn refused_because(action: &'static str, reason: &str) -> GpuError {
+    GpuError::Refused { action, reason: reason.into() }
+}
+
+/// The driver's name for an error, like `CUDA_ERROR_OUT_OF_MEMORY`.
+fn name(error: DriverError) -> String {
+    format!("{:?}", error.0)
+}

@@ -1,0 +1,84 @@
+//! The networks as a GPU runs them, by the host that plays one: the kernels' own source, the same programs, the same
+//! batches. What a GPU does differently is the order of sums, and its time.
+#![cfg(feature = "cuda-host")]
+
+mod support;
+
+use kinora_models::{
+    DETECTOR_SIDE, Execution, LANDMARK_COUNT, LANDMARK_SIDE, LANDMARK_VALUES, PoseNetworks, Precision,
+};
+use support::inputs::image;
+
+const INPUTS: [&str; 3] = ["standing", "arms-up", "noisy"];
+
+/// Numbers that pass between layers are halves: 11 bits each. A quarter of what landmarks may differ by.
+const HALF_TOLERANCE: f32 = 5e-3;
+/// As for the CPU's plans of single precision.
+const SINGLE_TOLERANCE: f32 = 1e-4;
+
+/// The largest difference of two outputs, as a part of the range of the second.
+fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().chain(expected).all(|value| value.is_finite()), "each output should be a number");
+    let [low, high] =
+        expected.iter().fold([f32::MAX, f32::MIN], |[low, high], value| [low.min(*value), high.max(*value)]);
+    let range = if expected.len() == 1 { 1.0 } else { high - low };
+    found.iter().zip(expected).map(|(a, b)| (a - b).abs() / range).fold(0.0, f32::max)
+}
+
+fn compare(precision: Precision, tolerance: f32) {
+    let mut device = support::networks_with(Execution::CudaHost(precision));
+    let mut plain = support::networks_with(Execution::Plain);
+    for name in INPUTS {
+        let input = image(name, LANDMARK_SIDE, 0.0);
+        let [found, expected] =
+            [&mut device, &mut plain].map(|all: &mut PoseNetworks| all.landmarks(&input).unwrap());
+        let input = image(name, DETECTOR_SIDE, -1.0);
+        let [faces, known] = [&mut device, &mut plain].map(|all| all.detect(&input).unwrap());
+        let outputs = [
+            apart(&found.landmarks, &expected.landmarks),
+            apart(&[found.flag], &[expected.flag]),
+            apart(&found.heatmap, &expected.heatmap),
+            apart(&found.world, &expected.world),
+            apart(&faces.boxes, &known.boxes),
+            apart(&faces.scores, &known.scores),
+        ];
+        println!("{name}, {precision:?}: {outputs:.5?} of the range");
+        assert!(outputs.iter().all(|apart| *apart < tolerance), "{name}: {outputs:.5?}");
+    }
+}
+
+#[test]
+fn single_precision_on_a_device_agrees_with_the_plain_graph() {
+    compare(Precision::F32, SINGLE_TOLERANCE);
+}
+
+#[test]
+fn half_precision_on_a_device_agrees_with_the_plain_graph() {
+    compare(Precision::Auto, HALF_TOLERANCE);
+}
+
+/// The gate of every faster way: keypoints within 0.2 % of the image.
+#[test]
+fn keypoints_of_half_precision_stay_within_a_fifth_of_a_percent_of_the_image() {
+    let mut device = support::networks_with(Execution::CudaHost(Precision::Auto));
+    let mut plain = support::networks_with(Execution::Plain);
+    for name in INPUTS {
+        let input = image(name, LANDMARK_SIDE, 0.0);
+        let [found, expected] = [&mut device, &mut plain].map(|all| all.landmarks(&input).unwrap().landmarks);
+        let most =
+            (0..LANDMARK_COUNT).flat_map(|landmark| [0, 1].map(|axis| landmark * LANDMARK_VALUES + axis));
+        let most = most.map(|at| (found[at] - expected[at]).abs() / LANDMARK_SIDE as f32).fold(0.0, f32::max);
+        println!("{name}: {:.3} % of the image", most * 100.0);
+        assert!(most < 0.002, "{name}: {most}");
+    }
+}
+
+#[test]
+fn each_image_of_a_batch_gives_what_it_gives_alone() {
+    let mut device = support::networks_with(Execution::CudaHost(Precision::Auto));
+    let inputs: Vec<Vec<f32>> = INPUTS.iter().map(|name| image(name, DETECTOR_SIDE, -1.0)).collect();
+    let alone: Vec<_> = inputs.iter().map(|input| device.detect(input).unwrap()).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    assert_eq!(device.detect_batch(&inputs).unwrap(), alone);
+}
