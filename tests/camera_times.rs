@@ -124,10 +124,12 @@ fn the_wrap_of_a_transport_streams_33_bits_is_no_new_epoch() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let source = format!("udp://127.0.0.1:{port}");
     let limits = ["--read-marks", "--max-frames", "140", "--set", "decoder.read_timeout=5s"];
+    // Made before somebody waits for it.
+    let clip = clip();
     let receiver = spawn(&[&["analyze", &source][..], &limits].concat());
     wait_for("the receiver being ready", Duration::from_secs(20), || listens(port).then_some(()));
     let mut command = Command::new("ffmpeg");
-    command.args("-v error -nostdin -re -i".split(' ')).arg(clip());
+    command.args("-v error -nostdin -re -i".split(' ')).arg(clip);
     command.args(["-an", "-c", "copy", "-output_ts_offset", BEFORE_WRAP_S, "-f", "mpegts"]);
     command.arg(format!("{source}?pkt_size=1316"));
     let _sender = Running::of(command.stdin(Stdio::null()).spawn().unwrap());

@@ -43,7 +43,7 @@ fn network_addresses_know_their_host_and_port() {
 #[test]
 fn an_unknown_scheme_is_named_with_what_is_allowed() {
     for text in
-        ["ftp://host/a.mp4", "gopher://x", "concat:a.ts|b.ts", "pipe:0", "rtp://1.2.3.4:5", "http://cam/1"]
+        ["ftp://host/a.mp4", "gopher://x", "concat:a.ts|b.ts", "pipe:0", "rtp://1.2.3.4:5", "rtsp://cam/1"]
     {
         let error = Address::parse(text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownScheme, "{text}");
