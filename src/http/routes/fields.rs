@@ -62,3 +62,16 @@ pub(super) fn password(text: &str) -> Result<(), ApiError> {
     }
     Err(ApiError::bad_request("password_too_short", "A password has at least 8 characters."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_no_mail_can_be_sent_to_is_refused_beforehand() {
+        assert!(email("ada@example.org").is_ok());
+        for wrong in ["ada", "@example.org", "a@b@c", "a b@c", "<a@b>", &format!("0@{}", "0".repeat(230))] {
+            assert!(email(wrong).is_err(), "{wrong}");
+        }
+    }
+}
