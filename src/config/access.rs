@@ -30,7 +30,11 @@ impl Access {
             (NONE, NONE) => None,
             (NONE, _) => return Err("password_file: it needs a username".into()),
             (username, NONE) => Some(Credentials::new(username, "")),
-            (username, file) => Some(Credentials::new(username, first_line(Path::new(file))?)),
+            (username, file) => {
+                let password =
+                    first_line(Path::new(file)).map_err(|error| format!("password_file: {error}"))?;
+                Some(Credentials::new(username, password))
+            }
         };
         Ok(Self {
             auth: auth.parse().map_err(|error: kinora_rtsp::Error| format!("auth: {error}"))?,
@@ -54,9 +58,13 @@ impl Access {
     }
 }
 
-fn first_line(file: &Path) -> Result<String, String> {
+/// The first line of a file that holds a secret.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(super) fn first_line(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("password_file: {} cannot be read: {error}", file.display()))?;
+        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

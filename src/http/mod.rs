@@ -20,7 +20,7 @@ mod visit;
 mod ws;
 
 pub(crate) use app::{AccountRules, App, Parts, Signup};
-pub(crate) use auth::{Passwords, TokenKeys, TokenSettings};
+pub(crate) use auth::{Oidc, OidcSettings, Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
 #[cfg(test)]
 pub(crate) use server::BindError;

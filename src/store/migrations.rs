@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -59,6 +59,12 @@ const MIGRATIONS: [Migration; 6] = [
         name: "leases",
         up: include_str!("../../migrations/0006_leases.up.sql"),
         down: include_str!("../../migrations/0006_leases.down.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "sign_in",
+        up: include_str!("../../migrations/0008_sign_in.up.sql"),
+        down: include_str!("../../migrations/0008_sign_in.down.sql"),
     },
 ];
 

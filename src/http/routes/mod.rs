@@ -2,11 +2,13 @@
 
 mod account;
 mod audit;
+mod development;
 mod events;
 mod fields;
 mod health;
 mod keys;
 mod login;
+mod oidc;
 mod roles;
 mod stream_edit;
 mod streams;
@@ -15,10 +17,12 @@ mod users;
 
 pub(super) use account::{change_password, confirm_reset, me, request_reset, signup};
 pub(super) use audit::audit;
+pub(super) use development::development_login;
 pub(super) use events::events;
 pub(super) use health::{HealthCache, health, live, metrics, ready};
 pub(super) use keys::{create_key, keys, revoke_key};
 pub(super) use login::{login_form, login_json, logout, refresh};
+pub(super) use oidc::{oidc_callback, oidc_login, oidc_token};
 pub(super) use roles::{change_role, create_role, delete_role, roles};
 pub(super) use stream_edit::{
     change_stream, create_stream, delete_stream, order_stream, stream_settings, test_source,
