@@ -1,11 +1,11 @@
-//! Running `kinora serve` with a database of its own, agents that listen to it, and cameras that it looks at.
+//! Running `kinora serve` with a database of its own, and agents that listen to it.
 //!
 //! Each server has a folder that goes with it, listens on a free port and ends, its PostgreSQL included, when the
 //! test ends, however it ends.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(crate) use crate::camera::Camera;
 use crate::clips;
-use crate::support::{Run, Running, command, ffmpeg, root, scratch_file, text, wait_for};
+use crate::log_search::Secrets;
+use crate::support::{Run, command, ffmpeg, root, scratch_file, text, wait_for};
 
 /// A start makes a cluster, a stop ends one; both take a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
 /// SIGTERM ends everything within this time.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// The password of users that tests make: a word that is in no log by chance.
+pub(crate) const USER_PASSWORD: &str = "open-sesame-4711";
 /// The interpreter that Debian's packages for Python belong to.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
@@ -28,6 +32,8 @@ pub(crate) const PYTHON: &str = "/usr/bin/python3";
 pub(crate) struct Home {
     folder: tempfile::TempDir,
     starts: u32,
+    /// What no log may hold.
+    secrets: Secrets,
 }
 
 impl Home {
@@ -36,7 +42,7 @@ impl Home {
         let folder = tempfile::Builder::new().prefix("kinora-serve-").tempdir().unwrap();
         // Root's PostgreSQL runs as another user, who has to come through.
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let home = Self { folder, starts: 0 };
+        let home = Self { folder, starts: 0, secrets: Secrets::default() };
         home.configure("127.0.0.1:0", &home.data(), streams);
         home
     }
@@ -142,7 +148,7 @@ impl Home {
 }
 
 impl Drop for Home {
-    /// Ends a PostgreSQL that lost its server. In the right order: the server is gone by now.
+    /// Ends a PostgreSQL that lost its server, and searches the logs. In the right order: the server is gone by now.
     fn drop(&mut self) {
         if let Some(pid) = self.postmaster() {
             let _ = Command::new("kill").args(["-INT", &pid.to_string()]).status();
@@ -151,6 +157,7 @@ impl Drop for Home {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
         }
+        self.secrets.look_for_in(self.folder.path());
     }
 }
 
@@ -213,6 +220,8 @@ impl Server {
         let form = format!("grant_type=password&username={username}&password={password}");
         let (status, answer) = self.request("POST", "/login", "", &form);
         assert_eq!((status, &answer["token_type"]), (200, &"bearer".into()), "{answer}");
+        [password, answer["access_token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap()]
+            .map(|secret| self.home.secrets.remember(secret));
         answer["access_token"].as_str().unwrap().to_owned()
     }
 
@@ -221,12 +230,12 @@ impl Server {
         &self.token
     }
 
-    /// Makes a user whose password is `password`.
+    /// Makes a user whose password is [`USER_PASSWORD`].
     pub(crate) fn create_user(&self, username: &str, role: &str) {
         let config = self.home.config();
         let mut create = command(&["user", "create", username, "--role", role, "--config", text(&config)]);
         let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"password\n").unwrap();
+        child.stdin.take().unwrap().write_all(USER_PASSWORD.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
     }
 
@@ -452,46 +461,4 @@ pub(crate) fn long_clip() -> &'static Path {
         ffmpeg(&["-stream_loop", "400", "-i", text(clips::short()), "-an", "-c", "copy", text(&path)]);
         path
     })
-}
-
-/// A camera: an RTSP server of GStreamer that shows the long clip.
-pub(crate) struct Camera {
-    _process: Running,
-    pub(crate) port: u16,
-}
-
-impl Camera {
-    /// A camera on a free port; user `viewer` has the password `secret`.
-    pub(crate) fn start(auth: &str) -> Self {
-        Self::run(0, auth, "secret")
-    }
-
-    /// A camera on this port.
-    pub(crate) fn start_on(port: u16, auth: &str) -> Self {
-        Self::run(port, auth, "secret")
-    }
-
-    /// A camera whose user `viewer` has this password.
-    pub(crate) fn start_with(auth: &str, password: &str) -> Self {
-        Self::run(0, auth, password)
-    }
-
-    fn run(port: u16, auth: &str, password: &str) -> Self {
-        let mut command = Command::new(PYTHON);
-        command.arg(root().join("tests/tools/rtsp_server.py")).arg(long_clip());
-        command.args(["--auth", auth, "--port", &port.to_string(), "--password", password]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut process = Running::of(child);
-        let mut line = String::new();
-        let said = process.child().stdout.take().unwrap();
-        BufReader::new(said).read_line(&mut line).unwrap();
-        let port =
-            line.trim().parse().expect("the RTSP server should tell its port; `make setup` installs it");
-        Self { _process: process, port }
-    }
-
-    /// Its address with this user's part, such as `viewer:secret@`.
-    pub(crate) fn address(&self, user: &str) -> String {
-        format!("rtsp://{user}127.0.0.1:{}/camera", self.port)
-    }
 }

@@ -43,8 +43,8 @@ const HEAVY: [&str; 9] = [
     "/api/v1/me/password",
     "/api/v1/sources/test",
 ];
-/// The same that are read: they ask the identity provider.
-const HEAVY_TO_READ: [&str; 2] = ["/api/v1/auth/oidc/login", "/api/v1/auth/oidc/callback"];
+/// The one that is read: each visit asks the identity provider.
+const HEAVY_TO_READ: &str = "/api/v1/auth/oidc/callback";
 /// What programs that look after the server ask again and again.
 const FREE: [&str; 3] = ["/live", "/ready", "/metrics"];
 
@@ -70,8 +70,7 @@ impl Limits {
             return None;
         }
         let export = path == "/api/v1/events" && asks_for_export(query);
-        let heavy =
-            export || HEAVY_TO_READ.contains(&path) || (method == Method::POST && HEAVY.contains(&path));
+        let heavy = export || path == HEAVY_TO_READ || (method == Method::POST && HEAVY.contains(&path));
         let limiter = if heavy { &self.heavy } else { &self.usual };
         if limiter.len() > MOST_CALLERS {
             limiter.retain_recent();

@@ -42,7 +42,8 @@ impl Key {
 
     /// A new key on the curve P-256.
     pub(super) fn curve(kid: &'static str) -> Self {
-        let make = "openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER";
+        let make = "openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+            | openssl pkcs8 -topk8 -nocrypt -outform DER";
         Self { kid, algorithm: Algorithm::ES256, secret: EncodingKey::from_ec_der(&openssl(make)) }
     }
 
