@@ -53,8 +53,7 @@ bench: setup
 
 # Nothing may run beside it: it judges memory over time.
 soak: setup
-	cargo test --release --locked -p kinora-media --test media -- --ignored --nocapture soak_
-	cargo test --release --locked -p kinora --test blackbox -- --ignored --nocapture --test-threads 1 soak_
+	cargo test --release --locked --workspace -- --ignored --nocapture --test-threads 1 soak_
 	@tools/soak.py --kinora $(KINORA) --out $(OUT) --seconds $(or $(SECONDS),600)
 
 # Two crates have unsafe code. valgrind knows no AVX-512 and hides it from the crates, which then choose what it knows.

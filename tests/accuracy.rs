@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::clips;
-use crate::support::{frames, kinora, root, text};
+use crate::support::{frames, kinora, root, scratch_file, text};
 
 /// Greatest mean distance of a joint from where MediaPipe puts it.
 const GOLDEN_LIMIT: f64 = 0.01;
@@ -147,4 +147,38 @@ fn depth_visibility_and_world_agree_with_mediapipe() {
     let (depth, visibility, world) = (depth / count, visibility / count, world / (3.0 * count));
     println!("mean deviation: z {depth:.5} of the width, visibility {visibility:.5}, world {world:.5} m");
     assert!(depth < 0.005 && visibility < 0.005 && world < 0.005);
+}
+
+/// Greatest distance of a joint from where single precision puts it, in fractions of the image.
+const PRECISION_LIMIT: f64 = 0.005;
+
+/// In closed loop each frame's region comes from the frame before, so that small differences could add up.
+#[test]
+fn products_in_bfloat16_stay_near_single_precision_over_300_tracked_frames() {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    if !processor.contains("amx_bf16") {
+        println!("skipped: this processor has no products in bfloat16");
+        return;
+    }
+    let clip = scratch_file("closed-loop.mp4");
+    let size = ["--size", "640x360", "--fps", "60", "--frames", "300"];
+    assert_eq!(kinora(&[&["dancer", "--out", text(&clip)], &size[..]].concat()).code, 0);
+    let [single, half] = ["f32", "bf16"].map(|precision| {
+        let set = format!("inference.precision={precision}");
+        kinora(&["analyze", text(&clip), "--set", &set]).events()
+    });
+    let [single, half] = [frames(&single), frames(&half)];
+    assert_eq!((single.len(), half.len()), (300, 300));
+    let mut worst = 0f64;
+    for (frame, other) in single.iter().zip(&half) {
+        for joint in 0..JOINTS {
+            let place = |frame: &Value| {
+                [0, 1].map(|axis| frame["poses"][0]["keypoints"][joint][axis].as_f64().expect("a pose"))
+            };
+            worst = worst.max(distance(place(frame), place(other)));
+        }
+    }
+    println!("bfloat16 in closed loop: worst joint of 300 frames {:.3} % of the image away", worst * 100.0);
+    assert!(worst > 0.0, "the two precisions should not be the same products");
+    assert!(worst <= PRECISION_LIMIT, "{:.3} % of the image", worst * 100.0);
 }

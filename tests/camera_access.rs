@@ -3,8 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::clips;
+use crate::script::{Script, answer, good};
 use crate::server_support::{Camera, Home, Server, stream};
-use crate::support::{frames, text, wait_for};
+use crate::support::{frames, kinora, scratch_file, text, wait_for};
 
 /// Awkward in an address, on a command line and in a quoted string.
 const PASSWORD: &str = r#"p@ss: w/ö"rd\%23#"#;
@@ -48,4 +52,40 @@ fn frames_of_a_camera_are_timed_by_its_own_clock_once_it_reports() {
         frames(&events).into_iter().find(|frame| frame["clock"]["source"] == "rtcp").cloned()
     });
     assert!(event["clock"]["uncertaintyMs"].as_u64().unwrap() <= 1_000, "{event}");
+}
+
+#[test]
+fn a_camera_made_over_http_leads_into_no_forbidden_network() {
+    let script = Script::start(|request| match &*request.method {
+        "DESCRIBE" => answer(request, "302 Found", "Location: rtsp://169.254.169.254/latest\r\n", "").into(),
+        _ => good(request).into(),
+    });
+    let server = Server::start("");
+    let body = json!({"name": "led-astray", "source": script.address().to_string()});
+    let (status, answer) = server.post("/api/v1/streams", &body);
+    assert_eq!(status, 201, "{answer}");
+    let stream = server.until_state("led-astray", "unsupported");
+    let message = stream["message"].as_str().unwrap();
+    assert!(message.contains("169.254.169.254") && message.contains("forbids"), "{message}");
+}
+
+#[test]
+fn keys_of_cameras_are_refused_for_other_sources() {
+    let (file, password) = (scratch_file("keys-of-cameras.toml"), scratch_file("keys-of-cameras.password"));
+    fs::write(&password, "secret").unwrap();
+    let keys = [
+        ("auth", "digest"),
+        ("username", "viewer"),
+        ("password_file", text(&password)),
+        ("trust", "anybody"),
+    ];
+    for (key, value) in keys {
+        let config = stream("clip", text(clips::short()), &format!("{key} = \"{value}\""));
+        fs::write(&file, config).unwrap();
+        let run = kinora(&["config", "check", "--config", text(&file)]);
+        assert_eq!(run.code, 64, "{key}: {}", run.stdout);
+        for words in [&format!("stream clip: {key}: only cameras"), "rtsp:// and rtsps://"] {
+            assert!(run.stderr.contains(words), "{words} in {}", run.stderr);
+        }
+    }
 }

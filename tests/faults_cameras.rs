@@ -11,8 +11,6 @@ use crate::support::{balanced, frames, wait_for};
 /// A loss is told within this time, and frames come within the other one after the return.
 const TOLD: Duration = Duration::from_secs(3);
 const BACK: Duration = Duration::from_secs(7);
-/// Time-outs of a camera nearby: a silent connection is given up soon enough for [`BACK`].
-const NEARBY: &str = "[decoder]\nopen_timeout = \"3s\"\nread_timeout = \"3s\"\n";
 
 struct Watched {
     server: Server,
@@ -22,7 +20,7 @@ struct Watched {
 
 impl Watched {
     fn start(address: &str) -> Self {
-        let server = Server::start(&format!("{NEARBY}{}", stream("camera", address, "")));
+        let server = Server::start(&stream("camera", address, ""));
         let session = server.session("camera");
         let agent = server.agent(&format!("session={session}&after=0"));
         Self { server, agent, session }

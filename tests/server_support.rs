@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub(crate) use crate::camera::Camera;
 use crate::clips;
 use crate::log_search::Secrets;
-use crate::support::{Run, command, ffmpeg, root, scratch_file, text, wait_for};
+pub(crate) use crate::rtsp_camera::{Camera, h264_of, long_clip};
+use crate::support::{Run, command, root, text, wait_for};
 
 /// A start makes a cluster, a stop ends one; both take a second or two on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -220,8 +220,9 @@ impl Server {
         let form = format!("grant_type=password&username={username}&password={password}");
         let (status, answer) = self.request("POST", "/login", "", &form);
         assert_eq!((status, &answer["token_type"]), (200, &"bearer".into()), "{answer}");
-        [password, answer["access_token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap()]
-            .map(|secret| self.home.secrets.remember(secret));
+        for secret in [Some(password), answer["access_token"].as_str(), answer["refresh_token"].as_str()] {
+            self.home.secrets.remember(secret.unwrap());
+        }
         answer["access_token"].as_str().unwrap().to_owned()
     }
 
@@ -343,6 +344,13 @@ impl Server {
         home
     }
 
+    /// Waits until the server ends by itself; gives its exit code.
+    pub(crate) fn until_end(self) -> (Home, i32) {
+        let Self { mut process, home, .. } = self;
+        let code = process.ended("the server's own end", LIMIT);
+        (home, code)
+    }
+
     /// Asks the server to end; it does so in time and with success. Gives what it took.
     pub(crate) fn stop(self) -> (Home, Duration) {
         let Self { mut process, home, .. } = self;
@@ -451,14 +459,4 @@ pub(crate) fn stream(name: &str, source: &str, more: &str) -> String {
 /// The short clip as a looping file stream.
 pub(crate) fn looping(name: &str) -> String {
     stream(name, text(clips::short()), "loop = true")
-}
-
-/// Minutes of the short clip, repeated without encoding it again; a key frame every 0.8 s.
-pub(crate) fn long_clip() -> &'static Path {
-    static CLIP: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    CLIP.get_or_init(|| {
-        let path = scratch_file("long.mp4");
-        ffmpeg(&["-stream_loop", "400", "-i", text(clips::short()), "-an", "-c", "copy", text(&path)]);
-        path
-    })
 }

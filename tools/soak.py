@@ -14,17 +14,15 @@ Removes what it made but its log, and ends every process it started. Needs Pytho
 """
 
 import argparse
-import json
 import pathlib
-import secrets
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+
+from running import Agent, Processes, free_port, make_agent, wait_until_ready
 
 TOOLS = pathlib.Path(__file__).resolve().parent
 CONFIG = """[server]
@@ -54,13 +52,6 @@ source = "rtsp://127.0.0.1:{dead}/camera"
 VERDICTS = ((3600, 1), (600, 16))
 # A start fills pools and caches: this share of the run is not judged.
 WARM_UP = 0.2
-
-
-def free_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def sample(pid):
@@ -101,41 +92,8 @@ class Flapping(threading.Thread):
         self.join()
 
 
-class Agent(threading.Thread):
-    """Reads `kinora watch` and counts what is missing."""
-
-    def __init__(self, process):
-        super().__init__(daemon=True)
-        self.process, self.last, self.events, self.missing = process, {}, 0, 0
-
-    def run(self):
-        for line in self.process.stdout:
-            event = json.loads(line)
-            payload, session = event["payload"], event["sessionId"]
-            if event["event"] == "gap":
-                self.missing += payload["to"] - payload["from"] + 1
-                continue
-            expected = self.last.get(session, payload["prevSeq"]) + 1
-            self.missing += abs(payload["seq"] - expected)
-            self.last[session] = payload["seq"]
-            self.events += 1
-
-
-def wait_until_ready(server, url, log):
-    """Until the server answers; the first start makes a database."""
-    for _ in range(1200):
-        if server.poll() is not None:
-            sys.exit(f"soak: the server ended with code {server.returncode}:\n{log.read_text()}")
-        try:
-            with urllib.request.urlopen(f"{url}/ready", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    sys.exit(f"soak: the server does not get ready; its log is {log}")
-
-
-def watch(pid, server, seconds, every):
-    """Samples until the time is over."""
+def watch(pid, server, agent, seconds, every):
+    """Samples until the time is over; what comes to the agent is read meanwhile."""
     samples, begun = [], time.monotonic()
     while (now := time.monotonic() - begun) < seconds:
         if server.poll() is not None:
@@ -143,7 +101,8 @@ def watch(pid, server, seconds, every):
         samples.append((now, *sample(pid)))
         if len(samples) % 12 == 1:
             print("  {:6.0f} s  {:7.1f} MiB  {:4} threads  {:4} descriptors".format(*samples[-1]), flush=True)
-        time.sleep(every)
+        if not agent.read_until(time.monotonic() + every):
+            sys.exit(f"soak: the agent ended after {now:.0f} s")
     return samples
 
 
@@ -154,12 +113,13 @@ def judge(samples, seconds, agent, flaps):
     half = len(judged) // 2
     grown = [max(one[i] for one in judged[half:]) - max(one[i] for one in judged[:half]) for i in (2, 3)]
     allowed = next((limit for length, limit in VERDICTS if seconds >= length), None)
+    missing, frames = (sum(getattr(stream, what) for stream in agent.streams.values()) for what in ("missing", "frames"))
     rows = [
         ("memory", f"{slope:+.2f} MiB/h", f"at most {allowed}" if allowed else "not judged below 600 s",
          allowed is None or slope <= allowed),
         ("threads", f"{grown[0]:+d} from half to half", "at most +4", grown[0] <= 4),
         ("descriptors", f"{grown[1]:+d} from half to half", "at most +8", grown[1] <= 8),
-        ("missing numbers", f"{agent.missing} of {agent.events} events", "0", agent.missing == 0 and agent.events > 0),
+        ("missing numbers", f"{missing} beside {frames} frames", "0", missing == 0 and frames > 0),
         ("flaps", str(flaps), "at least 1", flaps > 0),
     ]
     print(f"\nsoak: {seconds:.0f} s")
@@ -168,7 +128,7 @@ def judge(samples, seconds, agent, flaps):
     return 0 if all(good for *_, good in rows) else 1
 
 
-def run(args, work, started):
+def run(args, work, processes):
     """From the clip to the verdict."""
     out = pathlib.Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -179,24 +139,18 @@ def run(args, work, started):
     config = work / "config.toml"
     config.write_text(CONFIG.format(listen=listen, data=work / "data", clip=clip, dead=free_port(),
                                     flapping=f"rtsp://127.0.0.1:{port}/camera"))
-    server = subprocess.Popen([args.kinora, "--config", config, "serve"], stderr=log.open("w"))
-    started.append(server)
+    server = processes.start(args.kinora, "--config", config, "serve", stderr=log.open("w"))
     url = f"http://{listen}"
     wait_until_ready(server, url, log)
-    login, password = work / "login", secrets.token_hex(12)
-    subprocess.run([args.kinora, "--config", config, "user", "create", "soak-agent", "--role", "agent"],
-                   input=password + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
-    login.write_text(f"username: soak-agent\npassword: {password}\n")
-    agent_process = subprocess.Popen([args.kinora, "watch", url, "--login-file", login], stdout=subprocess.PIPE,
-                                     stderr=subprocess.DEVNULL)
-    started.append(agent_process)
-    agent = Agent(agent_process)
-    agent.start()
+    login = work / "login"
+    make_agent(args.kinora, config, login)
+    agent = Agent(processes.start(args.kinora, "watch", url, "--login-file", login, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL))
     flapping = Flapping(clip, port, args.up, args.down)
     flapping.start()
     print(f"soak: {args.seconds:.0f} s with a good, a flapping and a dead source; log {log}", flush=True)
     try:
-        samples = watch(server.pid, server, args.seconds, max(0.5, min(5, args.seconds / 100)))
+        samples = watch(server.pid, server, agent, args.seconds, max(0.5, min(5, args.seconds / 100)))
     finally:
         flapping.end()
     return judge(samples, args.seconds, agent, flapping.flaps)
@@ -211,21 +165,15 @@ def main():
     parser.add_argument("--up", type=float, default=8, help="seconds that the flapping camera is there")
     parser.add_argument("--down", type=float, default=4, help="seconds that it is not")
     args = parser.parse_args()
-    started = []
+    processes = Processes()
     with tempfile.TemporaryDirectory(prefix="kinora-soak-") as folder:
         work = pathlib.Path(folder)
         # Root's PostgreSQL runs as another user, who has to come through.
         work.chmod(0o755)
         try:
-            code = run(args, work, started)
+            code = run(args, work, processes)
         finally:
-            for process in reversed(started):
-                process.terminate()
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            processes.end()
     sys.exit(code)
 
 

@@ -155,6 +155,48 @@ fn a_broadcaster_that_panics_three_times_is_replaced_and_nobody_else_notices() {
     assert_eq!(crashes(&events), 3);
 }
 
+#[test]
+fn a_broadcaster_that_hangs_is_waited_for_since_its_write_may_still_come_true_and_nobody_else_notices() {
+    let stalls = (Fuse::of(3), Duration::from_millis(300));
+    let left = stalls.0.clone();
+    System::new().block_on(async {
+        let stage = Stage::with_model(&sound_model());
+        let mut parts = stage.stream(&Plot::of(false, [Take::Frames(20)]), false);
+        let events = Arc::clone(&stage.events);
+        parts.sink = Box::new(move |_| {
+            let (events, stalls) = (Arc::clone(&events), stalls.clone());
+            Box::new(MoodySink { events, stalls, ..MoodySink::default() })
+        });
+        let others = [bystander(&stage, "other lane"), bystander(&stage, "same lane")];
+        for parts in std::iter::once(parts).chain(others) {
+            stage.add(parts).await;
+        }
+        let ended = |events: &[Value]| events.iter().filter(|event| event["event"] == "sessionEnded").count();
+        stage.until(|events| ended(events) == 3).await;
+        let events = stage.events.lock().unwrap().clone();
+        assert_healed(&events);
+        assert_eq!((left.left(), crashes(&events)), (0, 0), "nothing is built anew beside a write");
+        assert_eq!(whole(&events, "cam")["analyzed"], 20, "a file waits, and loses nothing");
+        assert_eq!((stage.board.abandoned_threads(), stage.fatal.load(Ordering::Acquire)), (0, 0));
+    });
+}
+
+#[test]
+fn a_stream_whose_broadcaster_hangs_is_stopped_in_time_without_it() {
+    play((0, None), async |stage| {
+        let mut parts = stage.stream(&Plot::of(false, [Take::Frames(20)]), false);
+        let (events, stalls) = (Arc::clone(&stage.events), (Fuse::of(1), Duration::from_secs(6)));
+        parts.sink = Box::new(move |_| {
+            let (events, stalls) = (Arc::clone(&events), stalls.clone());
+            Box::new(MoodySink { events, stalls, ..MoodySink::default() })
+        });
+        stage.add(parts).await;
+        stage.until(|events| !events.is_empty()).await;
+        // Two graces of 1.5 s, for the frame in flight and for the session's end.
+        stage.stop().await;
+    });
+}
+
 /// Waits until the third abandoned thread was fatal; what the server says of itself by then.
 async fn until_fatal(stage: &Stage) -> Option<String> {
     stage.until(|_| stage.fatal.load(Ordering::Acquire) > 0).await;

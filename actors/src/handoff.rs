@@ -1,6 +1,6 @@
 //! The hand-off of frames from the Decoder to the Preprocessor, with a bound and a named policy.
 //!
-//! Live sources hand over the newest frame ([`HandoffPolicy::Latest`]); files wait for room
+//! Live sources hand over the newest frames ([`HandoffPolicy::Latest`]); files wait for room
 //! ([`HandoffPolicy::Wait`]). Frames travel here and never in a mailbox; mailboxes carry only the two wake-up
 //! calls: a flag is raised by the side that wants to be called and lowered by the side that calls. A call for room
 //! may come late, when the wait that asked for it is over; the Decoder keeps what it waits for and ignores it.
@@ -17,7 +17,7 @@ use crate::slot::LatestSlot;
 /// What happens when frames come faster than they are analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandoffPolicy {
-    /// The newest frame replaces the waiting one, counted as `replaced`.
+    /// One frame waits, two after a burst; a third replaces both, counted as `replaced`.
     Latest,
     /// The decoder waits when `depth` frames are waiting.
     Wait {
@@ -84,10 +84,11 @@ impl Handoff {
     pub fn offer(&self, mut frame: Box<VideoFrame>) -> Result<(), Box<VideoFrame>> {
         match &self.room {
             Room::Latest(slot) => {
-                if let Some(old) = slot.take() {
-                    frame.account.add(&replaced_account(&old));
+                if slot.is_full() {
+                    std::iter::from_fn(|| slot.take())
+                        .for_each(|old| frame.account.add(&replaced_account(&old)));
                 }
-                // A single producer has just emptied the slot, so nothing can come back here.
+                // A single producer has just made room, so nothing can come back here.
                 let _ = slot.put(frame);
                 Ok(())
             }
@@ -145,7 +146,17 @@ mod tests {
     use crate::testing::frame;
 
     #[test]
-    fn a_replaced_frame_is_counted_in_the_frame_that_replaced_it() {
+    fn two_frames_of_a_burst_are_both_taken() {
+        let handoff = Handoff::new(HandoffPolicy::Latest);
+        assert!(handoff.offer(frame(0)).is_ok() && handoff.offer(frame(1)).is_ok());
+        for index in 0..2 {
+            let (Handed::Frame(next), false) = handoff.take() else { panic!("both frames should be there") };
+            assert_eq!((next.index, next.account.dropped_for(DropReason::Replaced)), (index, 0));
+        }
+    }
+
+    #[test]
+    fn replaced_frames_are_counted_in_the_frame_that_replaced_them() {
         let handoff = Handoff::new(HandoffPolicy::Latest);
         for index in 0..3 {
             assert!(handoff.offer(frame(index)).is_ok());

@@ -77,6 +77,8 @@ pub struct Lifecycle {
     state: StreamState,
     /// When frames began to arrive, in monotonic microseconds.
     healthy_since_us: Option<u64>,
+    /// When the last try began, likewise.
+    tried_at_us: u64,
 }
 
 impl Lifecycle {
@@ -88,6 +90,7 @@ impl Lifecycle {
             backoff: Backoff::new(policy.backoff),
             state: StreamState::Stopped,
             healthy_since_us: None,
+            tried_at_us: 0,
         }
     }
 
@@ -105,10 +108,14 @@ impl Lifecycle {
         }
         match what {
             Happening::Started => {
+                self.tried_at_us = now_us;
                 self.backoff = Backoff::new(self.policy.backoff);
                 self.enter(Told::of(Connecting, "started"), None, Act::Connect)
             }
-            Happening::RetryDue => (None, Act::Connect),
+            Happening::RetryDue => {
+                self.tried_at_us = now_us;
+                (None, Act::Connect)
+            }
             Happening::Flowing => {
                 self.healthy_since_us.get_or_insert(now_us);
                 self.enter(Told::of(Running, "first_frame"), None, Act::Nothing)
@@ -173,10 +180,14 @@ impl Lifecycle {
         }
     }
 
+    /// A try that brought no frame counts as waiting: a silent camera has cost the time-out already, and one that returns
+    /// is to be seen at once.
     fn retry(&mut self, told: Told, now_us: u64, random: f64) -> (Option<Change>, Act) {
         self.note_health(now_us);
-        self.healthy_since_us = None;
-        let wait = self.backoff.after_failure(random);
+        let mut wait = self.backoff.after_failure(random);
+        if self.healthy_since_us.take().is_none() {
+            wait = wait.saturating_sub(Duration::from_micros(now_us.saturating_sub(self.tried_at_us)));
+        }
         self.enter(told, Some(wait), Act::Retry(wait))
     }
 
@@ -248,14 +259,24 @@ mod tests {
         assert_eq!(state(&mut life, Happening::Flowing, 4), (Running, None));
         let lost = Happening::Ended(EndReason::EndOfSource, None);
         assert_eq!(state(&mut life, lost, 5), (Reconnecting, Some(1)));
-        assert_eq!(life.on(Happening::RetryDue, 6, 0.0), (None, Act::Connect));
         for wait in [2, 5, 5] {
+            assert_eq!(life.on(Happening::RetryDue, 7_000_000, 0.0), (None, Act::Connect));
             let away = not_opened(SourceErrorKind::Unavailable);
             assert_eq!(state(&mut life, away, 7), (Reconnecting, Some(wait)));
         }
         assert_eq!(state(&mut life, Happening::Flowing, 100), (Running, None));
         let lost = Happening::Ended(EndReason::EndOfSource, None);
         assert_eq!(state(&mut life, lost, 170), (Reconnecting, Some(1)), "70 s of health reset it");
+    }
+
+    #[test]
+    fn the_time_that_a_silent_camera_took_counts_as_waiting() {
+        let mut life = life(true);
+        for (begun, failed, wait) in [(0, 5, 0), (5, 10, 0), (10, 12, 3)] {
+            life.on(Happening::RetryDue, begun * 1_000_000, 0.0);
+            let silent = not_opened(SourceErrorKind::Unavailable);
+            assert_eq!(state(&mut life, silent, failed), (Reconnecting, Some(wait)));
+        }
     }
 
     #[test]
@@ -284,8 +305,9 @@ mod tests {
     fn a_panic_and_a_hang_lead_to_another_try() {
         let mut life = life(false);
         let crashed = Happening::Crashed(ChildKind::Preprocessor);
-        assert_eq!(state(&mut life, crashed, 1), (Reconnecting, Some(1)));
-        assert_eq!(state(&mut life, Happening::Hung, 2), (Reconnecting, Some(2)));
+        assert_eq!(state(&mut life, crashed, 0), (Reconnecting, Some(1)));
+        life.on(Happening::RetryDue, 1_000_000, 0.0);
+        assert_eq!(state(&mut life, Happening::Hung, 1), (Reconnecting, Some(2)));
     }
 
     #[test]

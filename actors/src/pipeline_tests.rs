@@ -80,6 +80,7 @@ impl Scene {
                 device: "cpu".into(),
                 configuration_revision: "0".into(),
                 version: "0".into(),
+                lease: None,
             },
             source: Box::new(self.factory),
             handoff: if live { HandoffPolicy::Latest } else { HandoffPolicy::Wait { depth: self.depth } },

@@ -55,6 +55,11 @@ pub enum Order {
     Remove,
 }
 
+/// Ends whatever runs under a name. Answered when nothing of it runs any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Halt(pub Arc<str>);
+
 /// There is no stream of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no stream is named {0}")]
@@ -221,6 +226,21 @@ impl Handler<Command> for StreamRegistry {
 
     fn handle(&mut self, Command { name, order }: Command, ctx: &mut Self::Context) -> Self::Result {
         self.command(&name, order, ctx)
+    }
+}
+
+impl Handler<Halt> for StreamRegistry {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Halt(name): Halt, _: &mut Self::Context) -> Self::Result {
+        self.due.remove(&name);
+        let leaving = self.leaving.get(&name).into_iter().flatten();
+        let streams: Vec<_> = self.streams.get(&name).into_iter().chain(leaving).cloned().collect();
+        Box::pin(async move {
+            for stream in streams {
+                stop_and_wait(stream).await;
+            }
+        })
     }
 }
 

@@ -1,29 +1,38 @@
-//! `LatestSlot`: room for one value, where a newer one takes the place of an older one.
+//! `LatestSlot`: room for the newest values, where newer ones take the place of older ones.
 //!
-//! Lock-free, one producer and one consumer. The producer takes the old value back before it puts the new one,
-//! so that what was replaced can be counted in the very value that replaces it.
+//! Lock-free, one producer and one consumer. Two values that come together both find room: cameras and networks send in
+//! bursts, and a burst is no overload. Who finds no room takes all older values back before it puts the new one, so that
+//! lateness does not stay, and what was replaced can be counted in the very value that replaces it.
 
 use crossbeam_queue::ArrayQueue;
 
-/// Room for the newest value.
+/// Values that may wait.
+const ROOM: usize = 2;
+
+/// Room for the newest values.
 #[derive(Debug)]
 pub struct LatestSlot<T>(ArrayQueue<T>);
 
 impl<T> Default for LatestSlot<T> {
     fn default() -> Self {
-        Self(ArrayQueue::new(1))
+        Self(ArrayQueue::new(ROOM))
     }
 }
 
 impl<T> LatestSlot<T> {
-    /// Puts `value`; returns a value that was still there.
+    /// Whether another value would have to replace older ones.
+    pub fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    /// Puts `value`; returns the oldest value if there was no room.
     ///
-    /// With a single producer nothing is returned after an immediately preceding [`LatestSlot::take`].
+    /// With a single producer nothing is returned after it has emptied the slot.
     pub fn put(&self, value: T) -> Option<T> {
         self.0.force_push(value)
     }
 
-    /// Takes the value out.
+    /// Takes the oldest value out.
     pub fn take(&self) -> Option<T> {
         self.0.pop()
     }
@@ -34,12 +43,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_value_replaces_the_older_one_and_gives_it_back() {
+    fn two_values_wait_and_a_third_replaces_the_oldest() {
         let slot = LatestSlot::default();
-        assert_eq!(slot.put(1), None);
-        assert_eq!(slot.put(2), Some(1));
-        assert_eq!(slot.take(), Some(2));
-        assert_eq!(slot.take(), None);
+        assert_eq!((slot.put(1), slot.is_full()), (None, false));
+        assert_eq!((slot.put(2), slot.is_full()), (None, true));
+        assert_eq!(slot.put(3), Some(1));
+        assert_eq!((slot.take(), slot.take(), slot.take()), (Some(2), Some(3), None));
     }
 
     #[test]
@@ -53,7 +62,7 @@ mod tests {
             }
             replaced = producer.join().unwrap();
         });
-        taken += u64::from(slot.take().is_some());
+        taken += std::iter::from_fn(|| slot.take()).count() as u64;
         assert_eq!(taken + replaced, 100_000);
     }
 }

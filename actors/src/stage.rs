@@ -159,6 +159,7 @@ pub(crate) fn provenance() -> Provenance {
         device: "cpu".into(),
         configuration_revision: "0".into(),
         version: "0".into(),
+        lease: None,
     }
 }
 

@@ -4,22 +4,13 @@ use std::fmt;
 
 use crate::error::{ErrorKind, MediaError};
 
+mod device;
 mod redact;
 
-/// The sources that lavfi may make by itself; none of them reads a file.
-const SYNTHETIC: [&str; 9] = [
-    "testsrc",
-    "testsrc2",
-    "color",
-    "smptebars",
-    "smptehdbars",
-    "rgbtestsrc",
-    "yuvtestsrc",
-    "mandelbrot",
-    "nullsrc",
-];
+pub(crate) use device::Capture;
 
-const ALLOWED: &str = "a file path, file:, rtsp://, udp://, tcp://, http://, https:// and device:";
+const ALLOWED: &str =
+    "a file path, file:, rtsp://, rtsps://, udp://, tcp://, srt://, http://, https:// and device:";
 
 /// Where video comes from. `Display` and `Debug` show it with `***` in place of user, password and tokens.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +22,8 @@ pub struct Address {
     shown: String,
     /// Host and port that have to be reached; none for files, devices and UDP, which only listens.
     remote: Option<(String, u16)>,
+    /// What a device is asked for.
+    capture: Capture,
 }
 
 /// The kind of an address.
@@ -38,24 +31,27 @@ pub struct Address {
 pub enum Scheme {
     /// A file on this machine.
     File,
-    /// A camera or server that speaks RTSP; its media come over the same TCP connection.
-    Rtsp,
-    /// MPEG-TS in datagrams sent to a port of this machine.
+    /// MPEG-TS in datagrams sent to a port of this machine, or to a multicast group that it joins.
     Udp,
     /// A byte stream from a TCP server.
     Tcp,
+    /// MPEG-TS by Secure Reliable Transport, called or (`?mode=listener`) waited for, if FFmpeg was built with it.
+    Srt,
     /// A file or stream from a web server.
     Http,
     /// The same over TLS.
     Https,
     /// A capture device of this machine (Video4Linux), by its path.
     Device,
+    /// Live bytes that somebody else receives.
+    Received,
     /// A test picture that libavdevice makes (`device:lavfi:testsrc2=size=640x360:rate=30`).
     Synthetic,
 }
 
 impl Address {
-    /// Reads an address: a local path, `file:`, `rtsp://`, `udp://`, `tcp://`, `http://`, `https://` or `device:`.
+    /// Reads an address: a local path, `file:`, `udp://`, `tcp://`, `srt://`, `http://`, `https://` or `device:`. Cameras
+    /// (`rtsp://`) are not opened here; a client of its own receives them.
     ///
     /// A path that itself contains a colon before its first slash is written `./a:b.mp4` or `file:a:b.mp4`.
     ///
@@ -68,7 +64,7 @@ impl Address {
         match split_scheme(text) {
             None => Ok(Self::file(text)),
             Some(("file", rest)) => Ok(Self::file(file_path(rest)?)),
-            Some(("device", rest)) => Self::device(rest),
+            Some(("device", rest)) => device::parse(rest),
             Some((scheme, _)) => {
                 let scheme = network_scheme(scheme).ok_or_else(|| {
                     let message = format!("the scheme `{scheme}:` is not allowed; allowed are {ALLOWED}");
@@ -82,7 +78,24 @@ impl Address {
     /// The address of a local path, whatever characters are in it.
     pub fn file(path: &str) -> Self {
         // With its protocol named, no path can be mistaken for another protocol.
-        Self { scheme: Scheme::File, target: format!("file:{path}"), shown: path.to_owned(), remote: None }
+        Self {
+            scheme: Scheme::File,
+            target: format!("file:{path}"),
+            shown: path.to_owned(),
+            remote: None,
+            capture: Capture::default(),
+        }
+    }
+
+    /// The name of a live stream whose bytes somebody else receives; nothing is opened by it. `shown` holds no secret.
+    pub fn received(shown: &str) -> Self {
+        Self {
+            scheme: Scheme::Received,
+            target: shown.to_owned(),
+            shown: shown.to_owned(),
+            remote: None,
+            capture: Capture::default(),
+        }
     }
 
     /// The kind of the address.
@@ -110,34 +123,20 @@ impl Address {
         self.remote.as_ref().map(|(host, port)| (&**host, *port))
     }
 
+    /// What a device is asked for.
+    pub(crate) fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
     /// A line of FFmpeg's own about this address, without what the address keeps secret. A text that shows the address
     /// already is none of FFmpeg's.
     pub(crate) fn clean(&self, line: &str) -> String {
         match self.scheme {
             Scheme::File | Scheme::Device => line.replace(&self.target, &self.shown),
             // The target is a word like `color`, which may mean anything.
-            Scheme::Synthetic => line.to_owned(),
+            Scheme::Synthetic | Scheme::Received => line.to_owned(),
             _ => redact::text(line, &self.target, &self.shown),
         }
-    }
-
-    fn device(rest: &str) -> Result<Self, MediaError> {
-        let shown = format!("device:{rest}");
-        if let Some(graph) = rest.strip_prefix("lavfi:") {
-            let name = graph.split('=').next().unwrap_or_default();
-            // A graph could open any file (`movie=`); one source without a chain cannot.
-            if !SYNTHETIC.contains(&name) || graph.contains([',', ';', '[']) {
-                let known = SYNTHETIC.join(", ");
-                return Err(bad(format!("`{shown}`: one test source is allowed, with its options: {known}")));
-            }
-            return Ok(Self { scheme: Scheme::Synthetic, target: graph.to_owned(), shown, remote: None });
-        }
-        if !rest.starts_with("/dev/") || rest.contains("..") {
-            return Err(bad(format!(
-                "`{shown}`: a device is a path below /dev, device:/dev/video0 for example"
-            )));
-        }
-        Ok(Self { scheme: Scheme::Device, target: rest.to_owned(), shown, remote: None })
     }
 
     fn network(scheme: Scheme, text: &str) -> Result<Self, MediaError> {
@@ -162,7 +161,7 @@ impl Address {
             return Err(bad(format!("`{shown}`: a host is needed, as in {}://host/", name(scheme))));
         }
         let remote = (scheme != Scheme::Udp).then(|| (host.trim_matches(['[', ']']).to_owned(), port));
-        Ok(Self { scheme, target: text.to_owned(), shown, remote })
+        Ok(Self { scheme, target: text.to_owned(), shown, remote, capture: Capture::default() })
     }
 }
 
@@ -207,7 +206,7 @@ fn file_path(rest: &str) -> Result<&str, MediaError> {
 }
 
 fn network_scheme(text: &str) -> Option<Scheme> {
-    [Scheme::Rtsp, Scheme::Udp, Scheme::Tcp, Scheme::Http, Scheme::Https]
+    [Scheme::Udp, Scheme::Tcp, Scheme::Srt, Scheme::Http, Scheme::Https]
         .into_iter()
         .find(|&scheme| name(scheme) == text)
 }
@@ -215,18 +214,18 @@ fn network_scheme(text: &str) -> Option<Scheme> {
 fn name(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::File => "file",
-        Scheme::Rtsp => "rtsp",
         Scheme::Udp => "udp",
         Scheme::Tcp => "tcp",
+        Scheme::Srt => "srt",
         Scheme::Http => "http",
         Scheme::Https => "https",
         Scheme::Device | Scheme::Synthetic => "device",
+        Scheme::Received => "received",
     }
 }
 
 fn default_port(scheme: Scheme) -> Option<u16> {
     match scheme {
-        Scheme::Rtsp => Some(554),
         Scheme::Http => Some(80),
         Scheme::Https => Some(443),
         _ => None,

@@ -23,6 +23,13 @@ impl Dict {
         }
     }
 
+    /// The value that was set for `key`.
+    #[cfg(test)]
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        // SAFETY: the dictionary is owned here and live; null is an empty one.
+        unsafe { value(self.0, key) }
+    }
+
     /// For calls that take a dictionary and leave in it what they did not know.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut *mut sys::AVDictionary {
         &mut self.0

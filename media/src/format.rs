@@ -11,7 +11,7 @@ use crate::dict::Dict;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
 
-/// Time that closing may take: an RTSP server is told good-bye, a dead one is not waited for.
+/// Time that closing may take: a server is told good-bye, a dead one is not waited for.
 const CLOSING: Duration = Duration::from_millis(300);
 
 /// An open container or stream.
@@ -107,6 +107,15 @@ impl InputFormat {
             if bytes.is_null() { 0 } else { (*bytes).error }
         };
         if code == sys::AVERROR_EOF && below < 0 { below } else { code }
+    }
+
+    /// Whether the byte stream below knows how long it is.
+    pub(crate) fn has_length(&self) -> bool {
+        // SAFETY: the context is open; its byte stream is null or live, and asking for a size reads nothing from it.
+        unsafe {
+            let bytes = (*self.raw.as_ptr()).pb;
+            !bytes.is_null() && sys::avio_size(bytes) >= 0
+        }
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {

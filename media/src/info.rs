@@ -60,8 +60,24 @@ pub struct AudioInfo {
     pub(crate) parameters: Arc<CodecParameters>,
 }
 
+/// A stream of a source, chosen or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrackInfo {
+    /// `video`, `audio`, `subtitle`, `data`, ...
+    pub kind: &'static str,
+    /// FFmpeg's name of the codec.
+    pub codec: String,
+    /// FFmpeg's name of the profile, if the codec has profiles and this one is known.
+    pub profile: Option<String>,
+    /// Whether it is the video that is decoded.
+    pub is_chosen: bool,
+}
+
 /// The streams that were chosen.
 pub(crate) struct Chosen {
+    /// All of them, in the order of the container.
+    pub(crate) tracks: Vec<TrackInfo>,
     pub(crate) video: (usize, VideoInfo),
     pub(crate) audio: Option<(usize, AudioInfo)>,
 }
@@ -84,11 +100,13 @@ pub(crate) fn choose(input: &InputFormat, who: &str) -> Result<Chosen, MediaErro
     let origin_us = info.start_pts.and_then(|pts| raw::micros(pts, info.time_base)).unwrap_or(0);
     let audio = streams.iter().filter(|stream| stream.kind == AUDIO).max_by_key(|stream| stream.rank());
     let audio = audio.map(|stream| Ok((stream.index, stream.audio_info(origin_us)?))).transpose()?;
-    Ok(Chosen { video: (video.index, info), audio })
+    let tracks = streams.iter().map(|stream| stream.track(stream.index == video.index)).collect();
+    Ok(Chosen { tracks, video: (video.index, info), audio })
 }
 
 const VIDEO: c_int = sys::AVMediaType::AVMEDIA_TYPE_VIDEO as c_int;
 const AUDIO: c_int = sys::AVMediaType::AVMEDIA_TYPE_AUDIO as c_int;
+const SUBTITLE: c_int = sys::AVMediaType::AVMEDIA_TYPE_SUBTITLE as c_int;
 
 /// A stream of an open input; the pointers live as long as the borrow of the input that made it.
 struct Stream {
@@ -201,6 +219,22 @@ impl Stream {
                 .or_else(|| dict::value((*self.raw).metadata, "creation_time"))
         }?;
         parse_time(&text)
+    }
+
+    fn track(&self, is_chosen: bool) -> TrackInfo {
+        // SAFETY: the parameters are live; an integer is read.
+        let profile = unsafe { (*self.parameters).profile };
+        TrackInfo {
+            kind: match self.kind {
+                VIDEO => "video",
+                AUDIO => "audio",
+                SUBTITLE => "subtitle",
+                _ => "data",
+            },
+            codec: raw::codec_name(self.codec),
+            profile: raw::profile_name(self.codec, profile),
+            is_chosen,
+        }
     }
 
     fn describe(&self) -> String {

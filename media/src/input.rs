@@ -12,7 +12,7 @@ use crate::byte_stream::ByteStream;
 use crate::cancel::{CancelToken, Interrupt};
 use crate::error::{ErrorKind, MediaError};
 use crate::format::InputFormat;
-use crate::info::{self, AudioInfo, VideoInfo};
+use crate::info::{self, AudioInfo, TrackInfo, VideoInfo};
 use crate::packet::{Packet, PacketKind};
 use crate::raw::{self, sys};
 use crate::resolve;
@@ -22,9 +22,6 @@ mod options;
 /// Playlists and their like name other addresses to open; a source is what its own address says and nothing else.
 const PLAYLISTS: [&str; 8] =
     ["concat", "hls", "dash", "sdp", "imf", "vapoursynth", "webm_dash_manifest", "libgme"];
-
-/// What FFmpeg logs when a body without a length ends: the length it takes it to have is 2^64 - 1.
-const UNKNOWN_LENGTH: &str = "should be 18446744073709551615";
 
 /// How to open a source.
 #[derive(Debug, Clone)]
@@ -54,6 +51,7 @@ impl Default for OpenOptions {
 pub struct Input {
     format: InputFormat,
     address: Address,
+    tracks: Vec<TrackInfo>,
     video: (usize, VideoInfo),
     audio: Option<(usize, AudioInfo)>,
     with_audio: bool,
@@ -118,6 +116,7 @@ impl Input {
         Ok(Self {
             format,
             address: address.clone(),
+            tracks: chosen.tracks,
             video: chosen.video,
             audio: chosen.audio,
             with_audio: options.audio,
@@ -129,6 +128,11 @@ impl Input {
     /// The address that it was opened with.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// All streams that are known, in the order of the container.
+    pub fn tracks(&self) -> &[TrackInfo] {
+        &self.tracks
     }
 
     /// The chosen video stream.
@@ -205,18 +209,19 @@ impl Input {
             return self.check_complete();
         }
         let interrupt = self.format.interrupt();
-        let error = match interrupt.error(&what, self.read_timeout) {
-            Some(error) => error,
-            None if code == sys::AVERROR_EXIT => interrupt.error_after(&what, self.read_timeout),
-            None => MediaError::from_code_and_log(code, &what, ErrorKind::Corrupt, |line| {
+        match interrupt.error(&what, self.read_timeout) {
+            Some(error) => Err(error),
+            None if code == sys::AVERROR_EXIT => Err(interrupt.error_after(&what, self.read_timeout)),
+            None if code == raw::IO_ERROR && self.has_no_length() => Ok(()),
+            None => Err(MediaError::from_code_and_log(code, &what, ErrorKind::Corrupt, |line| {
                 self.address.clean(line)
-            }),
-        };
-        // FFmpeg 5.1 takes the end of an HTTP body of unknown length for an error.
-        if error.to_string().contains(UNKNOWN_LENGTH) {
-            return Ok(());
+            })),
         }
-        Err(error)
+    }
+
+    /// Whether it is an HTTP body that ends where it ends. FFmpeg 5.1 takes that end for an error.
+    fn has_no_length(&self) -> bool {
+        matches!(self.address.scheme(), Scheme::Http | Scheme::Https) && !self.format.has_length()
     }
 
     /// An MP4 that was cut ends as silently as a whole one; only its index knows. The index is FFmpeg's, after edit lists:
@@ -254,7 +259,7 @@ fn open_format(
         None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
         None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
     };
-    let (demuxer, dict) = options::of(address, options.audio);
+    let (demuxer, dict) = options::of(address);
     let mut format = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
         .map_err(|code| fail(code, &interrupt))?;
     let name = format.name();

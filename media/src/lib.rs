@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! use kinora_media::{Address, DecodeOptions, FrameReader, Item, OpenOptions};
-//! let address = Address::parse("rtsp://camera.example/stream1")?;
+//! let address = Address::parse("udp://0.0.0.0:5000")?;
 //! let mut reader = FrameReader::open(&address, &OpenOptions::default(), &DecodeOptions::default())?;
 //! loop {
 //!     match reader.next_item() {
@@ -68,7 +68,7 @@ pub use elementary::{Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit
 pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};
 pub use image::YuvImage;
-pub use info::{AudioInfo, VideoInfo};
+pub use info::{AudioInfo, TrackInfo, VideoInfo};
 pub use input::{Input, OpenOptions};
 pub use layout::{Chroma, ColorMatrix, ColorRange, PixelLayout};
 pub use mp4::Mp4Writer;

@@ -13,6 +13,8 @@ pub(crate) use ffmpeg_sys_next as sys;
 pub(crate) const NO_PTS: i64 = i64::MIN;
 /// "Call again": a decoder that needs input, a device without a picture.
 pub(crate) const AGAIN: c_int = sys::AVERROR(sys::EAGAIN);
+/// "Input/output error": also what FFmpeg says for many things that have no name of their own.
+pub(crate) const IO_ERROR: c_int = sys::AVERROR(sys::EIO);
 /// Out of memory.
 pub(crate) const NO_MEMORY: c_int = sys::AVERROR(sys::ENOMEM);
 
@@ -23,6 +25,8 @@ unsafe extern "C" {
     pub(crate) fn find_decoder(id: c_int) -> *const sys::AVCodec;
     #[link_name = "avcodec_get_name"]
     fn codec_name_of(id: c_int) -> *const c_char;
+    #[link_name = "avcodec_profile_name"]
+    fn profile_name_of(id: c_int, profile: c_int) -> *const c_char;
     #[link_name = "avformat_query_codec"]
     pub(crate) fn query_codec(format: *const sys::AVOutputFormat, id: c_int, strict: c_int) -> c_int;
     #[link_name = "sws_getCachedContext"]
@@ -64,6 +68,12 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> Option<String> {
 pub(crate) fn codec_name(id: c_int) -> String {
     // SAFETY: any integer is allowed, an unknown one is called "unknown_codec"; the name is static.
     unsafe { text(codec_name_of(id)) }.unwrap_or_default()
+}
+
+/// The name of a codec's profile, `High` for example, if it has one.
+pub(crate) fn profile_name(id: c_int, profile: c_int) -> Option<String> {
+    // SAFETY: any integers are allowed and give null when unknown; the name is static.
+    unsafe { text(profile_name_of(id, profile)) }
 }
 
 /// A pixel format's name, `yuv420p` for example.

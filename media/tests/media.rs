@@ -13,6 +13,5 @@ mod media {
     mod mp4;
     mod mutated;
     mod network;
-    mod rtsp;
     mod support;
 }

@@ -2,9 +2,9 @@
 //!
 //! Products run on one thread, as in a lane; with `KINORA_BENCH_THREADS=all` on as many as candle would take (see
 //! `RAYON_NUM_THREADS`). `KINORA_BENCH_INSTRUCTIONS=avx2` (or plain, avx512, avx512+amx-bf16) measures the plan for these
-//! alone, `KINORA_BENCH_LAYERS=1` tells the time of each layer. `KINORA_BENCH_ROUNDS=1` makes it short enough to
-//! count instructions with valgrind, which has no AVX-512: take avx2. The images show a person, since numbers that
-//! underflow would make another benchmark.
+//! alone, `KINORA_BENCH_LAYERS=1` tells the time of each layer, `KINORA_BENCH_ROUNDS` says how often. With
+//! `KINORA_BENCH_ONCE=detector` (or landmarks) that network runs once for callgrind, which has no AVX-512: name
+//! instructions too. The images show a person, since numbers that underflow would make another benchmark.
 #![allow(clippy::print_stdout, reason = "a bench's output is its purpose")]
 
 #[path = "../tests/support/mod.rs"]
@@ -36,6 +36,16 @@ fn main() {
     let threads = if all { candle_core::utils::get_num_threads() } else { 1 };
     println!("kernels: {}, threads of candle's products: {threads}", Simd::best().name());
     let (person, crop) = (image("standing", DETECTOR_SIDE, -1.0), image("standing", LANDMARK_SIDE, 0.0));
+    if let Some(name) = std::env::var("KINORA_BENCH_ONCE").ok().filter(|name| !name.is_empty()) {
+        let way = *instructions().first().expect("instructions that this processor has");
+        let mut networks = support::networks_with(Execution::Plan(way));
+        match name.as_str() {
+            "detector" => detect_once(&mut networks, &person),
+            "landmarks" => landmarks_once(&mut networks, &crop),
+            _ => panic!("KINORA_BENCH_ONCE={name}: allowed are detector and landmarks"),
+        }
+        return;
+    }
     let chosen = std::env::var_os("KINORA_BENCH_INSTRUCTIONS").is_some();
     let mut ways = Vec::new();
     if !chosen {
@@ -65,6 +75,18 @@ fn main() {
     if !chosen {
         product();
     }
+}
+
+/// One forward of the detector: the name that callgrind starts to count at.
+#[inline(never)]
+fn detect_once(networks: &mut PoseNetworks, input: &[f32]) {
+    drop(networks.detect(input).expect("the detector should run"));
+}
+
+/// One forward of the landmark network, likewise.
+#[inline(never)]
+fn landmarks_once(networks: &mut PoseNetworks, input: &[f32]) {
+    drop(networks.landmarks(input).expect("the landmark network should run"));
 }
 
 /// Instructions to measure: the best ones in single precision and all of bfloat16, or those that

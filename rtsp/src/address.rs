@@ -19,6 +19,13 @@ pub struct Address {
 }
 
 impl Address {
+    /// Whether a text is meant to be such an address: it begins with `rtsp:` or `rtsps:`.
+    #[must_use]
+    pub fn is_meant_by(text: &str) -> bool {
+        let scheme = text.trim().split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        matches!(scheme.as_deref(), Some("rtsp" | "rtsps"))
+    }
+
     /// Reads an address. User and password may be in it, percent-encoded where they hold `/ ? #`.
     ///
     /// # Errors
@@ -178,6 +185,16 @@ mod tests {
             (parse("RTSPS://h/a b").port(), parse("rtsps://h/a b").uri()),
             (322, "rtsps://h/a%20b".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_meant_for_a_camera_is_told_from_other_sources() {
+        for text in ["rtsp://h/x", " RTSPS://h", "rtsp:h"] {
+            assert!(Address::is_meant_by(text), "{text}");
+        }
+        for text in ["/rtsp://h", "http://h/rtsp://x", "rtsp", "udp://0.0.0.0:5000"] {
+            assert!(!Address::is_meant_by(text), "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::error::Error;
+use crate::profile;
 
 /// Video that can be received here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub struct Track {
     pub media: String,
     /// The name of its payload format, in upper case: `H264`, `MPEG4-GENERIC`, ...
     pub encoding: String,
+    /// Its profile and level, `High, level 4.1` for example, where the description tells.
+    pub profile: Option<String>,
     /// The payload type of its packets.
     pub payload_type: u8,
     /// Ticks of its timestamps in a second.
@@ -82,10 +85,12 @@ fn track(media: &sdp_types::Media) -> Option<Track> {
         _ => None,
     };
     let format = of_type("fmtp").map(|(_, format)| format).unwrap_or_default();
+    let parameter_sets = parameter_sets(format);
     Some(Track {
         media: media.media.clone(),
         codec: codec.filter(|_| is_plain(format)),
-        parameter_sets: parameter_sets(format),
+        profile: codec.and_then(|codec| profile::of(codec, &parameter_sets, |name| parameter(format, name))),
+        parameter_sets,
         encoding,
         payload_type,
         clock_rate,

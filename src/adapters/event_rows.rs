@@ -6,16 +6,46 @@ use kinora_actors::domain::{EventKind, LoggedEvent};
 use kinora_actors::ports::{self, EventStore, StoreErrorKind, StoreFuture};
 use serde_json::Value;
 
-use crate::store::{EventRow, SessionEnd, SessionRow, Store, StoreError};
+use crate::store::{EventNotice, EventRow, SessionEnd, SessionRow, Store, StoreError};
 
 /// Writes rows.
-pub(crate) struct EventRows(pub(crate) Store);
+pub(crate) struct EventRows {
+    /// Where.
+    pub(crate) store: Store,
+    /// As whom other servers are told of them, if there are others.
+    pub(crate) tell_as: Option<Arc<str>>,
+}
 
 impl EventStore for EventRows {
     fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
-        let store = self.0.clone();
-        Box::pin(async move { write(&store, &batch).await.map_err(port_error) })
+        let (store, tell_as) = (self.store.clone(), self.tell_as.clone());
+        Box::pin(async move {
+            write(&store, &batch).await.map_err(port_error)?;
+            if let Some(owner) = tell_as {
+                // A hint: the rows are committed, and found without it some seconds later.
+                let _ = store.tell_events(&notices(&owner, &batch)).await;
+            }
+            Ok(())
+        })
     }
+}
+
+/// One notice a session, in the order in which the batch has them.
+fn notices(owner: &str, batch: &[LoggedEvent]) -> Vec<EventNotice> {
+    let mut notices: Vec<EventNotice> = Vec::new();
+    for event in batch {
+        match notices.iter_mut().find(|notice| *notice.session == *event.session.0) {
+            Some(notice) => notice.last = event.seq,
+            None => notices.push(EventNotice {
+                owner: owner.to_owned(),
+                session: event.session.0.to_string(),
+                stream: event.stream.to_string(),
+                first: event.seq,
+                last: event.seq,
+            }),
+        }
+    }
+    notices
 }
 
 /// Sessions first, so that an event's session is known when the event is.

@@ -8,6 +8,7 @@ use kinora_actors::status::{self, SessionView, StatusBoard};
 use serde_json::Value;
 use slog::{Logger, debug, info, o, warn};
 
+use super::Elsewhere;
 use crate::accounts::KeyScope;
 use crate::http::ports::{
     Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, Known, LiveAccount,
@@ -47,6 +48,20 @@ impl EventHistory for StoredHistory {
             let number = |seq: i64| u64::try_from(seq).unwrap_or(0);
             Ok(oldest.zip(last).map(|(oldest, last)| Extent { oldest: number(oldest), last: number(last) }))
         })
+    }
+}
+
+impl StoredHistory {
+    /// The last event of this kind among those of a session with numbers up to `upto`.
+    pub(crate) async fn last_of(
+        &self,
+        session: &SessionId,
+        kind: EventKind,
+        upto: u64,
+    ) -> Result<Option<Published>, Unavailable> {
+        let upto = i64::try_from(upto).unwrap_or(i64::MAX);
+        let row = self.0.last_event(&session.0, kind.name(), upto).await.map_err(unavailable)?;
+        row.map(|row| published(session, row)).transpose()
     }
 }
 
@@ -111,11 +126,17 @@ pub(crate) struct LiveView {
     pub(crate) board: Arc<StatusBoard>,
     /// What ran.
     pub(crate) store: Store,
+    /// What other servers run that use the same store; `None`: there are none.
+    pub(crate) elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl StreamsView for LiveView {
     fn streams(&self) -> Vec<StreamStatus> {
-        self.board.streams().into_iter().map(stream_status).collect()
+        let shown = self.board.streams().into_iter().map(stream_status);
+        match &self.elsewhere {
+            Some(elsewhere) => shown.map(|stream| elsewhere.show(stream)).collect(),
+            None => shown.collect(),
+        }
     }
 
     fn sessions(&self) -> Answer<'_, Vec<SessionStatus>> {
@@ -140,6 +161,10 @@ impl StreamsView for LiveView {
             }
             Ok(self.store.find_session(&id.0).await.map_err(unavailable)?.map(stored_session))
         })
+    }
+
+    fn is_elsewhere(&self, id: &SessionId) -> bool {
+        self.elsewhere.is_some() && !self.board.sessions().iter().any(|session| session.id == *id)
     }
 }
 

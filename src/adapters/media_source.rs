@@ -12,11 +12,16 @@ use kinora_media::{
     Address, DecodeOptions, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError, OpenOptions,
     VideoInfo,
 };
+use kinora_rtsp::Unwrapper;
 
+use super::live_clock::LiveClock;
 use super::picture::MediaPicture;
 
 /// Step of a frame without a time stamp whose stream tells no rate: 40 ms, 25 frames a second.
 const DEFAULT_STEP_US: i64 = 40_000;
+
+/// Timestamps of a transport stream wrap at so many bits, after 26.5 hours. FFmpeg follows the first wrap only.
+const TRANSPORT_BITS: u32 = 33;
 
 /// Opens an address with FFmpeg.
 pub(crate) struct MediaSource {
@@ -53,7 +58,9 @@ pub(super) fn opened(reader: FrameReader, live: bool) -> OpenSource {
     let step_us = description
         .frame_rate
         .map_or(DEFAULT_STEP_US, |(num, den)| 1_000_000 * i64::from(den) / i64::from(num.max(1)));
-    let frames = Box::new(MediaFrames { reader, last_media_us: None, step_us });
+    let unwrapper = (info.container == "mpegts").then(|| Unwrapper::new(TRANSPORT_BITS));
+    let clock = live.then(LiveClock::new);
+    let frames = Box::new(MediaFrames { reader, unwrapper, clock, last_media_us: None, step_us });
     OpenSource { description, created_unix_us, frames }
 }
 
@@ -75,6 +82,10 @@ fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescriptio
 
 struct MediaFrames {
     reader: FrameReader,
+    /// For timestamps that wrap.
+    unwrapper: Option<Unwrapper>,
+    /// For sources that go on by themselves.
+    clock: Option<LiveClock>,
     last_media_us: Option<i64>,
     step_us: i64,
 }
@@ -83,18 +94,22 @@ impl MediaFrames {
     fn frame(&mut self, frame: Frame, meta: FrameMeta) -> SourceFrame {
         let (num, den) = frame.time_base();
         let timebase = Timebase { num, den: den.max(1) };
-        let media_us = frame.pts().map_or_else(
+        let pts = frame.pts().map(|pts| match &mut self.unwrapper {
+            Some(unwrapper) => unwrapper.unwrap(pts.cast_unsigned()),
+            None => pts,
+        });
+        let media_us = pts.map_or_else(
             || self.last_media_us.map_or(0, |last| last + self.step_us),
             |pts| ticks_to_us(pts, timebase),
         );
         self.last_media_us = Some(media_us);
         SourceFrame {
-            pts: frame.pts().unwrap_or_else(|| us_to_ticks(media_us, timebase)),
+            pts: pts.unwrap_or_else(|| us_to_ticks(media_us, timebase)),
             timebase,
             media_us,
             corrupt: meta.corrupt,
             decode_us: meta.decode_us,
-            stamp: None,
+            stamp: self.clock.as_mut().map(|clock| clock.stamp(media_us)),
             picture: Arc::new(MediaPicture(frame)),
         }
     }

@@ -4,13 +4,17 @@
 
 mod clock;
 mod dancer_source;
+mod elsewhere;
 mod event_file;
 mod event_rows;
+mod fault;
 mod http_ports;
+mod live_clock;
 mod marks;
 mod media_source;
 mod picture;
 mod pose_model;
+mod probe;
 mod rtsp_source;
 mod sampler;
 mod source_address;
@@ -19,13 +23,16 @@ mod tracker;
 
 pub(crate) use clock::SystemClock;
 pub(crate) use dancer_source::DancerSource;
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use event_file::EventFile;
 pub(crate) use event_rows::EventRows;
+pub(crate) use fault::{FFMPEG_LACKS_IT, Fault, INVALID};
 pub(crate) use http_ports::{
     DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
 pub(crate) use marks::StripReader;
 pub(crate) use pose_model::CandlePoseModel;
+pub(crate) use probe::{Findings, Look, Video, probe};
 pub(crate) use rtsp_source::KEY_FRAME_PATIENCE;
 pub(crate) use sampler::KernelSampler;
 pub(crate) use source_address::{AddressError, SourceAddress};

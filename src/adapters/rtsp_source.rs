@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kinora_actors::domain::{CaptureTime, ClockSource, SourceDescription, Timebase};
+use kinora_actors::domain::{SourceDescription, Timebase};
 use kinora_actors::ports::{
     CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
-    SourceItem, SourceStamp,
+    SourceItem,
 };
 use kinora_media::{
     DecodeOptions, Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit, Frame, FrameMeta,
@@ -15,10 +15,11 @@ use kinora_media::{
 };
 use kinora_rtsp::{AccessUnit, Address, Client, Codec, Error, ErrorKind, Options, Stamp, TransportReader};
 
+use super::live_clock::source_stamp;
 use super::media_source;
 use super::picture::MediaPicture;
 
-/// A camera whose first key frame takes longer sends none.
+/// A camera whose first key frame takes longer sends none, as a rule.
 pub(crate) const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens a camera.
@@ -29,12 +30,32 @@ pub(crate) struct RtspSource {
     pub(crate) options: Options,
     /// Decoding threads; `None`: FFmpeg's choice.
     pub(crate) threads: Option<usize>,
+    /// How long the first key frame may take.
+    pub(crate) patience: Duration,
 }
 
 impl SourceFactory for RtspSource {
     fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
+        let client = self.connect(cancel).map_err(source_error)?;
+        self.receive(client, cancel)
+    }
+}
+
+impl RtspSource {
+    /// Asks the camera to play.
+    ///
+    /// # Errors
+    /// Those of [`Client::open`].
+    pub(super) fn connect(&self, cancel: &CancelToken) -> Result<Client, Error> {
         let token = kinora_rtsp::CancelToken::from_flag(cancel.flag());
-        let client = Client::open(&self.address, &self.options, &token).map_err(source_error)?;
+        Client::open(&self.address, &self.options, &token)
+    }
+
+    /// The frames of a camera that plays; waits for the first one.
+    ///
+    /// # Errors
+    /// When none comes in time, or none can be decoded.
+    pub(super) fn receive(&self, client: Client, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
         let decode = DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(true) };
         let codec = match client.codec() {
             Codec::H264 => ElementaryCodec::H264,
@@ -43,9 +64,7 @@ impl SourceFactory for RtspSource {
         };
         self.open_elementary(client, codec, &decode)
     }
-}
 
-impl RtspSource {
     /// Plays until there is a picture: its size is part of what was opened.
     fn open_elementary(
         &self,
@@ -57,12 +76,13 @@ impl RtspSource {
         let timebase = Timebase { num: 1, den: i32::try_from(client.track().clock_rate).unwrap_or(90_000) };
         let decoder = ElementaryDecoder::new(codec, (timebase.num, timebase.den), &name, decode)
             .map_err(media_source::source_error)?;
-        let patient_until = Instant::now() + KEY_FRAME_PATIENCE;
+        let (patience, patient_until) = (self.patience, Instant::now() + self.patience);
         let mut frames = RtspFrames {
             client,
             decoder,
             timebase,
             is_synchronised: false,
+            patience,
             patient_until,
             is_over: false,
             failed: None,
@@ -90,8 +110,7 @@ impl RtspSource {
     ) -> Result<OpenSource, SourceError> {
         let reader = TransportReader::new(client).map_err(source_error)?;
         let status = reader.status();
-        let address = kinora_media::Address::parse(&self.address.to_string())
-            .unwrap_or_else(|_| kinora_media::Address::file("rtsp"));
+        let address = kinora_media::Address::received(&self.address.to_string());
         let options = OpenOptions {
             cancel: kinora_media::CancelToken::from(cancel.flag()),
             open_timeout: self.options.request_timeout,
@@ -113,7 +132,9 @@ struct RtspFrames {
     timebase: Timebase,
     /// A key frame has come: what is before it can be no picture, and is not offered to the decoder.
     is_synchronised: bool,
-    /// A key frame has to come by then.
+    /// How long the first key frame may take.
+    patience: Duration,
+    /// It has to come by then.
     patient_until: Instant,
     is_over: bool,
     /// Why it is over, once all that the decoder held is out.
@@ -128,7 +149,7 @@ impl RtspFrames {
             match self.next() {
                 SourceItem::Frame(frame) => return Ok((lost, frame)),
                 SourceItem::Lost(count) if Instant::now() < self.patient_until => lost += count,
-                SourceItem::Lost(_) => return Err(no_key_frame(name)),
+                SourceItem::Lost(_) => return Err(no_key_frame(name, self.patience)),
                 SourceItem::End(Some(error)) => return Err(error),
                 SourceItem::End(None) => {
                     let message = format!("{name}: it ended before there was a picture");
@@ -146,7 +167,7 @@ impl RtspFrames {
                 self.decode(&unit).map_err(media_source::source_error)
             }
             Some(_) if Instant::now() >= self.patient_until => {
-                Err(no_key_frame(&self.client.description().address))
+                Err(no_key_frame(&self.client.description().address, self.patience))
             }
             Some(_) => Ok(()),
             None => {
@@ -218,20 +239,8 @@ impl FrameSource for WithFirst {
     }
 }
 
-fn source_stamp(stamp: &Stamp) -> SourceStamp {
-    let source = match stamp.capture.source {
-        kinora_rtsp::ClockSource::Rtcp => ClockSource::Rtcp,
-        kinora_rtsp::ClockSource::Arrival => ClockSource::Arrival,
-    };
-    // Rounded up: the true time lies within what is told.
-    let uncertainty_ms = stamp.capture.uncertainty_us.max(0).saturating_add(999) / 1_000;
-    let uncertainty_ms = u32::try_from(uncertainty_ms).unwrap_or(u32::MAX);
-    let captured = CaptureTime { unix_us: stamp.capture.unix_us, source, uncertainty_ms };
-    SourceStamp { captured, epoch: stamp.epoch }
-}
-
-fn no_key_frame(name: &str) -> SourceError {
-    let seconds = KEY_FRAME_PATIENCE.as_secs();
+fn no_key_frame(name: &str, patience: Duration) -> SourceError {
+    let seconds = patience.as_secs();
     let message = format!(
         "{name}: no key frame came in {seconds} s; the camera's key-frame interval should be a second or two"
     );

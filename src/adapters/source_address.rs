@@ -7,7 +7,7 @@ use kinora_media::{ErrorKind, MediaError};
 use kinora_rtsp::Options;
 
 use super::media_source::MediaSource;
-use super::rtsp_source::RtspSource;
+use super::rtsp_source::{KEY_FRAME_PATIENCE, RtspSource};
 use crate::config::{Access, Decoder};
 
 /// Where video comes from; `Display` shows no secret.
@@ -43,8 +43,7 @@ impl SourceAddress {
     /// # Errors
     /// When it is none.
     pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-        match scheme.is_some_and(|scheme| ["rtsp", "rtsps"].contains(&&*scheme.to_ascii_lowercase())) {
+        match kinora_rtsp::Address::is_meant_by(text) {
             true => Ok(Self::Rtsp(kinora_rtsp::Address::parse(text)?)),
             false => Ok(Self::Media(kinora_media::Address::parse(text)?)),
         }
@@ -63,14 +62,9 @@ impl SourceAddress {
         match self {
             Self::Rtsp(address) => Box::new(RtspSource {
                 address: address.clone(),
-                options: Options {
-                    credentials: access.credentials.clone(),
-                    auth: access.auth,
-                    trust: access.trust.clone(),
-                    request_timeout: decoder.open_timeout,
-                    silence_timeout: decoder.read_timeout,
-                },
+                options: camera_options(access, decoder),
                 threads: decoder.threads,
+                patience: KEY_FRAME_PATIENCE,
             }),
             Self::Media(address) => Box::new(MediaSource {
                 address: address.clone(),
@@ -79,6 +73,18 @@ impl SourceAddress {
                 read_timeout: decoder.read_timeout,
             }),
         }
+    }
+}
+
+/// How a camera is asked.
+pub(super) fn camera_options(access: &Access, decoder: &Decoder) -> Options {
+    Options {
+        credentials: access.credentials.clone(),
+        auth: access.auth,
+        trust: access.trust.clone(),
+        reach: access.reach.clone(),
+        request_timeout: decoder.open_timeout,
+        silence_timeout: decoder.read_timeout,
     }
 }
 

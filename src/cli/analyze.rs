@@ -20,19 +20,21 @@ use kinora_actors::supervisor::{FamilyParts, StopStream, StreamOutcome, StreamSu
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::access_args::AccessArgs;
 use super::model::{load_networks, model_factory, provenance};
 use super::summary::Summary;
 use super::{CliError, tell};
 use crate::adapters::{
     BlazePoseTracker, DancerSource, EventFile, KernelSampler, SourceAddress, StripReader, SystemClock,
 };
-use crate::config::{Access, Settings};
+use crate::config::Settings;
 use crate::dancer_options::DancerOptions;
 
 /// Arguments of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A file (video or image), rtsp(s)://, udp://, tcp://, http(s)://, device:/dev/videoN, or dancer: for the test dancer.
+    /// A file (video or image), rtsp(s)://, udp://, tcp://, srt://, http(s)://, device:/dev/videoN, or dancer: for the
+    /// test dancer.
     source: String,
     /// Write events to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
@@ -46,18 +48,8 @@ pub(crate) struct Args {
     /// Write a summary as JSON to this file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// How a camera may be told the password: auto, basic or digest; with digest it is never sent as it is.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "basic", "digest"])]
-    auth: String,
-    /// User at the camera, instead of one in the address.
-    #[arg(long, value_name = "NAME", default_value = "none", hide_default_value = true)]
-    username: String,
-    /// File whose first line is that user's password: what stands on a command line, everybody can read.
-    #[arg(long, value_name = "FILE", default_value = "none", hide_default_value = true)]
-    password_file: String,
-    /// Whom rtsps:// trusts: system, anybody, or a file of certificates (PEM).
-    #[arg(long, value_name = "WHOM", default_value = "system")]
-    trust: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Tell the frame number that the test dancer carries in its picture, as `frame.mark`.
     #[arg(long)]
     read_marks: bool,
@@ -116,17 +108,24 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
 
 fn parse_source(args: &Args, settings: &Settings) -> Result<Source, CliError> {
     let text = &args.source;
+    let access = args.access.access(text)?;
     if let Some(query) = text.strip_prefix("dancer:") {
         let options = DancerOptions::parse(query).map_err(CliError::usage)?;
         return Ok(Source { factory: Box::new(DancerSource(options)), live: false });
     }
-    let address = SourceAddress::parse(text).map_err(|error| match error.is_unknown_scheme() {
+    let address = parse_address(text)?;
+    Ok(Source { live: address.is_live(), factory: address.source(&access, &settings.decoder) })
+}
+
+/// An address as a person wrote it.
+///
+/// # Errors
+/// Wrong use, with what is allowed.
+fn parse_address(text: &str) -> Result<SourceAddress, CliError> {
+    SourceAddress::parse(text).map_err(|error| match error.is_unknown_scheme() {
         true => CliError::usage(format!("{error}, and dancer: for the test dancer")),
         false => CliError::usage(error.to_string()),
-    })?;
-    let access = Access::new(&args.auth, &args.username, &args.password_file, &args.trust);
-    let access = access.map_err(CliError::usage)?;
-    Ok(Source { live: address.is_live(), factory: address.source(&access, &settings.decoder) })
+    })
 }
 
 /// A bar with the share done where the length is known, else a counter; hidden when standard error is no terminal.

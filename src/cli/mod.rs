@@ -3,6 +3,7 @@
 //! Standard output carries data only; messages for people go to standard error. A command returns an error
 //! instead of printing it, so that each is printed once and in one form.
 
+mod access_args;
 mod analyze;
 mod config;
 mod dance;
@@ -12,6 +13,7 @@ mod exit;
 mod key;
 mod model;
 mod models;
+mod probe;
 mod serve;
 mod summary;
 mod user;
@@ -65,6 +67,8 @@ enum Command {
     Migrate(database::Migrate),
     /// Analyse one source and write its events as one JSON object a line.
     Analyze(analyze::Args),
+    /// Tell what a source is, what would be done with it, and what stands in the way.
+    Probe(probe::Args),
     /// Draw the skeletons of recorded events on a copy of their clip.
     Draw(draw::Args),
     /// Render the test dancer, a person whose joints are known, as an MP4 clip.
@@ -101,6 +105,7 @@ impl Cli {
             Command::Key(action) => key::run(&action, &settings),
             Command::Migrate(action) => database::migrate(&action, &settings),
             Command::Analyze(args) => analyze::run(&args, &settings),
+            Command::Probe(args) => probe::run(&args, &settings),
             Command::Draw(args) => draw::run(&args),
             Command::Dancer(args) => dance::run(&args),
             Command::Models(action) => models::run(&action, &settings),

@@ -33,5 +33,6 @@ pub(super) fn provenance(networks: &PoseNetworks, settings: &Settings) -> Proven
         device: "cpu".into(),
         configuration_revision: settings.revision.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
+        lease: None,
     }
 }

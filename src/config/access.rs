@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use kinora_rtsp::{AuthPolicy, Credentials, Trust};
+use kinora_rtsp::{AuthPolicy, Credentials, Reach, Trust};
 
 use super::layers::Values;
+use super::value::Network;
 
 /// What a text means that is not set.
 const NONE: &str = "none";
 
-/// How a camera is asked. `Debug` shows no credentials.
+/// How a source is asked. `Debug` shows no credentials.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
     /// Which ways to authenticate may be used.
@@ -18,43 +19,101 @@ pub(crate) struct Access {
     pub(crate) credentials: Option<Credentials>,
     /// Whom an encrypted connection trusts.
     pub(crate) trust: Trust,
+    /// Where a camera may lead, by a redirect for example.
+    pub(crate) reach: Reach,
+}
+
+/// The keys as they are written; `none` and the defaults are nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct AccessKeys<'a> {
+    /// `auto`, `basic` or `digest`.
+    pub(crate) auth: &'a str,
+    /// User at the camera.
+    pub(crate) username: &'a str,
+    /// Path of a file with the password.
+    pub(crate) password_file: &'a str,
+    /// `system`, `anybody` or the path of a file.
+    pub(crate) trust: &'a str,
+}
+
+/// Which key is wrong, and why; without the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessError {
+    /// Its name in a configuration.
+    pub(crate) key: &'static str,
+    /// A sentence without the key.
+    pub(crate) why: String,
+}
+
+impl std::fmt::Display for AccessError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key, self.why)
+    }
+}
+
+impl AccessKeys<'_> {
+    /// The first key that says something.
+    fn given(&self) -> Option<&'static str> {
+        let said = [
+            ("auth", self.auth != "auto"),
+            ("username", self.username != NONE),
+            ("password_file", self.password_file != NONE),
+            ("trust", self.trust != "system"),
+        ];
+        said.into_iter().find_map(|(key, is_said)| is_said.then_some(key))
+    }
 }
 
 impl Access {
-    /// From plain words; `none` is nothing. Reads the password's file.
+    /// How `source` is asked. Reads the password's file.
     ///
     /// # Errors
-    /// A sentence that names what is wrong, without the password.
-    pub(crate) fn new(auth: &str, username: &str, password_file: &str, trust: &str) -> Result<Self, String> {
-        let credentials = match (username, password_file) {
+    /// For a key with a wrong value, and for any key where the source is no camera: it would do nothing.
+    pub(crate) fn to(source: &str, keys: AccessKeys<'_>) -> Result<Self, AccessError> {
+        let wrong = |key, why: String| AccessError { key, why };
+        if let Some(key) = keys.given().filter(|_| !kinora_rtsp::Address::is_meant_by(source)) {
+            let why = "only cameras are asked by it, and the source is none; it is allowed with rtsp:// and rtsps:// \
+                       (other sources take user and password in their address)";
+            return Err(wrong(key, why.to_owned()));
+        }
+        let credentials = match (keys.username, keys.password_file) {
             (NONE, NONE) => None,
-            (NONE, _) => return Err("password_file: it needs a username".into()),
+            (NONE, _) => return Err(wrong("password_file", "it needs a username".to_owned())),
             (username, NONE) => Some(Credentials::new(username, "")),
             (username, file) => {
-                let password =
-                    first_line(Path::new(file)).map_err(|error| format!("password_file: {error}"))?;
+                let password = first_line(Path::new(file)).map_err(|why| wrong("password_file", why))?;
                 Some(Credentials::new(username, password))
             }
         };
-        Ok(Self {
-            auth: auth.parse().map_err(|error: kinora_rtsp::Error| format!("auth: {error}"))?,
-            credentials,
-            trust: match trust {
-                "system" => Trust::System,
-                "anybody" => Trust::Anybody,
-                file => Trust::File(file.into()),
-            },
-        })
+        let auth = keys.auth.parse().map_err(|error: kinora_rtsp::Error| wrong("auth", error.to_string()))?;
+        let trust = match keys.trust {
+            "system" => Trust::System,
+            "anybody" => Trust::Anybody,
+            file => Trust::File(file.into()),
+        };
+        Ok(Self { auth, credentials, trust, reach: Reach::default() })
+    }
+
+    /// Of a source that came over HTTP: its address says all, and nothing leads into these networks.
+    pub(crate) fn outside(forbidden: &[Network]) -> Self {
+        let forbidden = forbidden.to_vec();
+        let is_outside = move |host| !forbidden.iter().any(|network| network.contains(host));
+        Self { reach: Reach::only(is_outside), ..Self::default() }
     }
 
     /// From the keys of a stream.
     ///
     /// # Errors
-    /// As [`Access::new`], with the stream's name.
+    /// As [`Access::to`], with the stream's name.
     pub(super) fn of_stream(values: &Values) -> Result<Self, String> {
         let text = |name| values.text(name);
-        Self::new(text("auth"), text("username"), text("password_file"), text("trust"))
-            .map_err(|error| format!("stream {}: {error}", text("name")))
+        let keys = AccessKeys {
+            auth: text("auth"),
+            username: text("username"),
+            password_file: text("password_file"),
+            trust: text("trust"),
+        };
+        Self::to(text("source"), keys).map_err(|error| format!("stream {}: {error}", text("name")))
     }
 }
 
@@ -72,12 +131,18 @@ pub(super) fn first_line(file: &Path) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    const CAMERA: &str = "rtsp://192.0.2.7/1";
+
+    fn keys<'a>(auth: &'a str, username: &'a str, password_file: &'a str, trust: &'a str) -> AccessKeys<'a> {
+        AccessKeys { auth, username, password_file, trust }
+    }
+
     #[test]
     fn a_password_is_read_from_its_file_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, "p@ss: w/ö rd#\nmore\n").unwrap();
-        let access = Access::new("digest", "viewer", file.to_str().unwrap(), "anybody").unwrap();
+        let access = Access::to(CAMERA, keys("digest", "viewer", file.to_str().unwrap(), "anybody")).unwrap();
         assert_eq!(access.credentials, Some(Credentials::new("viewer", "p@ss: w/ö rd#")));
         assert_eq!((access.auth, &access.trust), (AuthPolicy::Digest, &Trust::Anybody));
         assert!(!format!("{access:?}").contains("p@ss"));
@@ -85,10 +150,30 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let missing = Access::new("auto", "viewer", "/nonexistent/password", "system").unwrap_err();
+        let wrong = |keys| Access::to(CAMERA, keys).unwrap_err().to_string();
+        let missing = wrong(keys("auto", "viewer", "/nonexistent/password", "system"));
         assert!(missing.starts_with("password_file: /nonexistent/password cannot be read"), "{missing}");
-        let nobody = Access::new("auto", "none", "/etc/hostname", "system").unwrap_err();
+        let nobody = wrong(keys("auto", "none", "/etc/hostname", "system"));
         assert_eq!(nobody, "password_file: it needs a username");
-        assert!(Access::new("md5", "none", "none", "system").unwrap_err().starts_with("auth: `md5`"));
+        assert!(wrong(keys("md5", "none", "none", "system")).starts_with("auth: `md5`"));
+    }
+
+    #[test]
+    fn a_key_that_would_do_nothing_is_refused() {
+        for (key, keys) in [
+            ("auth", keys("digest", "none", "none", "system")),
+            ("username", keys("auto", "viewer", "none", "system")),
+            ("password_file", keys("auto", "none", "/etc/hostname", "system")),
+            ("trust", keys("auto", "none", "none", "anybody")),
+        ] {
+            for source in
+                ["clip.mp4", "udp://0.0.0.0:5000", "https://host/a.ts", "device:/dev/video0", "dancer:"]
+            {
+                let error = Access::to(source, keys).unwrap_err();
+                assert_eq!(error.key, key, "{source}");
+                assert!(error.why.contains("rtsp:// and rtsps://"), "{error}");
+            }
+        }
+        assert!(Access::to("clip.mp4", keys("auto", "none", "none", "system")).is_ok());
     }
 }

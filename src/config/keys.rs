@@ -29,6 +29,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("decoder", "How sources are opened, read and decoded."),
     ("inference", "Where the networks run."),
     ("supervision", "When a stream counts as silent, and how it is tried again."),
+    ("cluster", "Whether other servers use the same database, and how they share the streams."),
     ("websocket", "Limits of the agents' connections."),
     ("auth", "Who may have an account, and how long a login lasts."),
     ("auth.oidc", "Sign-in by an identity provider that speaks OpenID Connect, such as Azure AD."),
@@ -149,13 +150,13 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "decoder.open_timeout",
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
-        default: "10s",
+        default: "5s",
         doc: "How long opening a source may take.",
     },
     Key {
         name: "decoder.read_timeout",
         kind: Kind::Duration { min_ms: 100, max_ms: 300_000 },
-        default: "10s",
+        default: "5s",
         doc: "How long a source may stay silent.",
     },
     Key {
@@ -181,6 +182,18 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Duration { min_ms: 10, max_ms: 300_000 },
         default: "5s",
         doc: "The longest wait before a stream is tried again; waits begin at 1 s and 2 s.",
+    },
+    Key {
+        name: "cluster.servers",
+        kind: Kind::Choice(&["one", "several"]),
+        default: "one",
+        doc: "several: each server runs the streams that it can lease, so database.url has to be a server; the same on all of them.",
+    },
+    Key {
+        name: "cluster.lease",
+        kind: Kind::Duration { min_ms: 1_500, max_ms: 60_000 },
+        default: "6s",
+        doc: "How long a server that is lost keeps its streams; they run elsewhere after that and a third of it.",
     },
     Key {
         name: "websocket.max_per_user",

@@ -24,7 +24,7 @@ use kinora_kernels::sample::Sampling;
 use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, AccessKeys};
 pub(crate) use layers::Sources;
 use layers::{Layers, Values};
 pub(crate) use oidc::Oidc;
@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) inference: Inference,
     /// The `[supervision]` section.
     pub(crate) supervision: Supervision,
+    /// The `[cluster]` section.
+    pub(crate) cluster: Cluster,
     /// The `[websocket]` section.
     pub(crate) websocket: WebSocket,
     /// The `[auth]` section.
@@ -162,6 +164,15 @@ pub(crate) struct Supervision {
     pub(crate) retry_max: Duration,
 }
 
+/// Whether other servers use the same database.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    /// Whether there may be others.
+    pub(crate) several: bool,
+    /// How long a lease lasts from its last renewal.
+    pub(crate) lease: Duration,
+}
+
 /// Limits of the agents' connections.
 #[derive(Clone, Debug)]
 pub(crate) struct WebSocket {
@@ -229,6 +240,12 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         }
     }
     let auth = web::auth(&values, &environment, &mut errors);
+    if values.text("cluster.servers") == "several" && values.text("database.url") == "embedded" {
+        errors.push(
+            "cluster.servers: several servers need a database.url that all of them reach; a private PostgreSQL is one server's"
+                .to_owned(),
+        );
+    }
     if !errors.is_empty() {
         return Err(ConfigErrors(errors));
     }
@@ -271,6 +288,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         supervision: Supervision {
             stall_after: values.duration("supervision.stall_after"),
             retry_max: values.duration("supervision.retry_max"),
+        },
+        cluster: Cluster {
+            several: values.text("cluster.servers") == "several",
+            lease: values.duration("cluster.lease"),
         },
         websocket: WebSocket {
             max_per_user: count("websocket.max_per_user"),
@@ -438,6 +459,18 @@ mod tests {
             assert!(text.contains(words), "{words} in {text}");
         }
         assert_eq!(errors.0.len(), 4, "{text}");
+    }
+
+    #[test]
+    fn several_servers_need_a_database_that_all_reach() {
+        let errors = with_overrides(&["cluster.servers=several"]).unwrap_err();
+        assert!(
+            errors.to_string().contains("cluster.servers: several servers need a database.url"),
+            "{errors}"
+        );
+        let shared = ["cluster.servers=several", "database.url=postgres://kinora@db/kinora"];
+        let settings = with_overrides(&shared).unwrap();
+        assert_eq!((settings.cluster.several, settings.cluster.lease.as_secs()), (true, 6));
     }
 
     #[test]

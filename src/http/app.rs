@@ -220,12 +220,19 @@ impl App {
         if let Some(known) = self.known.fresh(who) {
             return Ok(Some(known));
         }
-        match self.ask("accounts", self.ports.accounts.known(who)).await {
-            Ok(known) => {
-                self.known.learn(who, known.as_ref());
-                Ok(known)
-            }
+        match self.known_now(who).await {
+            Ok(known) => Ok(known),
             Err(error) => self.known.last(who).map(Some).ok_or(error),
         }
+    }
+
+    /// The same, asked of the database in any case.
+    ///
+    /// # Errors
+    /// 503 `unavailable` if the database is away.
+    pub(super) async fn known_now(&self, who: &Who) -> Result<Option<Known>, ApiError> {
+        let known = self.ask("accounts", self.ports.accounts.known(who)).await?;
+        self.known.learn(who, known.as_ref());
+        Ok(known)
     }
 }

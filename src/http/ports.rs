@@ -112,6 +112,11 @@ pub(crate) trait StreamsView: Send + Sync {
 
     /// One session, however old, while something of it is known.
     fn session<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<SessionStatus>>;
+
+    /// Whether another server writes this session, so that there may be more of it than is known here.
+    fn is_elsewhere(&self, _: &SessionId) -> bool {
+        false
+    }
 }
 
 /// A stream as the API shows it.
@@ -181,24 +186,8 @@ pub(crate) trait StreamControl: Send + Sync {
     /// Opens a source for a moment. Takes as long as opening takes, which is bounded.
     fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
 
-    /// Adds a stream, or replaces the one of its name; no other stream notices.
-    fn put(&self, plan: StreamPlan) -> Answer<'_, ()>;
-
-    /// Asks something of a stream. Whether there is one of this name.
-    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool>;
-}
-
-/// A stream that an operator made. It has no `Debug`: the source may hold a password.
-#[derive(Clone)]
-pub(crate) struct StreamPlan {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its source, credentials included.
-    pub(crate) source: String,
-    /// How it is analysed.
-    pub(crate) options: StreamOptions,
-    /// Whether it is started.
-    pub(crate) enabled: bool,
+    /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
+    fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
 }
 
 /// How a stream is analysed, as in `[[streams]]`.
@@ -221,19 +210,6 @@ impl Default for StreamOptions {
     fn default() -> Self {
         Self { r#loop: false, tracking: true, every_nth: 1, max_fps: 0, read_marks: false }
     }
-}
-
-/// What can be asked of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StreamOrder {
-    /// Begin.
-    Start,
-    /// End in order.
-    Stop,
-    /// End in order and begin a new session.
-    Restart,
-    /// End in order and be forgotten.
-    Remove,
 }
 
 /// What a source is.

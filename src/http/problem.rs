@@ -111,7 +111,8 @@ impl ApiError {
         self
     }
 
-    const fn with_header(mut self, name: HeaderNameText, value: &'static str) -> Self {
+    /// The same error with a header.
+    pub(super) const fn with_header(mut self, name: HeaderNameText, value: &'static str) -> Self {
         self.header = Some((name, value));
         self
     }

@@ -1,27 +1,20 @@
-//! Steers streams for operators: checks their sources, and tells the registry.
+//! Steers streams for operators: checks their sources, and has what they stored made true.
 //!
 //! Over HTTP a source is less trusted than in config.toml: a file has to lie in a folder that the configuration
 //! names, and no address may be in a network that it forbids, whatever name stands for it.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix::Addr;
 use kinora_actors::ports::{CancelToken, SourceErrorKind};
-use kinora_actors::registry::{AddStream, Command, Order, StreamRegistry};
 use kinora_media::Scheme;
-use slog::{Logger, warn};
 
-use super::streams::{self, Shared};
-use crate::accounts::Sealer;
+use super::keeper::Keeper;
 use crate::adapters::SourceAddress;
-use crate::config::{Access, Analysis, Decoder, Http, Network, Stream};
-use crate::http::ports::{
-    Answer, SourceFacts, SourceRefusal, StreamControl, StreamOptions, StreamOrder, StreamPlan, Unavailable,
-};
-use crate::store::{Store, StoreError};
+use crate::config::{Access, Decoder, Http, Network};
+use crate::http::ports::{Answer, SourceFacts, SourceRefusal, StreamControl, Unavailable};
 
 /// Limits of trying a source: shorter than those of a stream, since somebody waits.
 const TRY_TIMEOUT: Duration = Duration::from_secs(8);
@@ -30,7 +23,7 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) struct Control {
     folders: Vec<PathBuf>,
     forbidden: Vec<Network>,
-    running: OnceLock<(Addr<StreamRegistry>, Shared)>,
+    keeper: OnceLock<Arc<Keeper>>,
 }
 
 const FORBIDDEN: SourceRefusal = SourceRefusal {
@@ -39,7 +32,7 @@ const FORBIDDEN: SourceRefusal = SourceRefusal {
 };
 const NOT_AN_ADDRESS: SourceRefusal = SourceRefusal {
     code: "source_invalid",
-    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, http://, https://, file: and device: are.",
+    detail: "The source is no address; rtsp://, rtsps://, udp://, tcp://, srt://, http://, https://, file: and device: are.",
 };
 
 impl Control {
@@ -47,17 +40,20 @@ impl Control {
     pub(super) fn new(rules: &Http) -> Self {
         // A folder that is not there allows nothing.
         let folders = rules.source_folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-        Self { folders, forbidden: rules.forbidden_networks.clone(), running: OnceLock::new() }
+        Self { folders, forbidden: rules.forbidden_networks.clone(), keeper: OnceLock::new() }
     }
 
     /// From now on it steers.
-    pub(super) fn begin(&self, registry: Addr<StreamRegistry>, shared: Shared) {
+    pub(super) fn begin(&self, keeper: Arc<Keeper>) {
         // It is begun once, by the server's start.
-        let _ = self.running.set((registry, shared));
+        let _ = self.keeper.set(keeper);
     }
 
-    fn running(&self) -> Result<&(Addr<StreamRegistry>, Shared), Unavailable> {
-        self.running.get().ok_or_else(|| Unavailable("the streams are not started yet".to_owned()))
+    /// Everything that an operator may change is in the table by now.
+    async fn look(&self) -> Result<(), Unavailable> {
+        let keeper =
+            self.keeper.get().ok_or_else(|| Unavailable("the streams are not started yet".to_owned()))?;
+        keeper.look().await.map_err(|error| Unavailable(error.to_string()))
     }
 
     async fn allowed(&self, source: &str) -> Result<SourceAddress, SourceRefusal> {
@@ -114,43 +110,24 @@ impl StreamControl for Control {
                 Ok(address) => address,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let tried = tokio::task::spawn_blocking(move || open_once(&address)).await;
+            let access = Access::outside(&self.forbidden);
+            let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
     }
 
-    fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let (registry, shared) = self.running()?;
-            let stream =
-                stream_of(&plan.name, plan.source, plan.options, plan.enabled, &shared.settings.analysis);
-            let parts = streams::parts(&stream, shared).map_err(|error| Unavailable(error.to_string()))?;
-            let added = registry.send(AddStream { parts, enabled: plan.enabled }).await;
-            added.map_err(|error| Unavailable(error.to_string()))
-        })
-    }
-
-    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool> {
-        Box::pin(async move {
-            let order = match order {
-                StreamOrder::Start => Order::Start,
-                StreamOrder::Stop => Order::Stop,
-                StreamOrder::Restart => Order::Restart,
-                StreamOrder::Remove => Order::Remove,
-            };
-            let (registry, _) = self.running()?;
-            let answered = registry.send(Command { name: name.into(), order }).await;
-            answered.map(|known| known.is_ok()).map_err(|error| Unavailable(error.to_string()))
-        })
+    fn changed<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        // A look sees all streams; those that did not change notice nothing.
+        Box::pin(self.look())
     }
 }
 
 /// Opens a source and lets it go. Blocks.
-fn open_once(address: &SourceAddress) -> Result<SourceFacts, SourceRefusal> {
+fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, SourceRefusal> {
     let source = address.to_string();
     let limits =
         Decoder { threads: Some(1), frames_ahead: 1, open_timeout: TRY_TIMEOUT, read_timeout: TRY_TIMEOUT };
-    let mut factory = address.source(&Access::default(), &limits);
+    let mut factory = address.source(access, &limits);
     let opened = factory.open(&CancelToken::default()).map_err(|error| match error.kind {
         SourceErrorKind::Unauthorized => {
             SourceRefusal { code: "source_unauthorized", detail: "The source refuses user or password." }
@@ -175,51 +152,6 @@ fn open_once(address: &SourceAddress) -> Result<SourceFacts, SourceRefusal> {
     })
 }
 
-/// What starts the streams that operators made, as they left them.
-pub(super) async fn stored_streams(
-    shared: &Shared,
-    store: &Store,
-    sealer: &Sealer,
-    log: &Logger,
-) -> Result<Vec<AddStream>, StoreError> {
-    let (mut streams, usual) = (Vec::new(), &shared.settings.analysis);
-    for row in store.managed_streams().await? {
-        let Some(sealed) = row.sealed_source.as_deref().filter(|_| !row.managed_by_config) else { continue };
-        let options: Option<StreamOptions> = serde_json::from_str(&row.settings).ok();
-        let source = sealer.open(&row.name, sealed);
-        let (Ok(source), Some(options)) = (source, options) else {
-            warn!(log, "a stored stream cannot be read and is left out"; "stream" => &row.name);
-            continue;
-        };
-        let enabled = row.enabled && row.wanted;
-        match streams::parts(&stream_of(&row.name, source, options, enabled, usual), shared) {
-            Ok(parts) => streams.push(AddStream { parts, enabled }),
-            Err(error) => {
-                warn!(log, "a stored stream is left out"; "stream" => &row.name, "error" => %error);
-            }
-        }
-    }
-    Ok(streams)
-}
-
-/// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
-fn stream_of(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Analysis) -> Stream {
-    Stream {
-        name: name.to_owned(),
-        source,
-        access: Access::default(),
-        enabled,
-        repeat: options.r#loop,
-        read_marks: options.read_marks,
-        analysis: Analysis {
-            tracking: options.tracking,
-            every_nth: std::num::NonZero::new(options.every_nth).unwrap_or(std::num::NonZero::<u32>::MIN),
-            max_fps: std::num::NonZero::new(options.max_fps),
-            ..usual.clone()
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +163,7 @@ mod tests {
                 Network::parse("169.254.0.0/16").unwrap(),
                 Network::parse("127.0.0.0/8").unwrap(),
             ],
-            running: OnceLock::new(),
+            keeper: OnceLock::new(),
         }
     }
 

@@ -1,13 +1,16 @@
 //! The server: builds everything `kinora serve` is made of, runs it, and ends it in order.
 //!
 //! Order of the start: weights, data directory, database and its schema, journal and what an earlier process left
-//! in it, streams, HTTP. Order of the end: streams, rows, connections, journal, database.
+//! in it, streams, HTTP. Order of the end: streams, their leases, rows, connections, journal, database.
 
 mod admin;
 mod control;
 mod gauges;
 mod housekeeping;
+mod keeper;
+mod membership;
 mod recovery;
+mod relay;
 mod secrets;
 mod streams;
 mod web;
@@ -23,18 +26,21 @@ use kinora_actors::domain::Provenance;
 use kinora_actors::hub::Hub;
 use kinora_actors::lanes::{HANG_AFTER, Lanes};
 use kinora_actors::ports::{Clock, ModelFactory};
-use kinora_actors::registry::{AddStream, StopAll, StreamRegistry};
+use kinora_actors::registry::{StopAll, StreamRegistry};
 use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
 use tokio::sync::mpsc;
 
-use crate::adapters::{EventRows, SystemClock, stream_log};
+use crate::adapters::{Elsewhere, EventRows, SystemClock, stream_log};
 use crate::config::Settings;
 use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
 use crate::journal::{Journal, JournalLog};
-use crate::store::{EmbeddedSettings, IfRunning, Store, StoreSettings, StoreTarget};
+use crate::store::{EmbeddedSettings, IfRunning, KnownHere, Store, StoreSettings, StoreTarget};
 use control::Control;
 use gauges::{Gauged, Gauges};
+use keeper::{Keeper, KeeperParts};
+use membership::Membership;
+use relay::Relay;
 use web::Web;
 
 /// Threads that answer HTTP; requests are few, events are pushed by them.
@@ -68,6 +74,7 @@ pub(crate) enum Ended {
 pub(crate) struct Running {
     log: Logger,
     registry: Addr<StreamRegistry>,
+    keeper: Arc<Keeper>,
     writer: Addr<DbWriterKeeper>,
     http: Stopper,
     journal: Arc<Journal>,
@@ -110,9 +117,18 @@ pub(crate) async fn start(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let data = settings.server.data_directory.clone();
     let key = open_data(&data)?;
+    let membership = Membership::new(&settings.cluster);
     let (store, passwords) = open_store(&settings, &*clock, &log).await?;
-    let (hub, limit) = (Hub::new(), settings.storage.journal_max_bytes);
-    let journal = recovery::open_journal(&data, limit, &hub, &store, &*clock, &log).await?;
+    let (hub, is_alone) = (Hub::new(), membership.is_none());
+    let place = (data.as_path(), settings.storage.journal_max_bytes);
+    let (journal, recovered) = recovery::open_journal(place, &hub, (&store, is_alone), &*clock, &log).await?;
+    let elsewhere = membership.as_ref().map(|_| Arc::default());
+    let relay = match (&membership, &elsewhere) {
+        (Some(member), Some(elsewhere)) => {
+            Some(start_relay(member, recovered, &store, (&hub, elsewhere), &log).await?)
+        }
+        _ => None,
+    };
 
     let counters = Arc::new(DbWriterCounters::default());
     let (fatal_teller, fatal) = mpsc::channel(1);
@@ -125,6 +141,7 @@ pub(crate) async fn start(
         board: &board,
         hub: &hub,
         clock: &clock,
+        elsewhere,
         key: &key,
         passwords,
         metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
@@ -143,25 +160,34 @@ pub(crate) async fn start(
         hub: Arc::clone(&hub),
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
+        fences: Arc::default(),
+        membership,
     };
-    let mut streams = configured_streams(&shared, &store).await?;
-    streams.extend(control::stored_streams(&shared, &store, &sealer, &log).await.map_err(away)?);
+    store_configured_streams(&shared, &store).await?;
 
     // From here on nothing fails: no actor is left behind by a start that was given up.
-    let writer = start_writer(&journal, &store, &counters, &log);
-    let registry = StreamRegistry::new(board, Some(lanes), Arc::clone(&clock)).start();
-    let count = streams.len();
-    for stream in streams {
-        // A registry that was just started is there.
-        let _ = registry.send(stream).await;
+    let owner = shared.membership.as_ref().map(|member| Arc::clone(&member.owner));
+    let writer = start_writer(&journal, &store, owner, &counters, &log);
+    if let Some(relay) = relay {
+        relay.start();
     }
-    control.begin(registry.clone(), shared);
-    info!(log, "listening"; "address" => %http.address(), "streams" => count);
+    let registry = StreamRegistry::new(Arc::clone(&board), Some(lanes), Arc::clone(&clock)).start();
+    let keeper = Keeper::new(KeeperParts {
+        registry: registry.clone(),
+        shared,
+        store: store.clone(),
+        sealer,
+        log: log.new(o!("part" => "keeper")),
+    });
+    keeper.start().await;
+    control.begin(Arc::clone(&keeper));
+    info!(log, "listening"; "address" => %http.address(), "streams" => board.streams().len());
     app.set_ready(true);
     let stopper = http.stopper();
     actix::spawn(http.run());
-    housekeeping::start(store.clone(), &settings.storage, clock, log.new(o!("part" => "housekeeping")));
-    Ok(Running { log, registry, writer, http: stopper, journal, store, fatal })
+    let housekeeping_log = log.new(o!("part" => "housekeeping"));
+    housekeeping::start(store.clone(), &settings.storage, !is_alone, clock, housekeeping_log);
+    Ok(Running { log, registry, keeper, writer, http: stopper, journal, store, fatal })
 }
 
 /// Makes the data directory if need be; gives the key that tokens are signed with.
@@ -184,7 +210,25 @@ async fn open_store(
     let data = &settings.server.data_directory;
     admin::settle_development(&store, settings.auth.development_login, log).await.map_err(away)?;
     admin::ensure_first(&store, &passwords, data, log).await.map_err(away)?;
+    if !settings.cluster.several && store.count_leases().await.map_err(away)? > 0 {
+        return Err(away(
+            "other servers run streams of this database: set cluster.servers to several, or end them first",
+        ));
+    }
     Ok((store, passwords))
+}
+
+/// What brings events of other servers. From here on nothing that they store is missed.
+async fn start_relay(
+    member: &Membership,
+    recovered: Vec<String>,
+    store: &Store,
+    told: (&Arc<Hub>, &Arc<Elsewhere>),
+    log: &Logger,
+) -> Result<Relay, StartError> {
+    info!(log, "one of several servers"; "owner" => &*member.owner);
+    let here = KnownHere { owner: member.owner.to_string(), recovered };
+    Relay::new(store, told, here, log.new(o!("part" => "relay"))).await.map_err(away)
 }
 
 fn metrics(
@@ -214,10 +258,13 @@ impl Running {
             _ = self.fatal.recv() => Ended::Fatal,
         };
         info!(self.log, "stopping"; "why" => ?ended);
-        match self.registry.send(StopAll { within: STOP_STREAMS }).await {
-            Ok(left) if left.is_empty() => {}
-            left => warn!(self.log, "streams did not end in time"; "streams" => ?left.ok()),
+        self.keeper.close().await;
+        // A registry that is gone has no streams.
+        let left = self.registry.send(StopAll { within: STOP_STREAMS }).await.unwrap_or_default();
+        if !left.is_empty() {
+            warn!(self.log, "streams did not end in time"; "streams" => ?left);
         }
+        self.keeper.give_back(&left).await;
         if tokio::time::timeout(STOP_ROWS, self.writer.send(Drain)).await.is_err() {
             warn!(self.log, "events are left in the journal for the next start");
         }
@@ -239,6 +286,7 @@ impl Running {
 fn start_writer(
     journal: &Arc<Journal>,
     store: &Store,
+    tell_as: Option<Arc<str>>,
     counters: &Arc<DbWriterCounters>,
     log: &Logger,
 ) -> Addr<DbWriterKeeper> {
@@ -246,7 +294,7 @@ fn start_writer(
     let log = log.new(o!("part" => "db_writer"));
     DbWriterKeeper::new(DbWriterParts {
         log: Arc::new(move || Ok(Box::new(JournalLog::from_commit(Arc::clone(&journal))?))),
-        store: Arc::new(EventRows(store.clone())),
+        store: Arc::new(EventRows { store: store.clone(), tell_as }),
         policy: DbWriterPolicy::default(),
         counters: Arc::clone(counters),
         observer: Arc::new(move |error| warn!(log, "events could not be stored"; "error" => %error)),
@@ -269,9 +317,9 @@ fn start_lanes(
     Lanes::new(count, model, Arc::clone(clock), HANG_AFTER, tell)
 }
 
-/// Brings the configured streams into the table; returns what starts them.
-async fn configured_streams(shared: &streams::Shared, store: &Store) -> Result<Vec<AddStream>, StartError> {
-    let (mut rows, mut streams) = (Vec::new(), Vec::new());
+/// Brings the configured streams into the table, which is where they are started from.
+async fn store_configured_streams(shared: &streams::Shared, store: &Store) -> Result<(), StartError> {
+    let mut rows = Vec::new();
     for stream in &shared.settings.streams {
         let parts = streams::parts(stream, shared)
             .map_err(|error| StartError::Configuration(format!("stream {}: {error}", stream.name)))?;
@@ -282,8 +330,11 @@ async fn configured_streams(shared: &streams::Shared, store: &Store) -> Result<V
             settings: "{}".to_owned(),
             enabled: stream.enabled,
         });
-        streams.push(AddStream { parts, enabled: stream.enabled });
     }
     store.sync_config_streams(&rows).await.map_err(away)?;
-    Ok(streams)
+    // Among several servers the start of one of them must not undo what was ordered.
+    if shared.membership.is_none() {
+        store.forget_wishes_of_config_streams().await.map_err(away)?;
+    }
+    Ok(())
 }

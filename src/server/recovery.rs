@@ -20,25 +20,30 @@ const SEGMENTS: u64 = 32;
 /// Events are on disk at the latest after this time.
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 
-/// Opens the journal and ends the sessions that were left open, in it and in the store.
+/// Opens the journal and ends the sessions that were left open in it; gives the journal and those sessions.
+///
+/// The only server of a database ends those that the store has open too. Among several they may run elsewhere: those
+/// of servers that are lost are ended by the housekeeping, in time.
 ///
 /// # Errors
 /// [`StartError::Unavailable`] when journal or store cannot be used.
 pub(super) async fn open_journal(
-    data: &Path,
-    max_bytes: u64,
+    (data, max_bytes): (&Path, u64),
     hub: &Arc<Hub>,
-    store: &Store,
+    (store, is_alone): (&Store, bool),
     clock: &dyn Clock,
     log: &Logger,
-) -> Result<Arc<Journal>, StartError> {
+) -> Result<(Arc<Journal>, Vec<String>), StartError> {
     let limits = JournalLimits { max_bytes, segment_bytes: max_bytes / SEGMENTS, sync_every: SYNC_EVERY };
     let (journal, recovered) = Journal::open(&data.join("journal"), limits).map_err(away)?;
     let journal = Arc::new(journal);
     close_interrupted(&journal, hub, &recovered, clock, log);
-    let end = SessionEnd { at_us: clock.unix_us(), reason: EndReason::Restart.code().to_owned() };
-    store.close_open_sessions(&end).await.map_err(away)?;
-    Ok(journal)
+    if is_alone {
+        let end = SessionEnd { at_us: clock.unix_us(), reason: EndReason::Restart.code().to_owned() };
+        store.close_open_sessions(&end).await.map_err(away)?;
+    }
+    let sessions = recovered.sessions.iter().map(|session| session.session.0.to_string()).collect();
+    Ok((journal, sessions))
 }
 
 /// Writes the last events of the sessions that an earlier process left open.

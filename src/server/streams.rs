@@ -15,11 +15,15 @@ use kinora_actors::policy::FramePolicy;
 use kinora_actors::ports::{Clock, MarkReader};
 use kinora_actors::supervisor::StreamParts;
 
+use super::membership::{Fences, Membership};
+use crate::accounts::Sealer;
 use crate::adapters::{
     AddressError, BlazePoseTracker, KEY_FRAME_PATIENCE, KernelSampler, SourceAddress, StripReader,
 };
-use crate::config::{Settings, Stream};
+use crate::config::{Access, Analysis, Settings, Stream};
+use crate::http::ports::StreamOptions;
 use crate::journal::{Journal, JournalSink};
+use crate::store::ManagedStream;
 
 /// A connection is given up for good this long after its own time-outs should have ended it.
 const HANG_MARGIN: Duration = Duration::from_secs(5);
@@ -33,6 +37,51 @@ pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) lanes: Arc<Lanes>,
     pub(super) clock: Arc<dyn Clock>,
+    /// What this server is among several.
+    pub(super) membership: Option<Membership>,
+    pub(super) fences: Arc<Fences>,
+}
+
+/// The parts of a stream of the table: those of config.toml are made as the file says.
+///
+/// # Errors
+/// Why it cannot be run here, in words without its source.
+pub(super) fn of_row(
+    row: &ManagedStream,
+    shared: &Shared,
+    sealer: &Sealer,
+) -> Result<StreamParts, &'static str> {
+    let no_address = |_| "its source is no address";
+    if row.managed_by_config {
+        let configured = shared.settings.streams.iter().find(|stream| stream.name == row.name);
+        let stream = configured.ok_or("it is in the config.toml of another server and not in this one's")?;
+        return parts(stream, shared).map_err(no_address);
+    }
+    let sealed = row.sealed_source.as_deref().ok_or("it has no source")?;
+    let source = sealer.open(&row.name, sealed);
+    let source = source.map_err(|_| "its source was sealed with another stream-key")?;
+    let options = serde_json::from_str(&row.settings).map_err(|_| "its settings are not understood")?;
+    let enabled = row.enabled && row.wanted;
+    let stream = of_options(&row.name, source, options, enabled, &shared.settings);
+    parts(&stream, shared).map_err(no_address)
+}
+
+/// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
+fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Settings) -> Stream {
+    Stream {
+        name: name.to_owned(),
+        source,
+        access: Access::outside(&usual.http.forbidden_networks),
+        enabled,
+        repeat: options.r#loop,
+        read_marks: options.read_marks,
+        analysis: Analysis {
+            tracking: options.tracking,
+            every_nth: std::num::NonZero::new(options.every_nth).unwrap_or(std::num::NonZero::<u32>::MIN),
+            max_fps: std::num::NonZero::new(options.max_fps),
+            ..usual.analysis.clone()
+        },
+    }
 }
 
 /// The parts of one stream.
@@ -56,17 +105,18 @@ pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, Add
         stall_after: supervision.stall_after,
         // Asking a camera takes some exchanges, and then its first key frame may take its time.
         hang_after: (decoder.open_timeout * 5 + KEY_FRAME_PATIENCE).max(decoder.read_timeout) + HANG_MARGIN,
-        session: session_factory(shared.provenance.clone()),
+        session: session_factory(Arc::clone(&name), shared.clone()),
         sink: sink_factory(name, shared),
         connection: connection_factory(stream.clone(), address, live, shared.clone()),
         clock: Arc::clone(&shared.clock),
     })
 }
 
-fn session_factory(provenance: Provenance) -> Box<dyn FnMut() -> SessionParts + Send> {
-    Box::new(move || SessionParts {
-        id: SessionId(uuid::Uuid::now_v7().to_string().into()),
-        provenance: provenance.clone(),
+fn session_factory(stream: Arc<str>, shared: Shared) -> Box<dyn FnMut() -> SessionParts + Send> {
+    Box::new(move || {
+        let lease = shared.fences.lease(shared.membership.as_ref(), &stream);
+        let provenance = Provenance { lease, ..shared.provenance.clone() };
+        SessionParts { id: SessionId(uuid::Uuid::now_v7().to_string().into()), provenance }
     })
 }
 

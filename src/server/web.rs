@@ -11,7 +11,9 @@ use slog::{Logger, o};
 
 use super::{StartError, away};
 use crate::accounts::{MailError, Mailer, RoleMapping, Sealer};
-use crate::adapters::{DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth};
+use crate::adapters::{
+    DatabaseHealth, Elsewhere, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
+};
 use crate::config::{self, Settings, WebSocket};
 use crate::http::ports::{Ports, StreamControl};
 use crate::http::{
@@ -31,6 +33,8 @@ pub(super) struct Web<'a> {
     pub(super) board: &'a Arc<StatusBoard>,
     pub(super) hub: &'a Arc<Hub>,
     pub(super) clock: &'a Arc<dyn Clock>,
+    /// What other servers run, if there are any.
+    pub(super) elsewhere: Option<Arc<Elsewhere>>,
     /// What tokens are signed with.
     pub(super) key: &'a [u8],
     pub(super) passwords: Passwords,
@@ -77,7 +81,11 @@ impl Web<'_> {
             history: Arc::new(StoredHistory(self.store.clone())),
             accounts: Arc::new(StoredAccounts(self.store.clone())),
             control: Arc::clone(&self.control),
-            streams: Arc::new(LiveView { board: Arc::clone(self.board), store: self.store.clone() }),
+            streams: Arc::new(LiveView {
+                board: Arc::clone(self.board),
+                store: self.store.clone(),
+                elsewhere: self.elsewhere.clone(),
+            }),
             checks: vec![
                 Arc::new(DatabaseHealth(self.store.clone())),
                 Arc::new(ThreadsHealth(Arc::clone(self.board))),

@@ -68,8 +68,7 @@ pub(super) async fn prepare_embedded(socket: &Path, settings: &StoreSettings) ->
 ///
 /// # Errors
 /// [`StoreError::Settings`] for sizes that no pool has.
-pub(super) fn pool(mut config: Config, settings: &StoreSettings) -> Result<Pool, StoreError> {
-    tell_first(&mut config, settings);
+pub(super) fn pool(config: Config, settings: &StoreSettings) -> Result<Pool, StoreError> {
     let manager =
         Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Verified });
     let recycle_after = settings.recycle_after;
@@ -111,7 +110,7 @@ pub(super) fn close_surplus(pool: &Pool, keep: usize) {
 }
 
 /// Options that PostgreSQL is told with the connection: they cost no round trip and cannot be forgotten.
-fn tell_first(config: &mut Config, settings: &StoreSettings) {
+pub(super) fn tell_first(config: &mut Config, settings: &StoreSettings) {
     let limit = settings.statement_timeout.as_millis();
     let given = config.get_options().unwrap_or_default();
     config.options(format!("{given} -c statement_timeout={limit} -c timezone=UTC"));

@@ -63,6 +63,13 @@ const AFTER: &str = r#"
     order by seq
     limit $4"#;
 
+const LAST: &str = r#"
+    select session_id, seq, "timestamp", recorded_at, event, payload::text
+    from analysis_results
+    where session_id = $1 and event = $2 and seq <= $3
+    order by seq desc
+    limit 1"#;
+
 impl Store {
     /// Writes a batch in one round trip; rows that are there already are left as they are.
     ///
@@ -100,6 +107,24 @@ impl Store {
             let statement = client.prepare_cached(AFTER).await?;
             let rows = client.query(&statement, &[&session, &after_seq, &kinds, &i64::from(limit)]).await?;
             rows.iter().map(event).collect()
+        })
+        .await
+    }
+
+    /// The last event of this kind among those of `session` with numbers up to `upto`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::NotMigrated`].
+    pub(crate) async fn last_event(
+        &self,
+        session: &str,
+        kind: &str,
+        upto: i64,
+    ) -> Result<Option<EventRow>, StoreError> {
+        let (session, kind) = (session.to_owned(), kind.to_owned());
+        self.run(move |client| async move {
+            let row = client.query_opt(LAST, &[&session, &kind, &upto]).await?;
+            row.as_ref().map(event).transpose()
         })
         .await
     }

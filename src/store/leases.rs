@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
+
 use super::Store;
 use super::error::StoreError;
 
@@ -18,14 +20,22 @@ pub(crate) struct Lease {
     pub(crate) fence: i64,
 }
 
-// Free streams have no row or one that is over; a row in force, the caller's own too, is left alone.
+/// An answer that comes later is of no use: the next try is due.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+// Free streams have no row or one that is over; a row in force, the caller's own too, is left alone. What is in force
+// is left out before the insert, which would lock and so write it. Sorted, so that two servers do not deadlock.
 const ACQUIRE: &str = "
     insert into stream_leases as lease (stream, owner, fence, lease_until)
-    values ($1, $2, 1, clock_timestamp() + $3 * interval '1 millisecond')
+    select name, $2, 1, clock_timestamp() + $3 * interval '1 millisecond'
+    from (select distinct name from unnest($1::text[]) as name) as wanted
+    where not exists (
+        select from stream_leases where stream = name and lease_until > clock_timestamp())
+    order by name
     on conflict (stream) do update set
         owner = excluded.owner, fence = lease.fence + 1, lease_until = excluded.lease_until
     where lease.lease_until <= clock_timestamp()
-    returning fence";
+    returning stream, fence";
 
 // A lease that is over is not renewed even if nobody has taken it: its owner may have stopped believing in it.
 const RENEW: &str = "
@@ -37,20 +47,19 @@ const RELEASE: &str = "
     update stream_leases set lease_until = '-infinity' where stream = $1 and owner = $2 and fence = $3";
 
 impl Store {
-    /// Takes the stream for `owner` if nobody has it; `None` if somebody does.
+    /// Takes for `owner` those of `streams` that nobody has, and gives them sorted by name.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; the stream may be taken all the same, and is free again after `time`.
-    pub(crate) async fn acquire_lease(
+    /// [`StoreError::Unavailable`]; streams may be taken all the same: a renewal names them.
+    pub(crate) async fn acquire_leases(
         &self,
-        stream: &str,
+        streams: &[String],
         owner: &str,
         time: Duration,
-    ) -> Result<Option<Lease>, StoreError> {
-        let (stream, owner, millis) = (stream.to_owned(), owner.to_owned(), millis(time));
-        self.run(move |client| async move {
-            let row = client.query_opt(ACQUIRE, &[&stream, &owner, &millis]).await?;
-            row.map(|row| Ok(Lease { stream, fence: row.try_get(0)? })).transpose()
+    ) -> Result<Vec<Lease>, StoreError> {
+        let (streams, owner, millis) = (streams.to_vec(), owner.to_owned(), millis(time));
+        self.run_within(ANSWER_LIMIT, move |client| async move {
+            leases(&client.query(ACQUIRE, &[&streams, &owner, &millis]).await?)
         })
         .await
     }
@@ -61,13 +70,8 @@ impl Store {
     /// [`StoreError::Unavailable`]; leases then run on to the end that they had.
     pub(crate) async fn renew_leases(&self, owner: &str, time: Duration) -> Result<Vec<Lease>, StoreError> {
         let (owner, millis) = (owner.to_owned(), millis(time));
-        self.run(move |client| async move {
-            let rows = client.query(RENEW, &[&owner, &millis]).await?;
-            let lease =
-                |row: &tokio_postgres::Row| Ok(Lease { stream: row.try_get(0)?, fence: row.try_get(1)? });
-            let mut leases = rows.iter().map(lease).collect::<Result<Vec<_>, StoreError>>()?;
-            leases.sort_by(|a, b| a.stream.cmp(&b.stream));
-            Ok(leases)
+        self.run_within(ANSWER_LIMIT, move |client| async move {
+            leases(&client.query(RENEW, &[&owner, &millis]).await?)
         })
         .await
     }
@@ -78,11 +82,30 @@ impl Store {
     /// [`StoreError::Unavailable`]; the lease is over by itself in time.
     pub(crate) async fn release_lease(&self, lease: &Lease, owner: &str) -> Result<bool, StoreError> {
         let (lease, owner) = (lease.clone(), owner.to_owned());
-        self.run(move |client| async move {
+        self.run_within(ANSWER_LIMIT, move |client| async move {
             Ok(client.execute(RELEASE, &[&lease.stream, &owner, &lease.fence]).await? == 1)
         })
         .await
     }
+
+    /// How many leases are in force, whoever has them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn count_leases(&self) -> Result<i64, StoreError> {
+        self.run(|client| async move {
+            let query = "select count(*) from stream_leases where lease_until > clock_timestamp()";
+            Ok(client.query_one(query, &[]).await?.try_get(0)?)
+        })
+        .await
+    }
+}
+
+fn leases(rows: &[Row]) -> Result<Vec<Lease>, StoreError> {
+    let lease = |row: &Row| Ok(Lease { stream: row.try_get(0)?, fence: row.try_get(1)? });
+    let mut leases = rows.iter().map(lease).collect::<Result<Vec<_>, StoreError>>()?;
+    leases.sort_by(|a, b| a.stream.cmp(&b.stream));
+    Ok(leases)
 }
 
 fn millis(time: Duration) -> f64 {

@@ -9,6 +9,8 @@ use super::{Store, retired};
 /// A stream as operators see it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ManagedStream {
+    /// Number of the row; a stream that is made anew under an old name has another one.
+    pub(crate) id: i64,
     /// Name, unique.
     pub(crate) name: String,
     /// Where its video comes from, without credentials.
@@ -25,8 +27,23 @@ pub(crate) struct ManagedStream {
     pub(crate) sealed_source: Option<Vec<u8>>,
     /// Grows with each change.
     pub(crate) revision: i64,
+    /// Grows with each order to start.
+    pub(crate) starts: i64,
+    /// Grows with each order to restart.
+    pub(crate) restarts: i64,
     /// The only roles that see it; none means all.
     pub(crate) roles: Vec<String>,
+}
+
+/// What an operator orders of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamWish {
+    /// Run; one that may not run may from now on.
+    Start,
+    /// Do not run.
+    Stop,
+    /// The same as a start, in a new session.
+    Restart,
 }
 
 /// What an operator says of a stream.
@@ -48,7 +65,8 @@ const SELECT: &str = "
     select s.name::text, s.address, s.settings::text, s.managed_by_config, s.enabled,
         s.desired_state = 'running', s.sealed_source, s.revision,
         coalesce((select array_agg(r.name::text order by r.name) from stream_roles sr
-            join roles r on r.id = sr.role_id where sr.stream_id = s.id), '{}')
+            join roles r on r.id = sr.role_id where sr.stream_id = s.id), '{}'),
+        s.starts, s.restarts, s.id
     from streams s
     where $1::text is null or s.name = $1
     order by s.name";
@@ -134,15 +152,34 @@ impl Store {
         .await
     }
 
-    /// Remembers whether a stream was started or stopped last; the next start of the server does the same.
+    /// Orders something of a stream: whoever runs it reads it here. Whether there is such a stream.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn want_stream(&self, name: &str, running: bool) -> Result<(), StoreError> {
+    pub(crate) async fn wish_of_stream(&self, name: &str, wish: StreamWish) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.run(move |client| async move {
-            let update = "update streams set desired_state = $2 where name = $1";
-            client.execute(update, &[&name, &if running { "running" } else { "stopped" }]).await?;
+            let update = match wish {
+                StreamWish::Start => "set desired_state = 'running', enabled = true, starts = starts + 1",
+                StreamWish::Stop => "set desired_state = 'stopped'",
+                StreamWish::Restart => {
+                    "set desired_state = 'running', enabled = true, restarts = restarts + 1"
+                }
+            };
+            Ok(client.execute(&format!("update streams {update} where name = $1"), &[&name]).await? == 1)
+        })
+        .await
+    }
+
+    /// Forgets what was ordered of the streams of config.toml: the file alone says whether they run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn forget_wishes_of_config_streams(&self) -> Result<(), StoreError> {
+        self.run(|client| async move {
+            let update = "update streams set desired_state = 'running'
+                where managed_by_config and desired_state <> 'running'";
+            client.execute(update, &[]).await?;
             Ok(())
         })
         .await
@@ -194,5 +231,8 @@ fn stream(row: &Row) -> Result<ManagedStream, StoreError> {
         sealed_source: row.try_get(6)?,
         revision: row.try_get(7)?,
         roles: row.try_get(8)?,
+        starts: row.try_get(9)?,
+        restarts: row.try_get(10)?,
+        id: row.try_get(11)?,
     })
 }

@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -59,6 +59,12 @@ const MIGRATIONS: [Migration; 7] = [
         name: "leases",
         up: include_str!("../../migrations/0006_leases.up.sql"),
         down: include_str!("../../migrations/0006_leases.down.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "stream_orders",
+        up: include_str!("../../migrations/0007_stream_orders.up.sql"),
+        down: include_str!("../../migrations/0007_stream_orders.down.sql"),
     },
     Migration {
         version: 8,

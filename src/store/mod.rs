@@ -8,17 +8,18 @@
 
 mod audit;
 mod connection;
+mod elsewhere;
 mod embedded;
 mod error;
 mod event_query;
 mod events;
 mod identity;
 mod keys;
-#[cfg_attr(not(test), expect(dead_code, reason = "the start of several servers on one database uses it"))]
 mod leases;
 mod logins;
 mod managed_streams;
 mod migrations;
+mod notices;
 mod partitions;
 mod retired;
 mod roles;
@@ -40,8 +41,10 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool};
 use tokio::runtime::{Handle, Runtime};
+use tokio_postgres::Config;
 
 pub(crate) use audit::{AuditEntry, AuditRow};
+pub(crate) use elsewhere::KnownHere;
 pub(crate) use embedded::EmbeddedStatus;
 pub(crate) use error::StoreError;
 pub(crate) use event_query::EventQuery;
@@ -49,9 +52,11 @@ pub(crate) use events::EventRow;
 #[cfg(test)]
 pub(crate) use events::Inserted;
 pub(crate) use keys::{KeyRow, NewKey, Ticket};
+pub(crate) use leases::Lease;
 pub(crate) use logins::{OneTime, Purpose, Refreshed};
-pub(crate) use managed_streams::{ManagedStream, StreamSpec};
+pub(crate) use managed_streams::{ManagedStream, StreamSpec, StreamWish};
 pub(crate) use migrations::{MigrationRecord, MigrationState};
+pub(crate) use notices::{EventNotice, Heard, Notices};
 pub(crate) use partitions::Retention;
 pub(crate) use roles::RoleRow;
 pub(crate) use sessions::{SessionEnd, SessionRow};
@@ -76,6 +81,8 @@ pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    /// How connections are made, for one that is outside the pool.
+    config: Config,
     /// Connections used by a call that may outlast the statement time-out are bounded by this.
     answer_timeout: Duration,
     pool_size: usize,
@@ -181,9 +188,10 @@ impl Store {
 
     fn assemble(runtime: Runtime, opened: Result<Opened, StoreError>) -> Result<Self, StoreError> {
         match opened {
-            Ok(Opened { pool, cluster, answer_timeout, pool_size }) => {
+            Ok(Opened { pool, config, cluster, answer_timeout, pool_size }) => {
                 let inner = Inner {
                     pool,
+                    config,
                     answer_timeout,
                     pool_size,
                     cluster: Mutex::new(cluster),
@@ -266,6 +274,7 @@ impl Drop for Inner {
 /// What [`open`] makes for a store.
 struct Opened {
     pool: Pool,
+    config: Config,
     cluster: Option<EmbeddedCluster>,
     answer_timeout: Duration,
     pool_size: usize,
@@ -274,7 +283,7 @@ struct Opened {
 async fn open(settings: StoreSettings) -> Result<Opened, StoreError> {
     let answer_timeout = settings.connect_timeout + settings.statement_timeout + ANSWER_MARGIN;
     let pool_size = settings.pool_size;
-    let (config, cluster) = match &settings.target {
+    let (mut config, cluster) = match &settings.target {
         StoreTarget::Url(url) => (connection::parse(url)?, None),
         StoreTarget::Embedded(embedded) => {
             let embedded = embedded.clone();
@@ -283,9 +292,10 @@ async fn open(settings: StoreSettings) -> Result<Opened, StoreError> {
             (connection::prepare_embedded(&socket, &settings).await?, cluster)
         }
     };
-    let pool = connection::pool(config, &settings)?;
+    connection::tell_first(&mut config, &settings);
+    let pool = connection::pool(config.clone(), &settings)?;
     drop(pool.get().await?);
-    Ok(Opened { pool, cluster, answer_timeout, pool_size })
+    Ok(Opened { pool, config, cluster, answer_timeout, pool_size })
 }
 
 fn crashed(error: &tokio::task::JoinError) -> StoreError {

@@ -55,8 +55,24 @@ const CLOSE_OPEN: &str = "
     where ended_at is null
     returning id";
 
+// A session is in force as long as its stream's lease has its fence and is not over. One that is not may still get
+// the events that its server had journalled, so it is left open as long as its last event is young.
+const CLOSE_LOST: &str = "
+    update sessions s set ended_at = $1, end_reason = $2, last_seq = greatest(last_seq, coalesce(
+        (select max(seq) from analysis_results where session_id = s.id), 0))
+    where ended_at is null
+        and not exists (
+            select from stream_leases l where l.stream = s.stream and l.lease_until > clock_timestamp()
+                and l.fence = coalesce((s.provenance #>> '{lease,fence}')::bigint, 0))
+        and greatest(s.started_at,
+            (select max(recorded_at) from analysis_results where session_id = s.id)) < $3
+    returning id";
+
+// The row of a session that runs is as old as its beginning; what is stored of it tells how far it is.
 const LIST: &str = "
-    select id, stream, started_at, ended_at, end_reason, provenance::text, account::text, last_seq, epoch
+    select id, stream, started_at, ended_at, end_reason, provenance::text, account::text,
+        case when ended_at is null then greatest(last_seq, coalesce(
+            (select max(seq) from analysis_results where session_id = sessions.id), 0)) else last_seq end, epoch
     from sessions
     where ($1::text is null or stream = $1) and ($2::text is null or id = $2)
     order by started_at desc, id desc
@@ -124,6 +140,26 @@ impl Store {
         let end = end.clone();
         self.run(move |client| async move {
             let rows = client.query(CLOSE_OPEN, &[&from_us(end.at_us), &end.reason]).await?;
+            rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        })
+        .await
+    }
+
+    /// Ends the sessions whose servers are lost and of which nothing was recorded since `before_us`; returns their
+    /// ids. Those that run under a lease in force are left alone, whoever has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn close_lost_sessions(
+        &self,
+        end: &SessionEnd,
+        before_us: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let end = end.clone();
+        self.run(move |client| async move {
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+                [&from_us(end.at_us), &end.reason, &from_us(before_us)];
+            let rows = client.query(CLOSE_LOST, &values).await?;
             rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
         })
         .await

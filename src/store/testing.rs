@@ -104,8 +104,8 @@ pub(crate) fn store_that_is_away() -> Store {
         ..StoreSettings::new(StoreTarget::Url("postgres://kinora@127.0.0.1:1/kinora".into()))
     };
     let runtime = connection::runtime().unwrap();
-    let config = "postgres://kinora@127.0.0.1:1/kinora".parse().unwrap();
-    let pool = connection::pool(config, &settings).unwrap();
-    let opened = Opened { pool, cluster: None, answer_timeout: Duration::from_secs(1), pool_size: 1 };
+    let config: tokio_postgres::Config = "postgres://kinora@127.0.0.1:1/kinora".parse().unwrap();
+    let pool = connection::pool(config.clone(), &settings).unwrap();
+    let opened = Opened { pool, config, cluster: None, answer_timeout: Duration::from_secs(1), pool_size: 1 };
     Store::assemble(runtime, Ok(opened)).unwrap()
 }

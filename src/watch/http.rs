@@ -26,6 +26,16 @@ pub(super) enum Failure {
     Unauthorized(String),
 }
 
+impl Failure {
+    /// The same, worth another try.
+    pub(super) fn passing(self) -> Self {
+        match self {
+            Self::Final(error) => Self::Passing(error.to_string()),
+            other => other,
+        }
+    }
+}
+
 /// A session in the list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

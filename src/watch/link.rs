@@ -58,7 +58,9 @@ pub(super) async fn connect(url: &str, token: &str, within: Duration) -> Result<
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(Error::Http(answer))) => {
             let body = answer.body().as_deref().unwrap_or_default();
-            Err(http::refusal(answer.status().as_u16(), body))
+            let refusal = http::refusal(answer.status().as_u16(), body);
+            // Whatever it is: the server says that another try is worth it.
+            Err(if answer.headers().contains_key("retry-after") { refusal.passing() } else { refusal })
         }
         Ok(Err(error)) => Err(Failure::Passing(error.to_string())),
         Err(_) => Err(Failure::Passing("the server does not answer".to_owned())),

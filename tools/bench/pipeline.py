@@ -16,7 +16,7 @@ import machine
 from report import Row, spread
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import demo  # noqa: E402
+import running  # noqa: E402
 
 
 def start_analysis(place, source, name, *options):
@@ -155,7 +155,7 @@ def serving(place, clips):
     # PostgreSQL refuses to run as root: its own user has to pass through this folder.
     work = pathlib.Path(tempfile.mkdtemp(prefix="kinora-bench-"))
     work.chmod(0o755)
-    processes = demo.Processes()
+    processes = running.Processes()
     try:
         yield start_server(place, clips, work, processes)
     finally:
@@ -165,13 +165,13 @@ def serving(place, clips):
 
 def start_server(place, clips, work, processes):
     """The server, when it is ready, and its agent."""
-    listen = f"127.0.0.1:{demo.free_port(0)}"
+    listen = f"127.0.0.1:{running.free_port()}"
     config, log, login = work / "config.toml", place.work / "server.log", work / "agent-login"
     tables = [f'[[streams]]\nname = "clip{n}"\nsource = "{clip}"\n' for n, clip in enumerate(clips)]
     config.write_text(f'[server]\nlisten = "{listen}"\ndata_directory = "{work / "data"}"\n\n' + "\n".join(tables))
     server = processes.start(place.kinora, "--config", config, "serve", stderr=log.open("w"))
-    demo.wait_until_ready(server, f"http://{listen}", log)
-    demo.make_agent(str(place.kinora), str(config), login)
+    running.wait_until_ready(server, f"http://{listen}", log)
+    running.make_agent(str(place.kinora), str(config), login)
     watch = processes.start(place.kinora, "watch", f"http://{listen}", "--login-file", login,
                             stdout=subprocess.PIPE, stderr=(place.work / "agent.log").open("w"))
-    return Server(server, demo.Agent(watch), len(clips))
+    return Server(server, running.Agent(watch), len(clips))

@@ -63,17 +63,26 @@ def decode(place):
     return [Row("decode: frames/s by `ffmpeg -threads 1 -f null`", ratio, "", detail, 0.95, 1.0, below=False)]
 
 
+def counted(place, bench, function, **environment):
+    """Instructions that a benchmark spends in a function, as callgrind counts them."""
+    out = place.work / "callgrind.out"
+    machine.text("env", *(f"KINORA_BENCH_{name}={value}" for name, value in environment.items()),
+                 "valgrind", "-q", "--tool=callgrind", f"--toggle-collect=*{function}*",
+                 f"--callgrind-out-file={out}", place.benches[bench])
+    return int(re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)[1])
+
+
 def instructions(place):
-    """Instructions of one call of the sampler, which no other work on the machine changes."""
+    """Instructions of one call of the sampler and of each network, which no other work on the machine changes."""
     kinds = ("avx2", "plain") if "avx2" in machine.processor()[1] else ("plain",)
-    rows, out = [], place.work / "callgrind.out"
+    detail = "callgrind, which does not know AVX-512"
+    rows = []
     for case in ("yuv420p to 256", "yuv420p to 224"):
         for simd in kinds:
-            environment = ["env", f"KINORA_BENCH_ONCE={case}", f"KINORA_BENCH_SIMD={simd}"]
-            valgrind = ["valgrind", "-q", "--tool=callgrind", "--toggle-collect=*sample_with*",
-                        f"--callgrind-out-file={out}", place.benches["sample"]]
-            machine.text(*environment, *valgrind)
-            total = int(re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)[1])
-            rows.append(Row(f"instructions of preprocess, {case}, {simd}", total / CALLS / 1e6, " million",
-                            "callgrind, which does not know AVX-512"))
+            total = counted(place, "sample", "sample_with", ONCE=case, SIMD=simd) / CALLS
+            rows.append(Row(f"instructions of preprocess, {case}, {simd}", total / 1e6, " million", detail))
+    for network, function in (("landmarks", "landmarks_once"), ("detector", "detect_once")):
+        for simd in kinds:
+            total = counted(place, "networks", function, ONCE=network, INSTRUCTIONS=simd)
+            rows.append(Row(f"instructions of {network}, {simd}", total / 1e6, " million", detail))
     return rows

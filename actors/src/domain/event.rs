@@ -216,6 +216,18 @@ pub struct Provenance {
     pub configuration_revision: String,
     /// Version of Kinora.
     pub version: String,
+    /// The lease of the session's stream, where several servers share a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<SessionLease>,
+}
+
+/// The lease under which a session runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionLease {
+    /// The server's process.
+    pub owner: std::sync::Arc<str>,
+    /// Of two sessions of a stream, the one with the greater number is in force.
+    pub fence: i64,
 }
 
 /// What a source turned out to be. Never holds credentials.
@@ -274,6 +286,23 @@ pub enum StreamState {
 }
 
 impl StreamState {
+    const ALL: [Self; 8] = [
+        Self::Connecting,
+        Self::Running,
+        Self::Stalled,
+        Self::Reconnecting,
+        Self::AuthFailed,
+        Self::Unsupported,
+        Self::Stopped,
+        Self::Failed,
+    ];
+
+    /// The state of this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+
     /// The state as events, API and log name it.
     #[must_use]
     pub const fn code(self) -> &'static str {

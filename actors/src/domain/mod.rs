@@ -13,8 +13,8 @@ pub use account::{DropReason, FrameAccount};
 pub(crate) use event::state_in_words;
 pub use event::{
     ClockSource, EncodedEvent, EndReason, Event, EventFacts, EventKind, FrameAnalyzed, InterruptedSession,
-    LoggedEvent, Numbering, Provenance, SessionEnded, SessionId, SessionStarted, SourceDescription,
-    SourceFields, StageLatency, StreamState, StreamStateChanged, Timestamp,
+    LoggedEvent, Numbering, Provenance, SessionEnded, SessionId, SessionLease, SessionStarted,
+    SourceDescription, SourceFields, StageLatency, StreamState, StreamStateChanged, Timestamp,
 };
 pub use frame::{CaptureTime, Timebase, VideoFrame};
 pub use picture::{Colour, ColourMatrix, ColourRange, Picture, PixelLayout, Plane, Rotation, Size};

@@ -72,6 +72,8 @@ pub struct Filter {
     pub sessions: Option<Vec<SessionId>>,
     /// Kinds of events.
     pub kinds: Option<Vec<EventKind>>,
+    /// Names of streams of which nothing is delivered, whatever is asked for.
+    pub hidden: Vec<Arc<str>>,
 }
 
 impl Filter {
@@ -85,6 +87,7 @@ impl Filter {
         (event.kind == EventKind::Gap || holds(self.kinds.as_ref(), &event.kind))
             && holds(self.streams.as_ref(), &event.stream)
             && holds(self.sessions.as_ref(), &event.session)
+            && !self.hidden.contains(&event.stream)
     }
 }
 
@@ -128,7 +131,11 @@ mod tests {
         assert!(filter.matches(&event));
         filter.streams = Some(vec!["other".into(), "cam".into()]);
         assert!(filter.matches(&event));
+        filter.hidden = vec!["third".into()];
+        assert!(filter.matches(&event), "streams that nobody named are not hidden");
         filter.kinds = Some(vec![EventKind::StreamState]);
         assert!(!filter.matches(&event));
+        let hidden = Filter { hidden: vec!["cam".into()], ..Filter::default() };
+        assert!(!hidden.matches(&event));
     }
 }

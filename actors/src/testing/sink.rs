@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::domain::{EncodedEvent, EventKind};
 use crate::ports::EventSink;
@@ -23,7 +24,7 @@ impl EventSink for MemorySink {
     }
 }
 
-/// Keeps events; panics at frames or is full while its fuses burn.
+/// Keeps events; panics or stalls at frames, or is full, while its fuses burn.
 #[derive(Clone, Default)]
 pub struct MoodySink {
     /// Where they are kept.
@@ -34,6 +35,8 @@ pub struct MoodySink {
     pub every: u64,
     /// Offers that find no room.
     pub full: Fuse,
+    /// Frames at which it does not come back for a while, and how long; then they are kept.
+    pub stalls: (Fuse, Duration),
 }
 
 impl EventSink for MoodySink {
@@ -41,6 +44,9 @@ impl EventSink for MoodySink {
         let is_due = self.every == 0 || event.seq.is_multiple_of(self.every);
         let panics = is_due && event.kind == EventKind::FrameAnalyzed && self.panics.burns();
         assert!(!panics, "the sink panics, as the test asked");
+        if is_due && event.kind == EventKind::FrameAnalyzed && self.stalls.0.burns() {
+            std::thread::sleep(self.stalls.1);
+        }
         if self.full.burns() {
             return Err(ErrorKind::StorageFull.into());
         }

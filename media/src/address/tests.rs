@@ -28,8 +28,8 @@ fn paths_and_file_addresses_are_files() {
 #[test]
 fn network_addresses_know_their_host_and_port() {
     for (text, host, port) in [
-        ("rtsp://cam/1", "cam", 554),
-        ("rtsp://u:p@cam:8554/1", "cam", 8554),
+        ("http://u:p@cam:8554/1", "cam", 8554),
+        ("srt://cam:9000?mode=caller", "cam", 9000),
         ("http://cam?x=1", "cam", 80),
         ("https://[::1]/x", "::1", 443),
         ("tcp://[::1]:5000", "::1", 5000),
@@ -42,7 +42,9 @@ fn network_addresses_know_their_host_and_port() {
 
 #[test]
 fn an_unknown_scheme_is_named_with_what_is_allowed() {
-    for text in ["ftp://host/a.mp4", "gopher://x", "concat:a.ts|b.ts", "pipe:0", "rtp://1.2.3.4:5"] {
+    for text in
+        ["ftp://host/a.mp4", "gopher://x", "concat:a.ts|b.ts", "pipe:0", "rtp://1.2.3.4:5", "http://cam/1"]
+    {
         let error = Address::parse(text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownScheme, "{text}");
         let scheme = text.split(':').next().unwrap();
@@ -53,12 +55,20 @@ fn an_unknown_scheme_is_named_with_what_is_allowed() {
 
 #[test]
 fn malformed_addresses_are_refused_without_repeating_secrets() {
-    for text in
-        ["", "a\0b", "rtsp:cam/1", "rtsp:///1", "udp://127.0.0.1", "tcp://host", "file://", "file://other/a"]
-    {
+    for text in [
+        "",
+        "a\0b",
+        "http:cam/1",
+        "http:///1",
+        "srt://cam",
+        "udp://127.0.0.1",
+        "tcp://host",
+        "file://",
+        "file://other/a",
+    ] {
         assert_eq!(Address::parse(text).unwrap_err().kind(), ErrorKind::BadAddress, "{text}");
     }
-    for text in ["rtsp://admin:hunter2/x@cam/1", "tcp://u:hunter2@host:99999", "rtsp://u:hunter2@"] {
+    for text in ["http://admin:hunter2/x@cam/1", "tcp://u:hunter2@host:99999", "http://u:hunter2@"] {
         let error = Address::parse(text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadAddress);
         assert!(!error.to_string().contains("hunter2"), "{error}");
@@ -69,12 +79,23 @@ fn malformed_addresses_are_refused_without_repeating_secrets() {
 fn devices_are_below_dev_or_one_test_source() {
     assert_eq!(parsed("device:/dev/video0").scheme(), Scheme::Device);
     assert!(parsed("device:lavfi:testsrc2=size=64x64").is_live());
+    assert_eq!(parsed("device:lavfi:testsrc2?size=64x48&rate=15").target(), "testsrc2=size=64x48:rate=15");
+    assert_eq!(parsed("device:lavfi:color=c=red?rate=15").target(), "color=c=red:rate=15");
+    assert_eq!(parsed("device:/dev/video0?size=640x480&rate=30").target(), "/dev/video0");
     for text in [
         "device:/etc/passwd",
         "device:/dev/../etc/passwd",
         "device:lavfi:movie=/etc/passwd",
         "device:lavfi:color=c=red,movie=x",
         "device:",
+        "device:/dev/video0?size=1280",
+        "device:/dev/video0?size=0x720",
+        "device:/dev/video0?size=+1x2",
+        "device:/dev/video0?rate=0",
+        "device:/dev/video0?rate=30/0",
+        "device:/dev/video0?format=a,b",
+        "device:/dev/video0?colour=red",
+        "device:lavfi:testsrc2?format=mjpeg",
     ] {
         assert_eq!(Address::parse(text).unwrap_err().kind(), ErrorKind::BadAddress, "{text}");
     }
@@ -83,55 +104,55 @@ fn devices_are_below_dev_or_one_test_source() {
 #[test]
 fn no_secret_is_shown() {
     for (text, shown) in [
-        ("rtsp://admin:s3cret@cam:554/h264", "rtsp://***@cam:554/h264"),
-        ("rtsp://a:s3@cret@cam/x", "rtsp://***@cam/x"),
+        ("http://admin:s3cret@cam:554/h264", "http://***@cam:554/h264"),
+        ("http://a:s3@cret@cam/x", "http://***@cam/x"),
         ("http://cam/v?user=a&password=s3cret&ch=1", "http://cam/v?user=***&password=***&ch=***"),
-        ("rtsp://cam/user=a&password=s3cret&channel=1.sdp", "rtsp://cam/user=***&password=***&channel=1.sdp"),
+        ("http://cam/user=a&password=s3cret&channel=1.sdp", "http://cam/user=***&password=***&channel=1.sdp"),
         ("https://cam/live.ts?access_token=s3cret/1", "https://cam/live.ts?access_token=***"),
-        ("rtsp://a:1/s3cret@cam/x", "rtsp://***@cam/x"),
+        ("http://a:1/s3cret@cam/x", "http://***@cam/x"),
     ] {
         let address = parsed(text);
         assert_eq!(address.to_string(), shown);
         assert!(!format!("{address:?}").contains("s3"), "{address:?}");
-        assert_eq!(address.clean(&format!("[rtsp] {text} failed")), format!("[rtsp] {shown} failed"));
+        assert_eq!(address.clean(&format!("[http] {text} failed")), format!("[http] {shown} failed"));
     }
 }
 
 #[test]
 fn user_information_is_hidden_by_position_and_queries_whatever_their_names() {
     for (text, shown) in [
-        ("rtsp://user:se cret@127.0.0.1:1/x", "rtsp://***@127.0.0.1:1/x"),
-        ("rtsp://us er:p\tw 'q'@cam/a b", "rtsp://***@cam/a b"),
+        ("http://user:se cret@127.0.0.1:1/x", "http://***@127.0.0.1:1/x"),
+        ("http://us er:p\tw 'q'@cam/a b", "http://***@cam/a b"),
         ("http://cam/a.cgi?loginuse=admin&loginpas=hunter2", "http://cam/a.cgi?loginuse=***&loginpas=***"),
         ("http://cam/?usr=admin&pw=hunter2&access=tok", "http://cam/?usr=***&pw=***&access=***"),
         ("http://cam/?x=a b c&y", "http://cam/?x=***&***"),
         ("http://cam/?mail=a@b.c", "http://cam/?mail=***"),
         ("http://cam?pw=hun@ter2", "http://***"),
         ("http://cam/v#hunter2", "http://cam/v#***"),
-        ("rtsp://cam/password=se cret&channel=1", "rtsp://cam/password=***&channel=1"),
+        ("http://cam/password=se cret&channel=1", "http://cam/password=***&channel=1"),
         ("udp://@239.0.0.1:1234?fifo_size=1", "udp://@239.0.0.1:1234?fifo_size=***"),
-        ("rtsp://cam:554/plain", "rtsp://cam:554/plain"),
-        ("rtsp://user:1?s3cret@cam/x", "rtsp://***"),
-        ("rtsp://user:1#s3cret@cam/x?k=v", "rtsp://***"),
+        ("http://cam:554/plain", "http://cam:554/plain"),
+        ("http://user:1?s3cret@cam/x", "http://***"),
+        ("http://user:1#s3cret@cam/x?k=v", "http://***"),
     ] {
         assert_eq!(parsed(text).to_string(), shown);
     }
-    let error = Address::parse("rtsp:admin:hunter2@cam/x").unwrap_err();
+    let error = Address::parse("http:admin:hunter2@cam/x").unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }
 
 #[test]
 fn what_ffmpeg_makes_of_an_address_shows_no_part_that_is_hidden() {
-    let address = parsed("rtsp://ad min:se%20cret@cam:554/h264?tok=t0k&ch=1");
+    let address = parsed("http://ad min:se%20cret@cam:554/h264?tok=t0k&ch=1");
     for (line, shown) in [
-        ("cannot reach rtsp://cam:554/h264?tok=t0k&ch=1", "cannot reach rtsp://cam:554/h264?tok=***&ch=***"),
+        ("cannot reach http://cam:554/h264?tok=t0k&ch=1", "cannot reach http://cam:554/h264?tok=***&ch=***"),
         ("bad password se cret given", "bad password *** given"),
         ("user 'ad min' unknown", "user '***' unknown"),
         ("auth ad min:se%20cret", "auth ***"),
         ("moved to http://a:b@else/x?k=v, try it", "moved to http://***@else/x?k=*** try it"),
         ("method DESCRIBE failed: 401 Unauthorized", "method DESCRIBE failed: 401 Unauthorized"),
         // FFmpeg cuts its lines.
-        ("cannot open rtsp://ad min:se%2", "cannot open rtsp://***@cam:554/h264?tok=***&ch=***"),
+        ("cannot open http://ad min:se%2", "cannot open http://***@cam:554/h264?tok=***&ch=***"),
     ] {
         assert_eq!(address.clean(line), shown);
     }

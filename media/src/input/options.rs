@@ -1,10 +1,10 @@
 //! The options that FFmpeg opens each kind of source with, each with its reason.
 
-use crate::address::{Address, Scheme};
+use crate::address::{Address, Capture, Scheme};
 use crate::dict::Dict;
 
 /// (demuxer, options) for `address`.
-pub(super) fn of(address: &Address, audio: bool) -> (Option<&'static str>, Dict) {
+pub(super) fn of(address: &Address) -> (Option<&'static str>, Dict) {
     let mut dict = Dict::new();
     dict.set("protocol_whitelist", protocols(address.scheme()));
     // A file called `a%d.png` is that file, not a sequence.
@@ -13,8 +13,8 @@ pub(super) fn of(address: &Address, audio: bool) -> (Option<&'static str>, Dict)
         live(&mut dict);
     }
     match address.scheme() {
-        Scheme::Rtsp => rtsp(&mut dict, audio),
         Scheme::Udp => udp(&mut dict),
+        Scheme::Device => device(&mut dict, address.capture()),
         _ => {}
     }
     (super::demuxer_of(address.scheme()), dict)
@@ -32,13 +32,13 @@ pub(super) fn of_bytes() -> Dict {
 fn protocols(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::File => "file",
-        Scheme::Rtsp => "rtsp,tcp",
         Scheme::Udp => "udp",
         Scheme::Tcp => "tcp",
+        Scheme::Srt => "srt",
         Scheme::Http => "http,tcp",
         Scheme::Https => "https,tls,http,tcp",
         // Devices open their node themselves. FFmpeg takes an empty list for "all".
-        Scheme::Device | Scheme::Synthetic => "none",
+        Scheme::Device | Scheme::Synthetic | Scheme::Received => "none",
     }
 }
 
@@ -52,10 +52,19 @@ fn live(dict: &mut Dict) {
     dict.set("probesize", "5000000");
 }
 
-fn rtsp(dict: &mut Dict, audio: bool) {
-    // Media in the control connection: no lost datagrams, no ports to open.
-    dict.set("rtsp_transport", "tcp");
-    dict.set("allowed_media_types", if audio { "video+audio" } else { "video" });
+/// What is not chosen is left to the driver, which knows what the camera does well.
+fn device(dict: &mut Dict, capture: &Capture) {
+    let chosen = [
+        ("video_size", &capture.size),
+        ("framerate", &capture.rate),
+        // A pixel format, or a codec that the camera compresses with: of two names the driver takes the one it knows.
+        ("input_format", &capture.format),
+    ];
+    for (name, value) in chosen {
+        if let Some(value) = value {
+            dict.set(name, value);
+        }
+    }
 }
 
 fn udp(dict: &mut Dict) {
@@ -65,4 +74,32 @@ fn udp(dict: &mut Dict) {
     // datagrams are lost and the stream goes on.
     dict.set("fifo_size", "131072");
     dict.set("overrun_nonfatal", "1");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_asked_for_what_was_chosen_and_for_nothing_else() {
+        let options = |text: &str| of(&Address::parse(text).unwrap());
+        let names = ["video_size", "framerate", "input_format"];
+        let (demuxer, dict) = options("device:/dev/video0?size=1280x720&rate=30000/1001&format=mjpeg");
+        assert_eq!(demuxer, Some("video4linux2"));
+        assert_eq!(
+            names.map(|name| dict.get(name)),
+            ["1280x720", "30000/1001", "mjpeg"].map(|v| Some(v.into()))
+        );
+        let (_, dict) = options("device:/dev/video0?rate=15");
+        assert_eq!(names.map(|name| dict.get(name)), [None, Some("15".into()), None]);
+    }
+
+    #[test]
+    fn each_source_has_its_own_protocol_and_no_other() {
+        let protocols = |text: &str| of(&Address::parse(text).unwrap()).1.get("protocol_whitelist").unwrap();
+        assert_eq!(protocols("srt://host:5000"), "srt");
+        assert_eq!(protocols("udp://239.0.0.1:5000"), "udp");
+        assert_eq!(protocols("device:/dev/video0"), "none");
+        assert_eq!(protocols("https://host/a.ts"), "https,tls,http,tcp");
+    }
 }

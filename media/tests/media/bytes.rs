@@ -23,7 +23,7 @@ impl Read for Pieces {
 }
 
 fn open_pieces(bytes: Vec<u8>, end: fn() -> Result<usize>) -> std::result::Result<Input, MediaError> {
-    let address = Address::parse("rtsp://camera.example/ts").unwrap();
+    let address = Address::received("rtsp://camera.example/ts");
     Input::from_transport_stream(&address, Box::new(Pieces { bytes, at: 0, end }), &options())
 }
 

@@ -57,6 +57,21 @@ fn tcp_and_http_give_the_same_frames_as_the_file() {
     let http = serve(move |stream| answer(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &bytes));
     let all = frames_of(&parse(&format!("http://{http}/live.ts")));
     assert!(fingerprints(&all) == expected, "http {:?} {:?}", all.account, all.lost);
+    assert_eq!(all.error, None, "{}", all.message);
+}
+
+#[test]
+fn a_body_that_says_no_length_ends_without_an_error_wherever_it_ends() {
+    let folder = Folder::new();
+    let clip = folder.clip("a.ts", 60);
+    let whole = std::fs::read(&clip).unwrap();
+    // FFmpeg meets the end in different reads, by how the length lies to its buffer.
+    for packets in [whole.len() / 188, whole.len() / 188 - 1, 180, 175] {
+        let body = whole[..packets * 188].to_vec();
+        let port = serve(move |stream| answer(stream, "HTTP/1.1 200 OK\r\n\r\n", &body)).port();
+        let all = frames_of(&parse(&format!("http://127.0.0.1:{port}/live.ts")));
+        assert_eq!(all.error, None, "{packets}: {}", all.message);
+    }
 }
 
 #[test]
@@ -123,21 +138,13 @@ fn each_failure_of_a_network_has_its_kind_and_hides_the_password() {
         let head = format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         serve(move |stream| answer(stream, &head, b"")).port()
     };
-    let rtsp = |line: &'static str| {
-        let head = format!("RTSP/1.0 {line}\r\nCSeq: 1\r\n\r\n");
-        serve(move |stream| answer(stream, &head, b"")).port()
-    };
     let cases = [
         (format!("tcp://127.0.0.1:{closed}"), ErrorKind::Refused),
         (format!("http://u:hunter2@127.0.0.1:{closed}/a.ts"), ErrorKind::Refused),
-        (format!("rtsp://u:hunter2@127.0.0.1:{closed}/a"), ErrorKind::Refused),
-        ("rtsp://u:hunter2@nonexistent.invalid/a".to_owned(), ErrorKind::Unreachable),
         ("http://nonexistent.invalid/a.ts?token=hunter2".to_owned(), ErrorKind::Unreachable),
         (format!("http://127.0.0.1:{}/a.ts", status("401 Unauthorized")), ErrorKind::Unauthorized),
         (format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("403 Forbidden")), ErrorKind::Forbidden),
         (format!("http://u:hunter2@127.0.0.1:{}/a.ts", status("404 Not Found")), ErrorKind::NotFoundRemote),
-        (format!("rtsp://127.0.0.1:{}/a", rtsp("401 Unauthorized")), ErrorKind::Unauthorized),
-        (format!("rtsp://u:hunter2@127.0.0.1:{}/a", rtsp("404 Not Found")), ErrorKind::NotFoundRemote),
         (format!("tcp://127.0.0.1:{}", serve(drop).port()), ErrorKind::Disconnected),
     ];
     for (text, kind) in cases {
@@ -171,7 +178,6 @@ fn a_deadline_ends_the_opening_of_a_silent_source() {
     for text in [
         format!("tcp://127.0.0.1:{}", silent()),
         format!("http://127.0.0.1:{}/a", silent()),
-        format!("rtsp://127.0.0.1:{}/a", silent()),
         format!("udp://127.0.0.1:{free}"),
     ] {
         let began = Instant::now();

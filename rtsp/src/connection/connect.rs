@@ -10,9 +10,11 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::POLL;
+use crate::Options;
 use crate::address::Address;
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind};
+use crate::options::Reach;
 use crate::tls::{self, Trust};
 
 /// Bytes both ways; reads return after [`POLL`] at the latest.
@@ -23,30 +25,35 @@ impl<T: Read + Write + Send> Stream for T {}
 /// Connects to the server of `address` before `deadline`.
 ///
 /// # Errors
-/// `Unavailable`, `Cancelled`; `Invalid` for certificates that cannot be used.
+/// `Unavailable`, `Cancelled`; `Invalid` for certificates that cannot be used and for hosts out of reach.
 pub(super) fn connect(
     address: &Address,
-    trust: &Trust,
+    options: &Options,
     cancel: &CancelToken,
     deadline: Instant,
 ) -> Result<Box<dyn Stream>, Error> {
-    let socket = tcp(address, cancel, deadline)?;
+    let socket = tcp(address, &options.reach, cancel, deadline)?;
     let set = socket.set_nodelay(true).and_then(|()| socket.set_read_timeout(Some(POLL)));
     set.and_then(|()| socket.set_write_timeout(Some(time_left(deadline))))
         .map_err(|error| Error::unavailable(format!("the connection cannot be set up: {error}")))?;
     match address.is_secure() {
         false => Ok(Box::new(socket)),
-        true => Ok(Box::new(encrypt(socket, address, trust, cancel, deadline)?)),
+        true => Ok(Box::new(encrypt(socket, address, &options.trust, cancel, deadline)?)),
     }
 }
 
 /// Look-up and connection run on a thread of their own, since neither can be interrupted; it ends at the deadline.
-fn tcp(address: &Address, cancel: &CancelToken, deadline: Instant) -> Result<TcpStream, Error> {
+fn tcp(
+    address: &Address,
+    reach: &Reach,
+    cancel: &CancelToken,
+    deadline: Instant,
+) -> Result<TcpStream, Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (host, port) = (address.host().to_owned(), address.port());
+    let (host, port, reach) = (address.host().to_owned(), address.port(), reach.clone());
     let work = move || {
         // Whoever asked may have left; then nobody wants the connection.
-        let _ = sender.try_send(connect_any(&host, port, deadline));
+        let _ = sender.try_send(connect_any(&host, port, &reach, deadline));
     };
     thread::Builder::new()
         .name("rtsp-connect".to_owned())
@@ -63,18 +70,27 @@ fn tcp(address: &Address, cancel: &CancelToken, deadline: Instant) -> Result<Tcp
 }
 
 /// The first of the host's addresses that answers.
-fn connect_any(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Error> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| Error::unavailable(format!("the host `{host}` cannot be found: {error}")))?;
+fn connect_any(host: &str, port: u16, reach: &Reach, deadline: Instant) -> Result<TcpStream, Error> {
+    let addresses = (host, port).to_socket_addrs().map_err(|error| {
+        Error::unavailable(format!("the host `{host}` cannot be found ({error}); is its name right?"))
+    })?;
     let mut last = Error::unavailable(format!("the host `{host}` has no address"));
     for address in addresses {
+        if !reach.allows(address.ip()) {
+            last = out_of_reach(host);
+            continue;
+        }
         match TcpStream::connect_timeout(&address, time_left(deadline)) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = refused(&error),
         }
     }
     Err(last)
+}
+
+fn out_of_reach(host: &str) -> Error {
+    let message = format!("the host `{host}` is in a network that the configuration forbids to sources");
+    Error::new(ErrorKind::Invalid, message)
 }
 
 fn refused(error: &io::Error) -> Error {

@@ -71,7 +71,7 @@ impl Connection {
     ) -> Result<Self, Error> {
         let deadline = Instant::now() + options.request_timeout;
         Ok(Self {
-            stream: connect(address, &options.trust, cancel, deadline)?,
+            stream: connect(address, options, cancel, deadline)?,
             decoder: Decoder::default(),
             authenticator,
             cancel: cancel.clone(),
@@ -176,7 +176,9 @@ impl Connection {
         loop {
             let Some((item, received_at)) = self.receive(deadline)? else {
                 self.abandoned.push(sequence);
-                return Err(Error::unavailable(format!("the server does not answer {method} in time")));
+                return Err(Error::unavailable(format!(
+                    "the server does not answer {method} in time; is it RTSP that listens on this port?"
+                )));
             };
             match item {
                 Item::Packet(channel, data) => self.keep(Packet { channel, data, received_at }),

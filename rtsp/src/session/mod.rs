@@ -195,7 +195,10 @@ impl Client {
 
     fn silent(&self) -> Error {
         let (seconds, track) = (self.silence_timeout.as_secs_f32(), &self.track.encoding);
-        Error::unavailable(format!("{}: no packet of its {track} track came for {seconds} s", self.address))
+        Error::unavailable(format!(
+            "{}: no packet of its {track} track came for {seconds} s; is the camera's picture on?",
+            self.address
+        ))
     }
 }
 

@@ -67,12 +67,22 @@ pub struct StreamClock {
 }
 
 impl StreamClock {
-    /// For timestamps of `rate` ticks a second.
+    /// For timestamps of RTP: `rate` ticks a second in 32 bits.
     #[must_use]
     pub fn new(rate: u32) -> Self {
+        Self::with_bits(i64::from(rate.max(1)), 32)
+    }
+
+    /// For media times in microseconds, which do not wrap: what a demultiplexer makes of its own timestamps.
+    #[must_use]
+    pub fn of_media_time() -> Self {
+        Self::with_bits(1_000_000, 62)
+    }
+
+    fn with_bits(rate: i64, bits: u32) -> Self {
         Self {
-            rate: i64::from(rate.max(1)),
-            unwrapper: Unwrapper::new(32),
+            rate,
+            unwrapper: Unwrapper::new(bits),
             epoch: 0,
             first: None,
             last: None,
@@ -98,12 +108,21 @@ impl StreamClock {
     pub fn begin_epoch(&mut self) {
         if self.first.is_some() {
             let (epoch, round_trip_us) = (self.epoch + 1, self.round_trip_us);
-            *self = Self { rate: self.rate, epoch, round_trip_us, ..Self::new(1) };
+            *self = Self { epoch, round_trip_us, ..Self::with_bits(self.rate, self.unwrapper.bits()) };
         }
     }
 
     /// Takes the timestamp of a frame that arrived at `arrived_us` (monotonic).
     pub fn frame(&mut self, timestamp: u32, arrived_us: i64, host: &HostClock) -> Stamp {
+        self.see(u64::from(timestamp), arrived_us, host)
+    }
+
+    /// The same for a media time in microseconds. Only differences count, so that it may be negative.
+    pub fn frame_at(&mut self, media_us: i64, arrived_us: i64, host: &HostClock) -> Stamp {
+        self.see(media_us.cast_unsigned(), arrived_us, host)
+    }
+
+    fn see(&mut self, timestamp: u64, arrived_us: i64, host: &HostClock) -> Stamp {
         if self.jumps(timestamp, arrived_us) {
             self.begin_epoch();
         }
@@ -143,9 +162,9 @@ impl StreamClock {
         i64::try_from(i128::from(since) * 1_000_000 / i128::from(self.rate)).unwrap_or(i64::MAX)
     }
 
-    fn jumps(&self, timestamp: u32, arrived_us: i64) -> bool {
+    fn jumps(&self, timestamp: u64, arrived_us: i64) -> bool {
         self.last.is_some_and(|(last_us, last_arrived_us)| {
-            let step_us = self.media_us(self.unwrapper.nearest(u64::from(timestamp))).saturating_sub(last_us);
+            let step_us = self.media_us(self.unwrapper.nearest(timestamp)).saturating_sub(last_us);
             let elapsed_us = arrived_us.saturating_sub(last_arrived_us).max(0);
             // A network that stood still delivers late what was taken in time: that is no jump ahead.
             let backlog_us = self.backlog_us(last_us, last_arrived_us);
@@ -158,8 +177,8 @@ impl StreamClock {
         last_arrived_us.saturating_sub(last_us).saturating_sub(self.arrival.estimate_us()).max(0)
     }
 
-    fn take(&mut self, timestamp: u32, arrived_us: i64) -> (i64, Estimate) {
-        let ticks = self.unwrapper.unwrap(u64::from(timestamp));
+    fn take(&mut self, timestamp: u64, arrived_us: i64) -> (i64, Estimate) {
+        let ticks = self.unwrapper.unwrap(timestamp);
         self.first.get_or_insert(ticks);
         let media_us = self.media_us(ticks);
         self.last = Some((media_us, arrived_us));

@@ -25,6 +25,12 @@ impl Unwrapper {
         Self { bits, last: None }
     }
 
+    /// How many bits the counter has.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
     /// The next value; the first one is taken as it is.
     pub fn unwrap(&mut self, value: u64) -> i64 {
         let extended = self.nearest(value);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_rtsp::{AuthPolicy, CancelToken, ErrorKind, Options, describe};
+use kinora_rtsp::{AuthPolicy, CancelToken, ErrorKind, Options, Reach, describe};
 
 use super::script::*;
 use super::support::{error, open, options, units};
@@ -200,6 +200,38 @@ fn redirects_are_followed_and_other_hosts_get_no_credentials() {
             assert_eq!(error.kind(), ErrorKind::Unauthorized);
         }
     }
+}
+
+#[test]
+fn a_redirect_leads_to_no_host_that_is_out_of_reach() {
+    let forbidden = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let target = Script::start(|request| with_media(request, good(request), &media()));
+    let location = format!("Location: {}\r\n", target.address_of("127.0.0.2", ""));
+    let first = Script::start(move |request| match &*request.method {
+        "DESCRIBE" => answer(request, "302 Moved Temporarily", &location, "").into(),
+        _ => good(request).into(),
+    });
+    units(&mut open(&first.address(), &anyone()).unwrap(), 1);
+    let asked = target.requests().len();
+    let careful = Options { reach: Reach::only(move |host| host != forbidden), ..anyone() };
+    let error = error(open(&first.address(), &careful));
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("127.0.0.2"), "{error}");
+    // The viewer that was let through may have said good-bye meanwhile, and nobody else came.
+    let methods: Vec<_> =
+        target.requests().split_off(asked).into_iter().map(|request| request.method).collect();
+    assert!(methods.iter().all(|method| method == "TEARDOWN"), "{methods:?}");
+}
+
+#[test]
+fn a_name_is_judged_by_the_number_that_it_stands_for() {
+    let script = Script::start(|request| good(request).into());
+    let careful = Options { reach: Reach::only(|host| !host.is_loopback()), ..anyone() };
+    for host in ["localhost", "127.0.0.1", "127.1"] {
+        let error = error(open(&script.address_of(host, ""), &careful));
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{host}: {error}");
+    }
+    assert!(script.requests().is_empty());
 }
 
 #[test]

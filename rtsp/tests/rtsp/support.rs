@@ -74,7 +74,7 @@ pub(super) struct Camera {
 
 impl Camera {
     pub(super) fn start(launch: &str, options: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tools/rtsp_launch.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tools/rtsp_server.py");
         let mut command = Command::new(PYTHON);
         command.arg(script).arg(launch).args(options).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();

@@ -113,11 +113,6 @@ impl Caller {
         within && !kept
     }
 
-    /// Whether there are streams that the caller may not see, or may come to be.
-    pub(in crate::http) fn is_limited(&self) -> bool {
-        self.scope.streams.is_some() || !self.identity.hidden.is_empty()
-    }
-
     /// The kinds of events that the caller may see; `None` is all.
     pub(in crate::http) fn kinds(&self) -> Option<Vec<EventKind>> {
         let names = self.scope.events.as_ref()?;
@@ -130,6 +125,11 @@ impl Caller {
         let same_view = identity.hidden == self.identity.hidden && scope == self.scope;
         let now = Self { identity, scope, ..self.clone() };
         same_view && now.is_good() && now.may(Permission::Watch)
+    }
+
+    /// The same caller, by what is known of them now.
+    pub(in crate::http) fn as_known(&self, (identity, scope): Known) -> Self {
+        Self { identity, scope, ..self.clone() }
     }
 
     fn is_good(&self) -> bool {

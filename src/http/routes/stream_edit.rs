@@ -13,10 +13,10 @@ use super::fields;
 use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
-use crate::http::ports::{SourceFacts, SourceRefusal, StreamOptions, StreamOrder, StreamPlan};
+use crate::http::ports::{SourceFacts, SourceRefusal, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
-use crate::store::{ManagedStream, StreamSpec};
+use crate::store::{ManagedStream, StreamSpec, StreamWish};
 
 /// How long trying a source may take; opening has limits of its own.
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(25);
@@ -96,8 +96,7 @@ pub(in crate::http) async fn create_stream(
     }
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     app.store(app.store.create_stream(&name, spec)).await?;
-    let plan = StreamPlan { name: name.clone(), source, options, enabled };
-    app.ask("streams", app.ports.control.put(plan)).await?;
+    app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.create", &name).await;
     shown(find(&app, &caller, &name).await?, StatusCode::CREATED)
 }
@@ -120,8 +119,7 @@ pub(in crate::http) async fn change_stream(
     };
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     app.store(app.store.change_stream(&name, seen(&request)?, spec)).await?;
-    let plan = StreamPlan { name: name.clone(), source, options, enabled: enabled && old.wanted };
-    app.ask("streams", app.ports.control.put(plan)).await?;
+    app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.change", &name).await;
     shown(find(&app, &caller, &name).await?, StatusCode::OK)
 }
@@ -137,7 +135,7 @@ pub(in crate::http) async fn delete_stream(
     caller.require(Permission::EditStreams)?;
     find(&app, &caller, &name).await?;
     app.store(app.store.delete_stream(&name, seen(&request)?)).await?;
-    app.ask("streams", app.ports.control.order(&name, StreamOrder::Remove)).await?;
+    app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.delete", &name).await;
     Ok(HttpResponse::NoContent())
 }
@@ -151,17 +149,17 @@ pub(in crate::http) async fn order_stream(
     path: web::Path<(String, String)>,
 ) -> Result<impl Responder, ApiError> {
     let (name, order) = path.into_inner();
-    let (order, action) = match order.as_str() {
-        "start" => (StreamOrder::Start, "stream.start"),
-        "stop" => (StreamOrder::Stop, "stream.stop"),
-        "restart" => (StreamOrder::Restart, "stream.restart"),
+    let (wish, action) = match order.as_str() {
+        "start" => (StreamWish::Start, "stream.start"),
+        "stop" => (StreamWish::Stop, "stream.stop"),
+        "restart" => (StreamWish::Restart, "stream.restart"),
         _ => return Err(ApiError::not_found("not_found", "There is nothing at this address.")),
     };
     caller.require(Permission::ControlStreams)?;
-    if !caller.sees(&name) || !app.ask("streams", app.ports.control.order(&name, order)).await? {
+    if !caller.sees(&name) || !app.store(app.store.wish_of_stream(&name, wish)).await? {
         return Err(unknown());
     }
-    app.store(app.store.want_stream(&name, order != StreamOrder::Stop)).await?;
+    app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, action, &name).await;
     Ok(HttpResponse::Accepted())
 }

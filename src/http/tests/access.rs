@@ -119,6 +119,13 @@ async fn each_refusal_of_an_upgrade_is_a_status_with_a_code() {
     assert_eq!(refused("session=nope", json, Some(&bob)).await, (404, "session_not_found".into()));
     assert_eq!(refused("session=s&after=11", json, Some(&bob)).await, (409, "seq_ahead".into()));
     let headers = ["sec-websocket-protocol: json", &format!("authorization: Bearer {bob}")];
+    publish(&fixture.hub, "elsewhere", 1..=10);
+    for (session, again_in) in [("s", None), ("elsewhere", Some("1"))] {
+        let path = format!("/ws/analysis?session={session}&after=11");
+        let ahead = http(fixture.address, "GET", &path, &headers, "").await;
+        let told = (ahead.status, ahead.header("retry-after"));
+        assert_eq!(told, (409, again_in), "only another server may still bring it: {}", ahead.body);
+    }
     let plain = http(fixture.address, "GET", "/ws/analysis", &headers, "").await;
     assert_eq!((plain.status, &plain.json()["code"]), (400, &json!("bad_request")));
     assert_eq!(fixture.app.metrics.subscribers.get(), 0);

@@ -1,9 +1,11 @@
 //! Users, roles, invitations, the log of changes and stored events; in a real database.
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
-use super::client::{post, send};
-use super::fakes::{Fixture, PASSWORD, publish};
+use super::client::{event, post, send, within};
+use super::fakes::{Fixture, PASSWORD, publish, publish_of};
 use crate::store::EventRow;
 
 async fn fixture() -> (Fixture, String) {
@@ -149,6 +151,36 @@ async fn a_stream_that_is_limited_to_roles_is_hidden_from_others() {
         page["events"].as_array().unwrap().len()
     };
     assert_eq!((count(&vera).await, count(&olga).await), (2, 3), "one of three is of the hidden stream");
+}
+
+#[actix_web::test]
+async fn a_limited_subscriber_gets_a_stream_that_is_made_later_unless_it_is_hidden_too() {
+    let (fixture, _) = fixture().await;
+    fixture.user("vera", &["viewer"]).await;
+    let limited = |name: &str| {
+        format!(
+            "insert into streams (name, address) values ('{name}', 'rtsp://camera/{name}');
+            insert into stream_roles select s.id, r.id from streams s, roles r
+                where s.name = '{name}' and r.name = 'operator'"
+        )
+    };
+    fixture.sql(&limited("cam"));
+    let vera = fixture.token_of("vera").await;
+    let mut socket = fixture.try_subscribe("", Some("json"), Some(&vera)).await.unwrap();
+    publish(&fixture.hub, "s", 1..=3);
+    fixture.sql("insert into streams (name, address) values ('yard', 'rtsp://camera/yard')");
+    publish_of(&fixture.hub, "yard");
+    assert_eq!(event(&mut socket).await["sessionId"], "yard", "nothing of the hidden stream comes before");
+    fixture.sql(&limited("vault"));
+    publish_of(&fixture.hub, "vault");
+    let last = loop {
+        match within(socket.next()).await {
+            Some(Ok(Message::Ping(_))) => {}
+            other => break other,
+        }
+    };
+    let Some(Ok(Message::Close(Some(frame)))) = last else { panic!("an end should come, got {last:?}") };
+    assert_eq!(u16::from(frame.code), 4401, "what they may see has changed");
 }
 
 fn rows(count: i64) -> Vec<EventRow> {

@@ -38,8 +38,8 @@ pub(crate) struct World {
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
-    /// What was asked of streams, in order.
-    pub(crate) orders: Mutex<Vec<String>>,
+    /// The streams that were told to be made as they are stored, in order.
+    pub(crate) changed: Mutex<Vec<String>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -160,6 +160,10 @@ impl StreamsView for World {
         let facts = self.sessions.lock().unwrap().get(&*id.0).copied();
         answer(self.up(facts.map(|facts| status(&id.0, facts))))
     }
+
+    fn is_elsewhere(&self, id: &SessionId) -> bool {
+        *id.0 == *"elsewhere"
+    }
 }
 
 fn status(name: &str, (last_seq, over): (u64, bool)) -> SessionStatus {
@@ -196,14 +200,9 @@ impl StreamControl for World {
         answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
     }
 
-    fn put(&self, plan: StreamPlan) -> Answer<'_, ()> {
-        self.orders.lock().unwrap().push(format!("put {} {} {}", plan.name, plan.source, plan.enabled));
+    fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()> {
+        self.changed.lock().unwrap().push(stream.to_owned());
         answer(Ok(()))
-    }
-
-    fn order<'a>(&'a self, name: &'a str, order: StreamOrder) -> Answer<'a, bool> {
-        self.orders.lock().unwrap().push(format!("{order:?} {name}"));
-        answer(Ok(name != "nope"))
     }
 }
 
@@ -283,6 +282,12 @@ impl Default for Doors {
     fn default() -> Self {
         Self { signup: Signup::Off, oidc: None, development_login: false, closed_metrics: false }
     }
+}
+
+/// The first event of a session of another stream than the usual one; both have the stream's name.
+pub(crate) fn publish_of(hub: &Hub, stream: &str) {
+    let event = encoded(stream, 1, kind_of(1), 0);
+    hub.publish(&Arc::new(Published::new(session(stream), stream.into(), &event)));
 }
 
 /// A running server.

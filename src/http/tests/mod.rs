@@ -8,6 +8,7 @@ mod deadlines;
 mod development;
 mod every_route;
 pub(crate) mod fakes;
+mod fanout;
 mod guard;
 mod hostile_text;
 mod identity_provider;

@@ -14,7 +14,9 @@ use serde::Serialize;
 use super::end::End;
 use super::query::{Resume, Wanted};
 use super::session::Peer;
+use super::sight::Sight;
 use crate::http::app::App;
+use crate::http::auth::Caller;
 
 /// A batch is sent when it has so many events or bytes.
 const BATCH_EVENTS: usize = 64;
@@ -26,6 +28,7 @@ pub(super) struct Feed {
     /// What is sent.
     pub(super) filter: Filter,
     pub(super) trail: Trail,
+    sight: Sight,
     sole_session: Option<SessionId>,
     start: Option<Start>,
     events_sent: u64,
@@ -55,8 +58,9 @@ struct GapTold {
 
 impl Feed {
     /// Without a resume it is subscribed from here on.
-    pub(super) fn new(app: Arc<App>, wanted: &Wanted) -> Self {
+    pub(super) fn new(app: Arc<App>, wanted: &Wanted, caller: &Caller) -> Self {
         let mut feed = Self {
+            sight: Sight::new(&app, caller.clone()),
             app,
             filter: wanted.filter(),
             trail: Trail::default(),
@@ -92,11 +96,11 @@ impl Feed {
         };
         loop {
             let mut batch = Batch::default();
-            self.take(subscription.next().await, &mut batch);
+            self.take(subscription.next().await, &mut batch).await;
             // What is taken from the queue has to be sent: look only while there is room.
             while !batch.is_full() {
                 let Some(delivery) = subscription.try_next() else { break };
-                self.take(delivery, &mut batch);
+                self.take(delivery, &mut batch).await;
             }
             self.give(peer, batch).await?;
         }
@@ -111,9 +115,13 @@ impl Feed {
         self.app.hub.subscribe(filter, self.app.ws.queue)
     }
 
-    fn take(&mut self, delivery: Delivery, batch: &mut Batch) {
+    async fn take(&mut self, delivery: Delivery, batch: &mut Batch) {
         match delivery {
-            Delivery::Event(event) => self.take_event(&event, batch),
+            Delivery::Event(event) => {
+                if self.sight.sees(&self.app, &event.stream).await {
+                    self.take_event(&event, batch);
+                }
+            }
             Delivery::Gap { session, from, to, reason } => self.take_gap(&session, (from, to), reason, batch),
             Delivery::Ended => batch.then = Some(End::ShuttingDown),
         }

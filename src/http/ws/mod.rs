@@ -19,6 +19,7 @@ mod replay;
 mod seats;
 mod session;
 mod settings;
+mod sight;
 mod socket;
 
 use actix_web::http::StatusCode;
@@ -56,7 +57,7 @@ pub(super) async fn subscribe(
     wanted.limit(&app, &caller).await?;
     let seat = take_seat(&app, &caller)?;
     // Subscribed before the upgrade: what is published once the client knows that it is connected is delivered.
-    let feed = Feed::new(app.clone().into_inner(), &wanted);
+    let feed = Feed::new(app.clone().into_inner(), &wanted, &caller);
     let (peer, pulse, response) = session::start(&request, payload, app.ws.mailbox)?;
     let socket = request.conn_data::<SpareSocket>().cloned();
     let keeper = Keeper { app: app.into_inner(), caller, peer, pulse, socket, _seat: seat };

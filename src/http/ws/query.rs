@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use kinora_actors::domain::{EventKind, SessionId};
 use kinora_actors::hub::{Filter, Recent};
@@ -14,6 +13,14 @@ use crate::http::problem::ApiError;
 /// Names in one query; more are a mistake or worse.
 const MOST_NAMES: usize = 64;
 
+/// A number that nobody was told.
+const NOT_THERE: ApiError =
+    ApiError::conflict("seq_ahead", "after= is greater than the last number of the session.");
+/// Another server may have told it and not stored it yet, or have died before it did.
+const NOT_HERE_YET: ApiError =
+    ApiError::conflict("seq_ahead", "What comes before after= has not arrived here yet. Try again.")
+        .with_header("retry-after", "1");
+
 /// What a subscriber wants. Empty lists mean everything.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Wanted {
@@ -24,6 +31,8 @@ pub(in crate::http) struct Wanted {
     after: Option<u64>,
     /// What is known of that session.
     known: Ended,
+    /// Streams that the caller may not see.
+    hidden: Vec<Arc<str>>,
     /// The caller may see no stream at all.
     nothing: bool,
 }
@@ -105,10 +114,11 @@ impl Wanted {
     /// that is not there yet.
     pub(in crate::http) async fn limit(&mut self, app: &App, caller: &Caller) -> Result<(), ApiError> {
         self.must_exist(app, caller).await?;
-        if self.streams.is_empty() && caller.is_limited() {
-            let named = caller.scope.streams.iter().flatten().cloned();
-            let there = app.ports.streams.streams().into_iter().map(|stream| stream.name);
-            self.streams = named.chain(there).filter(|name| caller.sees(name)).map(Arc::from).collect();
+        // Hidden ones are left out by name, so that a stream that is made later is not missed.
+        self.hidden = caller.identity.hidden.iter().map(|name| Arc::from(name.as_str())).collect();
+        if let (true, Some(named)) = (self.streams.is_empty(), &caller.scope.streams) {
+            self.streams =
+                named.iter().filter(|name| caller.sees(name)).map(|name| Arc::from(name.as_str())).collect();
             self.nothing = self.streams.is_empty();
         }
         if let Some(allowed) = caller.kinds() {
@@ -137,8 +147,9 @@ impl Wanted {
             self.known = known;
         }
         if self.after.is_some_and(|after| after > self.known.last_seq) {
-            let detail = "after= is greater than the last number of the session.";
-            return Err(ApiError::new(StatusCode::CONFLICT, "seq_ahead", detail));
+            let elsewhere = |session| app.ports.streams.is_elsewhere(session);
+            let may_come = !self.known.over && self.sole_session().is_some_and(elsewhere);
+            return Err(if may_come { NOT_HERE_YET } else { NOT_THERE });
         }
         Ok(())
     }
@@ -165,7 +176,7 @@ impl Wanted {
             kinds
         });
         let streams = if self.nothing { Some(Vec::new()) } else { some(&self.streams) };
-        Filter { streams, sessions: some(&self.sessions), kinds }
+        Filter { streams, sessions: some(&self.sessions), kinds, hidden: self.hidden.clone() }
     }
 }
 

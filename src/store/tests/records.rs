@@ -1,6 +1,6 @@
 //! Sessions, streams and users.
 
-use super::super::testing::{at, store, text};
+use super::super::testing::{at, now_us, store, text};
 use super::super::*;
 
 fn session(id: &str, started_at_us: i64) -> SessionRow {
@@ -77,6 +77,92 @@ fn a_restart_closes_what_was_open_at_its_last_event() {
     assert_eq!(store.wait(store.close_open_sessions(&end)).unwrap(), ["open"]);
     let rows = store.wait(store.list_sessions(None, 10)).unwrap();
     assert_eq!(rows, [SessionRow { end: Some(end), last_seq: 77, ..session("open", 2) }, closed]);
+}
+
+#[test]
+fn only_sessions_of_lost_servers_are_ended_and_only_when_nothing_more_comes_in() {
+    let store = store();
+    let leased = |id: &str, fence: u32, started_at_us: i64| SessionRow {
+        provenance: format!(r#"{{"lease": {{"owner": "a", "fence": {fence}}}}}"#),
+        stream: "door".into(),
+        ..session(id, started_at_us)
+    };
+    for row in [leased("lost", 1, 5), leased("young", 1, 100), leased("runs", 2, 5)] {
+        store.wait(store.upsert_session(&row)).unwrap();
+    }
+    store
+        .wait(store.upsert_session(&SessionRow { stream: "gone".into(), ..session("no lease", 5) }))
+        .unwrap();
+    text(
+        &store,
+        "insert into stream_leases values ('door', 'b', 2, clock_timestamp() + interval '1 minute')",
+    );
+    let end = SessionEnd { at_us: 200, reason: "restart".into() };
+    let ended = |before_us| {
+        let mut ended = store.wait(store.close_lost_sessions(&end, before_us)).unwrap();
+        ended.sort();
+        ended
+    };
+    assert_eq!(ended(50), ["lost", "no lease"]);
+    assert_eq!(ended(150), ["young"]);
+    text(&store, "update stream_leases set lease_until = '-infinity'");
+    assert_eq!(ended(150), ["runs"], "its lease is over and nobody took it");
+}
+
+#[test]
+fn sessions_of_others_are_listed_with_what_is_stored_of_them() {
+    let store = store();
+    let owned = |id: &str, owner: &str| SessionRow {
+        provenance: format!(r#"{{"lease": {{"owner": "{owner}", "fence": 1}}}}"#),
+        ..session(id, now_us())
+    };
+    let event = |session: &str, seq: i64| EventRow {
+        session_id: session.into(),
+        seq,
+        timestamp_us: now_us(),
+        recorded_at_us: now_us(),
+        event: "frameAnalyzed".into(),
+        payload: "{}".into(),
+    };
+    for row in [owned("mine", "me"), owned("theirs", "b"), owned("empty", "b"), owned("recovered", "c")] {
+        store.wait(store.upsert_session(&row)).unwrap();
+    }
+    let old = SessionEnd { at_us: at(2, 0, 0), reason: "stopped".into() };
+    store.wait(store.upsert_session(&SessionRow { end: Some(old), ..owned("old", "b") })).unwrap();
+    for session in ["mine", "theirs", "recovered", "old"] {
+        store.wait(store.insert_events(&[event(session, 1), event(session, 7)])).unwrap();
+    }
+    let newest = store.wait(store.newest_row()).unwrap();
+    store.wait(store.insert_events(&[event("theirs", 8)])).unwrap();
+    let here = KnownHere { owner: "me".into(), recovered: vec!["recovered".into()] };
+    let listed = store.wait(store.sessions_elsewhere(&here)).unwrap();
+    let listed: Vec<_> = listed.iter().map(|extent| (extent.session.as_str(), extent.last)).collect();
+    assert_eq!(listed, [("theirs", 8)]);
+    assert_eq!(store.wait(store.last_seq_up_to_row("theirs", newest)).unwrap(), 7);
+    assert_eq!(store.wait(store.last_seq_up_to_row("empty", newest)).unwrap(), 0);
+    let running = store.wait(store.find_session("theirs")).unwrap().unwrap();
+    assert_eq!(running.last_seq, 8, "the row of a running session is behind; its events are not");
+}
+
+#[test]
+fn orders_are_counted_and_a_start_lets_a_stream_run_that_might_not() {
+    let store = store();
+    text(
+        &store,
+        "insert into streams (name, address, enabled, managed_by_config) values ('door', 'file:a', false, true)",
+    );
+    let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish)).unwrap();
+    let state = || {
+        let row = store.wait(store.find_stream("door")).unwrap().unwrap();
+        (row.enabled, row.wanted, row.starts, row.restarts)
+    };
+    assert!(!wish("nope", StreamWish::Start));
+    assert!(wish("door", StreamWish::Stop));
+    assert_eq!(state(), (false, false, 0, 0));
+    store.wait(store.forget_wishes_of_config_streams()).unwrap();
+    assert_eq!(state(), (false, true, 0, 0));
+    assert!(wish("door", StreamWish::Start) && wish("door", StreamWish::Restart));
+    assert_eq!(state(), (true, true, 1, 1));
 }
 
 #[test]

@@ -1,0 +1,1 @@
+alter table streams drop column restarts, drop column starts;
