@@ -72,6 +72,7 @@ async fn without_a_mapping_administrators_decide_and_a_closed_account_stays_clos
     assert_eq!(fixture.get("/api/v1/me", Some(&token)).await.json()["roles"], json!(["operator"]));
 
     assert_eq!(change(json!({"disabled": true})).await, 200);
+    fixture.app.forget_all();
     assert_eq!(fixture.get("/api/v1/me", Some(&token)).await.status, 401);
     let reply = sign_in(&provider, &fixture, &key, json!({})).await;
     assert_eq!((reply.status, &reply.json()["code"]), (403, &json!("account_disabled")));
