@@ -7,6 +7,7 @@
 #   make memcheck   the crates with unsafe code under valgrind
 #   make bench      measurements beside their yardsticks, written to docs/reference/performance.md; about twenty
 #                   minutes, or five and rough with QUICK=1
+#   make fuzz-api   schemathesis against the running server: at least CALLS=5000 requests
 #   make setup      packages and weights only
 
 # How long `make demo` runs; empty is until Ctrl-C.
@@ -16,9 +17,11 @@ QUICK   ?=
 # The clip of `make demo-clip`: ten seconds, 1080p60.
 FRAMES  ?= 600
 OUT     ?= out
+# The least number of requests of `make fuzz-api`.
+CALLS   ?=
 KINORA := target/release/kinora
 
-.PHONY: all setup packages build weights demo demo-clip test lint bench soak memcheck golden clean
+.PHONY: all setup packages build weights demo demo-clip test lint bench soak memcheck fuzz-api golden clean
 
 all: build
 
@@ -59,6 +62,10 @@ soak: setup
 # Two crates have unsafe code. valgrind knows no AVX-512 and hides it from the crates, which then choose what it knows.
 memcheck: packages
 	@tools/memcheck.sh
+
+# Installs schemathesis from PyPI in a scratch environment; about five minutes.
+fuzz-api: setup
+	@tools/fuzz_api.py --kinora $(KINORA) $(if $(CALLS),--calls $(CALLS))
 
 # Golden numbers of the tests, from TensorFlow Lite and MediaPipe in a scratch environment; rarely needed.
 golden: setup

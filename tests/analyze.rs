@@ -82,10 +82,14 @@ fn events_are_valid_by_the_published_schema() {
 /// The validator is Debian's `python3-jsonschema`: a Rust one in the dev-dependencies would change the features of
 /// crates that the binary is built from, and everything would be compiled twice.
 pub(crate) fn schema_errors(events: &Path) -> String {
-    let schema = root().join("docs/reference/event.schema.json");
+    errors_by(&root().join("docs/reference/event.schema.json"), events)
+}
+
+/// The same by another schema and for other values, one a line.
+pub(crate) fn errors_by(schema: &Path, values: &Path) -> String {
     let output = Command::new("/usr/bin/python3")
         .arg(root().join("tests/tools/validate.py"))
-        .args([&schema, events])
+        .args([schema, values])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

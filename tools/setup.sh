@@ -17,6 +17,7 @@ gstreamer1.0-plugins-ugly gstreamer1.0-libav
 python3-websockets
 nodejs node-ws
 glib-networking openssl
+chromium
 '
 # build-essential, pkg-config: the C compiler and the way to find FFmpeg.
 # libclang-dev: ffmpeg-sys-next reads FFmpeg's headers with it.
@@ -28,6 +29,7 @@ glib-networking openssl
 # gstreamer1.0-plugins-*, gstreamer1.0-libav: parsers, RTP payloaders, encoders and decoders of that camera.
 # python3-websockets: an agent in tests and examples that is not our own code.
 # glib-networking, openssl: TLS and a certificate of that camera, for RTSPS.
+# chromium: shows the page of the API in a test, which looks for what its policy refuses.
 # nodejs, node-ws: the same in JavaScript; the agent of docs/guide/agents.md is run by a test.
 
 missing=

@@ -108,6 +108,16 @@ impl Lanes {
         (self.replaced.load(Ordering::Acquire), self.threads.abandoned())
     }
 
+    /// Of each lane, the streams that are pinned to it and whether its worker is at a request.
+    #[must_use]
+    pub fn loads(&self) -> Vec<(usize, bool)> {
+        let load = |lane: &Lane| {
+            let busy = lane.worker.as_ref().is_some_and(|worker| worker.pulse.busy_since_us().is_some());
+            (lane.streams, busy)
+        };
+        self.lanes.iter().map(|lane| load(&lock(lane))).collect()
+    }
+
     fn build(&self) -> Running {
         let pulse = Arc::new(Pulse::default());
         let worker = InferenceWorker::new((self.model)(), Arc::clone(&self.clock), Arc::clone(&pulse), None);

@@ -59,6 +59,11 @@ impl Elsewhere {
         }
     }
 
+    /// Forgets the words of all sessions but these: the others ended without one.
+    pub(crate) fn keep(&self, is_open: impl Fn(&SessionId) -> bool) {
+        self.streams().retain(|_, told| is_open(&told.session));
+    }
+
     /// Shows a stream that does not run here as the server shows it that runs it, if one does.
     pub(crate) fn show(&self, shown: StreamStatus) -> StreamStatus {
         let streams = self.streams();
@@ -157,6 +162,9 @@ mod tests {
         elsewhere.note(&event("s2", EventKind::StreamState, "running"));
         elsewhere.note(&event("s1", EventKind::StreamState, "stopped"));
         elsewhere.note(&event("s1", EventKind::SessionEnded, "stopped"));
+        elsewhere.keep(|session| &*session.0 == "s2");
         assert_eq!(shown(&elsewhere, None), (StreamState::Running, Some("s2".into())));
+        elsewhere.keep(|_| false);
+        assert_eq!(shown(&elsewhere, None), (StreamState::Stopped, None));
     }
 }

@@ -10,6 +10,7 @@ mod event_rows;
 mod fault;
 mod http_ports;
 mod live_clock;
+mod machine;
 mod marks;
 mod media_source;
 mod picture;
@@ -30,6 +31,7 @@ pub(crate) use fault::{FFMPEG_LACKS_IT, Fault, INVALID};
 pub(crate) use http_ports::{
     DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
+pub(crate) use machine::Machine;
 pub(crate) use marks::StripReader;
 pub(crate) use pose_model::CandlePoseModel;
 pub(crate) use probe::{Findings, Look, Video, probe};

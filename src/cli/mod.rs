@@ -13,6 +13,7 @@ mod exit;
 mod key;
 mod model;
 mod models;
+mod openapi;
 mod probe;
 mod serve;
 mod summary;
@@ -76,6 +77,8 @@ enum Command {
     /// Look after the weights of the networks.
     #[command(subcommand)]
     Models(models::Action),
+    /// Print the OpenAPI document of the server.
+    Openapi,
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -93,6 +96,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn run(self) -> Result<(), CliError> {
         let sources = self.global.sources();
+        if let Command::Openapi = self.command {
+            return openapi::run();
+        }
         // `config` reports on the configuration itself; every other command needs a valid one.
         if let Command::Config(action) = &self.command {
             return config::run(action, &sources);
@@ -110,6 +116,7 @@ impl Cli {
             Command::Dancer(args) => dance::run(&args),
             Command::Models(action) => models::run(&action, &settings),
             Command::Config(action) => config::run(&action, &sources),
+            Command::Openapi => openapi::run(),
         }
     }
 }

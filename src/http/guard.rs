@@ -128,7 +128,10 @@ const fn too_many() -> ApiError {
 fn permission() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-match, x-request-id"))
+        .insert_header((
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, idempotency-key, if-match, x-request-id",
+        ))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
         .finish()
 }
@@ -137,7 +140,7 @@ fn permission() -> HttpResponse {
 fn allow(headers: &mut HeaderMap, page: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page);
     headers.append(VARY, HeaderValue::from_static("origin"));
-    let exposed = HeaderValue::from_static("etag, retry-after, x-request-id");
+    let exposed = HeaderValue::from_static("etag, idempotency-replayed, retry-after, x-request-id");
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }
 

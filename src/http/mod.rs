@@ -9,6 +9,8 @@ mod auth;
 mod guard;
 mod metrics;
 mod middleware;
+mod once;
+mod openapi;
 pub(crate) mod ports;
 mod problem;
 mod router;
@@ -22,6 +24,7 @@ mod ws;
 pub(crate) use app::{AccountRules, App, Parts, Signup};
 pub(crate) use auth::{Oidc, OidcSettings, Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
+pub(crate) use openapi::document;
 #[cfg(test)]
 pub(crate) use server::BindError;
 pub(crate) use server::{Server, ServerSettings, Stopper};

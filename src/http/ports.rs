@@ -11,7 +11,9 @@ use kinora_actors::domain::{EventKind, FrameAccount, SessionId, StreamState, Tim
 use kinora_actors::hub::Published;
 use kinora_actors::stats::LatencySummary;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::openapi::schemas::{FrameAccount as AccountSchema, Latency, StateName, Time};
 use crate::accounts::{Digest, Identity, KeyScope};
 
 /// The future answer of a query.
@@ -120,7 +122,7 @@ pub(crate) trait StreamsView: Send + Sync {
 }
 
 /// A stream as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StreamStatus {
     /// Its name.
@@ -128,20 +130,26 @@ pub(crate) struct StreamStatus {
     /// Its address without credentials.
     pub(crate) address: String,
     /// Its state.
+    #[schema(value_type = StateName)]
     pub(crate) state: StreamState,
     /// Why, as a stable code.
     pub(crate) reason: String,
     /// The same in plain words; what the source said, if it was the source. No credentials.
     pub(crate) message: String,
     /// Since when.
+    #[schema(value_type = Time)]
     pub(crate) since: Timestamp,
     /// When it is tried again, if that is planned.
+    #[schema(value_type = Option<Time>)]
     pub(crate) next_try_at: Option<Timestamp>,
     /// The session that runs.
+    #[schema(value_type = Option<String>)]
     pub(crate) session_id: Option<SessionId>,
     /// The account of the session that runs.
+    #[schema(value_type = Option<AccountSchema>)]
     pub(crate) frames: Option<LiveAccount>,
     /// Its latency percentiles.
+    #[schema(value_type = Option<Latency>)]
     pub(crate) latency_ms: Option<LatencySummary>,
 }
 
@@ -157,24 +165,29 @@ pub(crate) struct LiveAccount {
 }
 
 /// A session as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionStatus {
     /// Its identity.
+    #[schema(value_type = String)]
     pub(crate) id: SessionId,
     /// The stream's name.
     pub(crate) stream: String,
     /// When it began.
+    #[schema(value_type = Time)]
     pub(crate) started_at: Timestamp,
     /// When it ended; absent while it runs.
+    #[schema(value_type = Option<Time>)]
     pub(crate) ended_at: Option<Timestamp>,
     /// Why it ended, as a stable code.
     pub(crate) end_reason: Option<String>,
     /// The number of its last event.
     pub(crate) last_seq: u64,
     /// Its account.
+    #[schema(value_type = Option<AccountSchema>)]
     pub(crate) frames: Option<LiveAccount>,
     /// Its latency percentiles.
+    #[schema(value_type = Option<Latency>)]
     pub(crate) latency_ms: Option<LatencySummary>,
 }
 
@@ -191,7 +204,7 @@ pub(crate) trait StreamControl: Send + Sync {
 }
 
 /// How a stream is analysed, as in `[[streams]]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct StreamOptions {
     /// A file begins again at its end.
@@ -199,8 +212,10 @@ pub(crate) struct StreamOptions {
     /// A person is followed from frame to frame.
     pub(crate) tracking: bool,
     /// One frame of so many is analysed.
+    #[schema(minimum = 1, maximum = 10000)]
     pub(crate) every_nth: u32,
     /// At most so many frames a second are analysed; 0 is all.
+    #[schema(minimum = 0, maximum = 1000)]
     pub(crate) max_fps: u32,
     /// The number in the test dancer's picture is told.
     pub(crate) read_marks: bool,
@@ -213,7 +228,7 @@ impl Default for StreamOptions {
 }
 
 /// What a source is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SourceFacts {
     /// Its address without credentials.
@@ -237,6 +252,71 @@ pub(crate) struct SourceRefusal {
     pub(crate) code: &'static str,
     /// A sentence without the source.
     pub(crate) detail: &'static str,
+}
+
+/// What does the work, from memory.
+pub(crate) trait MachineView: Send + Sync {
+    /// The networks that are loaded.
+    fn models(&self) -> Vec<ModelStatus>;
+
+    /// The devices that run them.
+    fn devices(&self) -> Vec<DeviceStatus>;
+}
+
+/// A network as the API shows it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ModelStatus {
+    /// The model that it is a part of, as in `sessionStarted`.
+    #[schema(example = "mediapipe-pose-full")]
+    pub(crate) model: String,
+    /// Its own name.
+    #[schema(example = "pose_landmark_full")]
+    pub(crate) network: String,
+    /// The file of its weights.
+    pub(crate) file: String,
+    /// That file's SHA-256, checked when it was loaded.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub(crate) sha256: String,
+    /// Width and height of its input, in pixels.
+    pub(crate) input_size: [u32; 2],
+    /// How exact its products have to be: `inference.precision`.
+    #[schema(pattern = "^(auto|f32|bf16)$")]
+    pub(crate) precision: String,
+    /// The instructions that it is run with.
+    #[schema(example = "avx512+amx-bf16")]
+    pub(crate) kernels: String,
+    /// The device that it is loaded on.
+    #[schema(example = "cpu")]
+    pub(crate) device: String,
+}
+
+/// A device as the API shows it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeviceStatus {
+    /// `cpu` or `cuda:N`.
+    #[schema(example = "cpu")]
+    pub(crate) device: String,
+    /// What it is called by its maker; absent if the system does not tell.
+    pub(crate) name: Option<String>,
+    /// Processors that the server may use.
+    pub(crate) processors: u32,
+    /// Its lanes: each runs one inference at a time.
+    pub(crate) lanes: Vec<LaneStatus>,
+    /// Workers that were replaced after they failed.
+    pub(crate) workers_replaced: u64,
+    /// Threads that hung and were given up; they are lost until the process ends.
+    pub(crate) threads_abandoned: u64,
+}
+
+/// A lane as the API shows it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct LaneStatus {
+    /// Streams that are pinned to it.
+    pub(crate) streams: u32,
+    /// Whether it is at an inference now.
+    pub(crate) busy: bool,
 }
 
 /// A component whose health is told.
@@ -304,6 +384,8 @@ pub(crate) struct Ports {
     pub(crate) streams: Arc<dyn StreamsView>,
     /// Steers streams.
     pub(crate) control: Arc<dyn StreamControl>,
+    /// Networks and devices.
+    pub(crate) machine: Arc<dyn MachineView>,
     /// Components with health.
     pub(crate) checks: Vec<Arc<dyn HealthCheck>>,
     /// The log.

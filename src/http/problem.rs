@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::StoreError;
 
@@ -137,20 +138,29 @@ fn header_name(text: HeaderNameText) -> HeaderName {
     if text == RETRY_AFTER.as_str() { RETRY_AFTER } else { WWW_AUTHENTICATE }
 }
 
-/// The body.
-#[derive(Serialize)]
+/// An error: a problem of RFC 9457 with a stable code and the request's id.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Problem<'a> {
+pub(super) struct Problem {
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    #[schema(example = "Not Found")]
     title: &'static str,
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     status: u16,
+    /// What programs decide by; it does not change.
+    #[schema(example = "stream_not_found")]
     code: &'static str,
-    detail: &'a str,
-    request_id: &'a str,
+    /// For people.
+    #[schema(example = "There is no stream of this name.")]
+    detail: &'static str,
+    /// The same as in the header `x-request-id`.
+    request_id: String,
+    /// The code of OAuth2, from `/login`.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(rename = "error_description", skip_serializing_if = "Option::is_none")]
-    error_description: Option<&'a str>,
+    error_description: Option<&'static str>,
 }
 
 /// Body and media type of an error; `error` is absent where actix, not a handler, chose the status.
@@ -162,7 +172,7 @@ pub(super) fn render(error: Option<ApiError>, status: StatusCode, request_id: &s
         status: status.as_u16(),
         code: error.code,
         detail: error.detail,
-        request_id,
+        request_id: request_id.to_owned(),
         error: error.oauth,
         error_description: error.oauth.map(|_| error.detail),
     };
@@ -195,6 +205,15 @@ pub(super) fn json_error(error: &JsonPayloadError) -> ApiError {
         JsonPayloadError::ContentType => of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         JsonPayloadError::Payload(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
         _ => ApiError::bad_request("invalid_json", "The body is not the JSON that this address takes."),
+    }
+}
+
+/// What is wrong with a body that is read as it is.
+pub(super) fn body_error(error: &actix_web::Error) -> ApiError {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => of_status(StatusCode::PAYLOAD_TOO_LARGE),
+        Some(error) if is_late(error) => of_status(StatusCode::REQUEST_TIMEOUT),
+        _ => ApiError::bad_request("invalid_body", "The body cannot be read."),
     }
 }
 

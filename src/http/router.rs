@@ -48,6 +48,10 @@ routes! {
     "/ready" => { get: routes::ready }
     "/health" => { get: routes::health }
     "/metrics" => { get: routes::metrics }
+    "/openapi.json" => { get: routes::openapi }
+    "/docs" => { get: routes::page }
+    "/docs/{file}" => { get: routes::file }
+    "/api/v1/schemas/event.json" => { get: routes::event_schema }
     "/api/v1/auth/login" => { post: routes::login_json }
     "/api/v1/auth/refresh" => { post: routes::refresh }
     "/api/v1/auth/logout" => { post: routes::logout }
@@ -67,6 +71,8 @@ routes! {
     "/api/v1/sessions" => { get: routes::sessions }
     "/api/v1/sessions/{id}" => { get: routes::session }
     "/api/v1/events" => { get: routes::events }
+    "/api/v1/models" => { get: routes::models }
+    "/api/v1/devices" => { get: routes::devices }
     "/api/v1/keys" => { get: routes::keys, post: routes::create_key }
     "/api/v1/keys/{id}" => { delete: routes::revoke_key }
     "/api/v1/users" => { get: routes::users, post: routes::create_user }

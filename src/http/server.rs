@@ -10,7 +10,7 @@ use actix_web::rt::time::timeout;
 use actix_web::{App as WebApp, HttpServer, web};
 
 use super::app::App;
-use super::{guard, middleware, router, ws};
+use super::{guard, middleware, once, router, ws};
 
 /// How the server listens.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ impl Server {
             WebApp::new()
                 .app_data(state.clone())
                 .configure(router::configure)
+                .wrap(from_fn(once::once))
                 .wrap(from_fn(guard::guard))
                 .wrap(from_fn(middleware::dress))
                 .wrap(state.metrics.requests.clone())

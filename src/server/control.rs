@@ -53,7 +53,7 @@ impl Control {
     async fn look(&self) -> Result<(), Unavailable> {
         let keeper =
             self.keeper.get().ok_or_else(|| Unavailable("the streams are not started yet".to_owned()))?;
-        keeper.look().await.map_err(|error| Unavailable(error.to_string()))
+        keeper.look_through().await.map_err(|error| Unavailable(error.to_string()))
     }
 
     async fn allowed(&self, source: &str) -> Result<SourceAddress, SourceRefusal> {

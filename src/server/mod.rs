@@ -31,7 +31,7 @@ use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
 use tokio::sync::mpsc;
 
-use crate::adapters::{Elsewhere, EventRows, SystemClock, stream_log};
+use crate::adapters::{Elsewhere, EventRows, Machine, SystemClock, stream_log};
 use crate::config::Settings;
 use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
 use crate::journal::{Journal, JournalLog};
@@ -146,6 +146,11 @@ pub(crate) async fn start(
         passwords,
         metrics: metrics(&board, &journal, &store, &counters, &lanes)?,
         control: control.clone(),
+        machine: Arc::new(Machine {
+            provenance: provenance.clone(),
+            precision: settings.inference.precision,
+            lanes: Arc::clone(&lanes),
+        }),
         sealer: Arc::clone(&sealer),
         settings: &settings,
         log: &log,

@@ -105,8 +105,9 @@ impl Relay {
     /// All sessions of others that there may be more of.
     async fn look(&mut self) -> Result<Vec<(String, u64)>, Unavailable> {
         let extents = self.store.sessions_elsewhere(&self.here).await.map_err(unavailable)?;
+        let listed: HashSet<&str> = extents.iter().map(|extent| extent.session.as_str()).collect();
+        self.elsewhere.keep(|session| listed.contains(&*session.0));
         if self.told.len() > REMEMBERED {
-            let listed: HashSet<&str> = extents.iter().map(|extent| extent.session.as_str()).collect();
             self.told.retain(|session, _| listed.contains(&*session.0));
         }
         Ok(extents.into_iter().map(|extent| (extent.session, extent.last)).collect())
@@ -151,4 +152,86 @@ impl Relay {
 
 fn unavailable(error: StoreError) -> Unavailable {
     Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use kinora_actors::hub::{Delivery, Filter, QueueBound, Subscription};
+    use slog::o;
+
+    use super::*;
+    use crate::store::testing::{now_us, store};
+    use crate::store::{EventRow, SessionRow};
+
+    fn begin(store: &Store, session: &str, owner: &str) {
+        let row = SessionRow {
+            id: session.into(),
+            stream: "door".into(),
+            started_at_us: now_us(),
+            end: None,
+            provenance: format!(r#"{{"lease": {{"owner": "{owner}", "fence": 1}}}}"#),
+            account: "{}".into(),
+            last_seq: 1,
+            epoch: 0,
+        };
+        store.wait(store.upsert_session(&row)).unwrap();
+    }
+
+    fn write(store: &Store, session: &str, seqs: std::ops::RangeInclusive<i64>) {
+        let row = |seq: i64| EventRow {
+            session_id: session.into(),
+            seq,
+            timestamp_us: now_us(),
+            recorded_at_us: now_us(),
+            event: "streamState".into(),
+            payload: format!(
+                r#"{{"seq":{seq},"prevSeq":{},"stream":"door","state":"running","reason":"r","message":"m"}}"#,
+                seq - 1
+            ),
+        };
+        store.wait(store.insert_events(&seqs.map(row).collect::<Vec<_>>())).unwrap();
+    }
+
+    fn received(subscription: &Subscription) -> Vec<(String, u64)> {
+        let deliveries = std::iter::from_fn(|| subscription.try_next());
+        let event = |delivery| match delivery {
+            Delivery::Event(event) => (event.session.0.to_string(), event.seq),
+            other => panic!("an event should come, got {other:?}"),
+        };
+        deliveries.map(event).collect()
+    }
+
+    fn numbers(session: &str, seqs: std::ops::RangeInclusive<u64>) -> Vec<(String, u64)> {
+        seqs.map(|seq| (session.to_owned(), seq)).collect()
+    }
+
+    #[test]
+    fn what_others_store_is_offered_once_in_order_with_a_notice_or_without() {
+        let store = store();
+        begin(&store, "a", "other");
+        write(&store, "a", 1..=3);
+        let (hub, elsewhere) = (Hub::new(), Arc::new(Elsewhere::default()));
+        let here = KnownHere { owner: "me".into(), recovered: vec!["recovered".into()] };
+        let log = Logger::root(slog::Discard, o!());
+        let mut relay = store.wait(Relay::new(&store, (&hub, &elsewhere), here, log)).unwrap();
+        let subscription = hub.subscribe(Filter::default(), QueueBound { events: 2_000, bytes: 1 << 20 });
+
+        // Nobody told of these.
+        write(&store, "a", 4..=6);
+        for (session, owner) in [("b", "other"), ("mine", "me"), ("recovered", "me before")] {
+            begin(&store, session, owner);
+            write(&store, session, 1..=2);
+        }
+        store.wait(relay.relay(Heard::Anything)).unwrap();
+        let mut first = received(&subscription);
+        first.sort();
+        assert_eq!(first, [numbers("a", 4..=6), numbers("b", 1..=2)].concat(), "history is not told");
+        // More than a page, told late and twice.
+        write(&store, "a", 7..=600);
+        let told = |last| Heard::Sessions([("a".to_owned(), last), ("recovered".to_owned(), 2)].into());
+        for heard in [told(300), told(600), told(600), Heard::Anything] {
+            store.wait(relay.relay(heard)).unwrap();
+        }
+        assert_eq!(received(&subscription), numbers("a", 7..=600));
+    }
 }

@@ -15,7 +15,7 @@ use crate::adapters::{
     DatabaseHealth, Elsewhere, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
 use crate::config::{self, Settings, WebSocket};
-use crate::http::ports::{Ports, StreamControl};
+use crate::http::ports::{MachineView, Ports, StreamControl};
 use crate::http::{
     AccountRules, App, Metrics, Oidc, OidcSettings, Parts, Passwords, Signup, TokenKeys, TokenSettings,
     WsSettings,
@@ -41,6 +41,8 @@ pub(super) struct Web<'a> {
     pub(super) metrics: Metrics,
     /// Steers streams.
     pub(super) control: Arc<dyn StreamControl>,
+    /// Networks and devices.
+    pub(super) machine: Arc<dyn MachineView>,
     /// Seals what operators say of sources.
     pub(super) sealer: Arc<Sealer>,
     pub(super) settings: &'a Settings,
@@ -81,6 +83,7 @@ impl Web<'_> {
             history: Arc::new(StoredHistory(self.store.clone())),
             accounts: Arc::new(StoredAccounts(self.store.clone())),
             control: Arc::clone(&self.control),
+            machine: Arc::clone(&self.machine),
             streams: Arc::new(LiveView {
                 board: Arc::clone(self.board),
                 store: self.store.clone(),

@@ -13,6 +13,7 @@ mod embedded;
 mod error;
 mod event_query;
 mod events;
+mod idempotency;
 mod identity;
 mod keys;
 mod leases;
@@ -51,6 +52,7 @@ pub(crate) use event_query::EventQuery;
 pub(crate) use events::EventRow;
 #[cfg(test)]
 pub(crate) use events::Inserted;
+pub(crate) use idempotency::Begun;
 pub(crate) use keys::{KeyRow, NewKey, Ticket};
 pub(crate) use leases::Lease;
 pub(crate) use logins::{OneTime, Purpose, Refreshed};

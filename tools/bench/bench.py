@@ -15,6 +15,7 @@ import sys
 import machine
 import pipeline
 import report
+import routes
 import stages
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,6 +29,7 @@ PARTS = {
     "two-clips": pipeline.two_clips,
     "live": pipeline.live,
     "linear": pipeline.linear,
+    "http": routes.routes,
     "instructions": stages.instructions,
 }
 

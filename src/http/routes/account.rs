@@ -7,12 +7,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Json};
 use actix_web::{HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fields;
 use super::login::{authenticate, refusal};
-use crate::accounts::{Secret, digest, first_admin, roles};
+use crate::accounts::{Permission, Secret, digest, first_admin, roles};
 use crate::http::app::{App, Signup};
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::{Email, Name, NewPassword};
 use crate::http::ports::{HttpEvent, Who};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
@@ -22,48 +24,74 @@ use crate::store::{NewUser, OneTime, Purpose, UserChange};
 const RESET_GOOD_FOR_US: i64 = 3_600_000_000;
 
 /// An account to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SignupRequest {
+    #[schema(value_type = Name)]
     username: String,
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
+    #[schema(value_type = NewPassword)]
     password: String,
     /// Needed where accounts are made by invitation.
     invitation: Option<String>,
 }
 
 /// An account, as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Me {
     username: String,
     roles: Vec<String>,
+    #[schema(value_type = Vec<Permission>)]
     permissions: Vec<&'static str>,
 }
 
+/// An account that was made.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct SignedUp {
+    username: String,
+}
+
 /// Whose password is forgotten.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ResetRequest {
+    #[schema(value_type = Email)]
     email: String,
 }
 
 /// A new password, by the token of a mail.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ResetConfirmation {
     token: String,
+    #[schema(value_type = NewPassword)]
     password: String,
 }
 
 /// A new password, by the old one.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PasswordChange {
+    #[schema(format = "password")]
     current_password: String,
+    #[schema(value_type = NewPassword)]
     new_password: String,
 }
 
-/// `POST /signup`
+/// Makes an account for oneself.
+///
+/// Where accounts are made by invitation, the invitation says the roles; else the account is a viewer.
+#[utoipa::path(
+    post, path = "/signup", tag = "login", request_body = SignupRequest,
+    responses(
+        (status = 201, body = SignedUp),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_email`, `password_too_short`, \
+            `password_too_long`, `invalid_text`, `invitation_invalid`."),
+        (status = 403, description = "`signup_closed`."),
+        (status = 409, description = "`taken`."),
+    )
+)]
 pub(in crate::http) async fn signup(
     app: web::Data<App>,
     visit: Visit,
@@ -91,10 +119,13 @@ pub(in crate::http) async fn signup(
         (Signup::Open, None) => drop(app.store(app.store.create_user(user, entry)).await?),
         _ => return Err(closed),
     }
-    Ok(HttpResponse::Created().json(serde_json::json!({"username": username})))
+    Ok(HttpResponse::Created().json(SignedUp { username }))
 }
 
-/// `GET /api/v1/me`
+/// Who one is, and what one may do.
+#[utoipa::path(
+    get, path = "/api/v1/me", tag = "login", security(("bearer" = [])), responses((status = 200, body = Me))
+)]
 pub(in crate::http) async fn me(caller: Caller) -> Json<Me> {
     Json(Me {
         permissions: caller.identity.permissions.names(),
@@ -103,7 +134,18 @@ pub(in crate::http) async fn me(caller: Caller) -> Json<Me> {
     })
 }
 
-/// `POST /api/v1/me/password`: ends all logins of the account.
+/// Changes one's own password and ends all logins of the account.
+///
+/// A key cannot do this.
+#[utoipa::path(
+    post, path = "/api/v1/me/password", tag = "login", security(("bearer" = [])), request_body = PasswordChange,
+    responses(
+        (status = 204, description = "Changed."),
+        (status = 400, description = "`invalid_json`, `wrong_password`, `password_too_short`, `password_too_long`."),
+        (status = 403, description = "`forbidden`: a key was shown."),
+        (status = 404, description = "`not_found`: the account is gone."),
+    )
+)]
 pub(in crate::http) async fn change_password(
     app: web::Data<App>,
     visit: Visit,
@@ -126,7 +168,16 @@ pub(in crate::http) async fn change_password(
     Ok(HttpResponse::NoContent())
 }
 
-/// `POST /password-reset`: always 202. A mail follows if the address has an account.
+/// Asks for a new password.
+///
+/// Always 202: nobody learns which addresses have an account. A mail follows if this one has.
+#[utoipa::path(
+    post, path = "/password-reset", tag = "login", request_body = ResetRequest,
+    responses(
+        (status = 202, description = "A mail is sent if there is such an account."),
+        (status = 400, description = "`invalid_json`, `invalid_email`."),
+    )
+)]
 pub(in crate::http) async fn request_reset(
     app: web::Data<App>,
     visit: Visit,
@@ -144,7 +195,15 @@ pub(in crate::http) async fn request_reset(
     Ok(HttpResponse::Accepted())
 }
 
-/// `POST /password-reset/confirm`: ends all logins of the account.
+/// Sets a new password by the token of a mail and ends all logins of the account.
+#[utoipa::path(
+    post, path = "/password-reset/confirm", tag = "login", request_body = ResetConfirmation,
+    responses(
+        (status = 204, description = "Changed."),
+        (status = 400, description = "`invalid_json`, `token_invalid`, `password_too_short`, `password_too_long`."),
+        (status = 404, description = "`not_found`: the account is gone."),
+    )
+)]
 pub(in crate::http) async fn confirm_reset(
     app: web::Data<App>,
     visit: Visit,

@@ -6,8 +6,9 @@ use actix_web::http::header::{FORWARDED, HOST, HeaderName};
 use actix_web::web::{self, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::login::begin;
+use super::login::{Granted, begin};
 use crate::accounts::GivenRoles;
 use crate::http::app::App;
 use crate::http::ports::UserId;
@@ -19,13 +20,25 @@ use crate::store::{DEVELOPMENT, Newcomer};
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// As which role.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct DevelopmentRequest {
     role: String,
 }
 
-/// `POST /api/v1/auth/development`: tokens of the account `development-<role>`, which has no password.
+/// Signs a developer in without a password.
+///
+/// As the account `development-<role>`, where the configuration allows it, and from the server's own machine only.
+#[utoipa::path(
+    post, path = "/api/v1/auth/development", tag = "login", request_body = DevelopmentRequest,
+    responses(
+        (status = 200, body = Granted),
+        (status = 400, description = "`invalid_json`, `unknown_role`."),
+        (status = 401, description = "`token_revoked`: the account was closed in this moment."),
+        (status = 403, description = "`not_local`, `account_disabled`."),
+        (status = 404, description = "`development_login_off`."),
+    )
+)]
 pub(in crate::http) async fn development_login(
     app: web::Data<App>,
     visit: Visit,

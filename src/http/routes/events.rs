@@ -11,10 +11,13 @@ use futures_util::{Stream, stream};
 use kinora_actors::domain::{EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
+use super::fields;
 use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::{EventName, Time};
 use crate::http::problem::ApiError;
 use crate::store::{EventQuery, EventRow};
 
@@ -26,39 +29,52 @@ const LARGEST_PAGE: u32 = 1_000;
 const COLUMNS: &str = "sessionId,timestamp,event,seq,stream,payload\r\n";
 
 /// Which events, and in which form.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct EventsQuery {
     /// Ids of sessions, commas between.
+    #[param(nullable = false)]
     session: Option<String>,
     /// Names of streams, commas between.
+    #[param(nullable = false, example = "front-door")]
     stream: Option<String>,
     /// Kinds, commas between.
+    #[param(nullable = false, example = "frameAnalyzed")]
     event: Option<String>,
     /// From this time on, RFC 3339.
+    #[param(nullable = false, format = DateTime)]
     from: Option<String>,
     /// Before this time.
+    #[param(nullable = false, format = DateTime)]
     to: Option<String>,
     /// Where the last page ended.
+    #[param(nullable = false, minimum = 0)]
     cursor: Option<i64>,
     /// Events of the page.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
     /// `json`, `ndjson` or `csv`.
+    #[param(nullable = false, pattern = "^(json|ndjson|csv)$", default = "json")]
     format: Option<String>,
 }
 
 /// An event as it was sent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventShown {
     session_id: String,
+    #[schema(value_type = Time)]
     timestamp: Timestamp,
+    #[schema(value_type = EventName)]
     event: String,
+    /// As in the JSON Schema at `/api/v1/schemas/event.json`.
+    #[schema(value_type = Object)]
     payload: Value,
 }
 
 /// A page of events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventPage {
     events: Vec<EventShown>,
@@ -73,7 +89,20 @@ enum Form {
     Csv,
 }
 
-/// `GET /api/v1/events`, oldest first.
+/// Stored events, oldest first.
+///
+/// `format=json` gives a page; `ndjson` and `csv` give all events at once. An export that breaks off is not whole.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "events", security(("bearer" = ["watch"])), params(EventsQuery),
+    responses(
+        (status = 200, description = "A page, or all events as lines.", content(
+            (EventPage = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
+        (status = 400, description = "`invalid_query`."),
+    )
+)]
 pub(in crate::http) async fn events(
     app: web::Data<App>,
     caller: Caller,
@@ -177,7 +206,7 @@ impl EventsQuery {
             from_us: self.from.as_deref().map(time).transpose()?,
             to_us: self.to.as_deref().map(time).transpose()?,
             after: self.cursor.unwrap_or(0),
-            limit: self.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
+            limit: fields::limit(self.limit, PAGE, LARGEST_PAGE)?,
         })
     }
 }

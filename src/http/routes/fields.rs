@@ -32,10 +32,23 @@ pub(super) fn label(text: &str) -> Result<(), ApiError> {
 pub(super) fn email(text: &str) -> Result<(), ApiError> {
     let parts = text.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
     let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>".contains(c));
-    if parts.is_some_and(|(_, host)| !host.contains('@')) && plain && text.len() <= 255 {
+    let sane = parts.is_some_and(|(_, host)| !host.contains('@')) && plain && text.len() <= 255;
+    // What the mailer would not send to is refused while the caller can still mend it.
+    if sane && text.parse::<lettre::message::Mailbox>().is_ok() {
         return Ok(());
     }
     Err(ApiError::bad_request("invalid_email", "This is no mail address."))
+}
+
+/// The size of a page.
+///
+/// # Errors
+/// 400 `invalid_query` for one that is not 1 to `largest`.
+pub(super) fn limit(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, ApiError> {
+    match asked.unwrap_or(usual) {
+        limit if (1..=largest).contains(&limit) => Ok(limit),
+        _ => Err(ApiError::bad_request("invalid_query", "limit= is 1 to 1000.")),
+    }
 }
 
 /// A new password. Length is what counts; NIST SP 800-63B asks for 8 characters and for no mix of kinds. What is

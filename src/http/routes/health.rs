@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::accounts::Permission;
 use crate::http::app::App;
@@ -25,10 +26,12 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(in crate::http) struct HealthCache(Mutex<Option<(Instant, Vec<Component>)>>);
 
 /// A component as a keeper sees it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Component {
     name: &'static str,
+    /// `up`, `down`, or `timeout` after five seconds.
+    #[schema(pattern = "^(up|down|timeout)$")]
     state: &'static str,
     response_time_ms: f64,
     #[serde(skip)]
@@ -36,14 +39,28 @@ struct Component {
 }
 
 /// The answer; components only for those who may see them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Health {
+    /// `healthy`, or `degraded` if a component is not up.
+    #[schema(pattern = "^(healthy|degraded)$")]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     components: Option<Vec<Component>>,
 }
 
-/// `GET /health`. Always 200: a degraded server still serves, and `/ready` is what a balancer asks.
+/// A state in a word.
+#[derive(Serialize, ToSchema)]
+struct Word {
+    status: &'static str,
+}
+
+/// How the server is.
+///
+/// Always 200: a degraded server still serves, and `/ready` is what a balancer asks. Components are told to those who
+/// may see them.
+#[utoipa::path(
+    get, path = "/health", tag = "state", security((), ("bearer" = ["health"])), responses((status = 200, body = Health))
+)]
 pub(in crate::http) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let components = look(&app).await;
     let well = components.iter().all(Component::is_up);
@@ -54,21 +71,42 @@ pub(in crate::http) async fn health(app: web::Data<App>, request: HttpRequest) -
     })
 }
 
-/// `GET /live`: the process answers.
+/// The process answers.
+#[utoipa::path(
+    get, path = "/live", tag = "state", responses((status = 200, body = Word, example = json!({"status": "live"})))
+)]
 pub(in crate::http) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
+    HttpResponse::Ok().json(Word { status: "live" })
 }
 
-/// `GET /ready`: everything that is needed to serve is there.
+/// Everything that is needed to serve is there.
+#[utoipa::path(
+    get, path = "/ready", tag = "state",
+    responses(
+        (status = 200, body = Word, example = json!({"status": "ready"})),
+        (status = 503, description = "`unavailable`: it starts, stops, or a needed component is away."),
+    )
+)]
 pub(in crate::http) async fn ready(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let needed = look(&app).await.iter().all(|component| component.is_up() || !component.needed);
     if app.is_ready() && needed {
-        return Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})));
+        return Ok(HttpResponse::Ok().json(Word { status: "ready" }));
     }
     Err(ApiError::unavailable())
 }
 
-/// `GET /metrics`: for everybody, or for those who may see how the server is.
+/// Numbers for Prometheus.
+///
+/// For everybody, or with `http.metrics = "operators"` for those who may see how the server is.
+#[utoipa::path(
+    get, path = "/metrics", tag = "state", security((), ("bearer" = ["health"])),
+    responses(
+        (status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"),
+        (status = 401, description = "`token_missing`, `token_expired`, `token_invalid` or `token_revoked`."),
+        (status = 403, description = "`forbidden`."),
+        (status = 503, description = "`unavailable`."),
+    )
+)]
 pub(in crate::http) async fn metrics(
     app: web::Data<App>,
     request: HttpRequest,

@@ -5,12 +5,14 @@ use actix_web::web::{self, Json};
 use actix_web::{HttpResponse, Responder};
 use kinora_actors::domain::{EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fields;
 use super::users::may_give;
 use crate::accounts::{AgentKey, KeyScope, Permission};
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::{EventName, Label, Name, Time};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{KeyRow, NewKey};
@@ -19,21 +21,24 @@ use crate::store::{KeyRow, NewKey};
 const MOST_NAMES: usize = 64;
 
 /// A key to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct KeyRequest {
     /// What it is for.
+    #[schema(value_type = Label)]
     name: String,
     /// The streams that it may see; absent is all that its owner may.
+    #[schema(value_type = Option<Vec<Name>>, min_items = 1, max_items = 64)]
     streams: Option<Vec<String>>,
     /// The kinds of events that it may see; absent is all.
+    #[schema(value_type = Option<Vec<EventName>>, min_items = 1, max_items = 64)]
     events: Option<Vec<String>>,
     /// For whom it acts; absent is the caller.
     owner: Option<String>,
 }
 
 /// A key that was made. Its text is told here and never again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct KeyCreated {
     id: String,
     name: String,
@@ -41,7 +46,7 @@ struct KeyCreated {
 }
 
 /// A key as it is listed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct KeyShown {
     id: String,
@@ -49,25 +54,41 @@ pub(in crate::http) struct KeyShown {
     owner: String,
     streams: Option<Vec<String>>,
     events: Option<Vec<String>>,
+    #[schema(value_type = Time)]
     created_at: Timestamp,
+    #[schema(value_type = Option<Time>)]
     last_used_at: Option<Timestamp>,
+    #[schema(value_type = Option<Time>)]
     revoked_at: Option<Timestamp>,
 }
 
 /// Keys.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct KeyList {
     keys: Vec<KeyShown>,
 }
 
-/// `GET /api/v1/keys`: everybody's for those who may see them, else one's own.
+/// Keys: everybody's for those who may see them, else one's own.
+#[utoipa::path(
+    get, path = "/api/v1/keys", tag = "keys", security(("bearer" = ["keys:own"]), ("bearer" = ["keys:all"])),
+    responses((status = 200, body = KeyList))
+)]
 pub(in crate::http) async fn keys(app: web::Data<App>, caller: Caller) -> Result<Json<KeyList>, ApiError> {
     let owner = whose(&caller)?;
     let rows = app.store(app.store.list_keys(owner)).await?;
     Ok(Json(KeyList { keys: rows.into_iter().map(KeyShown::from).collect() }))
 }
 
-/// `POST /api/v1/keys`
+/// Makes a key. Its text is told here and never again.
+#[utoipa::path(
+    post, path = "/api/v1/keys", tag = "keys", security(("bearer" = ["keys:own"]), ("bearer" = ["keys:all"])),
+    request_body = KeyRequest,
+    responses(
+        (status = 201, body = KeyCreated),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_scope`, `unknown_role`, `invalid_text`."),
+        (status = 404, description = "`user_not_found`: there is no such owner."),
+    )
+)]
 pub(in crate::http) async fn create_key(
     app: web::Data<App>,
     visit: Visit,
@@ -97,7 +118,16 @@ pub(in crate::http) async fn create_key(
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(created))
 }
 
-/// `DELETE /api/v1/keys/{id}`: the key is void from now on, and what it opened ends.
+/// Revokes a key: it is void from now on, and what it opened ends.
+#[utoipa::path(
+    delete, path = "/api/v1/keys/{id}", tag = "keys", security(("bearer" = ["keys:own"]), ("bearer" = ["keys:all"])),
+    params(("id" = String, Path, description = "The key's public part", example = "9f86d081884c")),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 400, description = "`invalid_text`."),
+        (status = 404, description = "`not_found`."),
+    )
+)]
 pub(in crate::http) async fn revoke_key(
     app: web::Data<App>,
     visit: Visit,

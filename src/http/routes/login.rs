@@ -9,50 +9,72 @@ use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{self, Json};
 use actix_web::{HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::accounts::{Secret, digest};
 use crate::http::app::App;
 use crate::http::auth::{Caller, PasswordError};
 use crate::http::ports::{Account, UserId, Who};
-use crate::http::problem::ApiError;
+use crate::http::problem::{ApiError, Problem};
 use crate::http::visit::Visit;
 use crate::store::Refreshed;
 
 const WRONG: &str = "The user name or the password is wrong.";
 
 /// RFC 6749, section 4.3.2. Everything is optional to serde, so that what is missing can be named.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct PasswordGrant {
+    #[schema(value_type = String, required = true, pattern = "^password$", example = "password")]
     grant_type: Option<String>,
+    #[schema(value_type = String, required = true)]
     username: Option<String>,
+    #[schema(value_type = String, required = true, format = "password")]
     password: Option<String>,
 }
 
 /// The same as JSON; name or mail address, under either name.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct Credentials {
     #[serde(alias = "email")]
     username: String,
+    #[schema(format = "password")]
     password: String,
 }
 
 /// A refresh token that is shown.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RefreshRequest {
     refresh_token: String,
 }
 
 /// RFC 6749, section 5.1.
-#[derive(Serialize)]
-struct Granted {
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Granted {
     access_token: String,
     refresh_token: String,
+    /// Always `bearer`.
     token_type: &'static str,
+    /// Seconds that the access token is good.
     expires_in: u64,
 }
 
-/// `POST /login`. Wrong credentials are 400 `invalid_grant`, as OAuth2 has it.
+/// Logs in with OAuth2's password grant.
+///
+/// Wrong credentials are 400 `invalid_grant`, as OAuth2 has it.
+#[utoipa::path(
+    post, path = "/login", tag = "login",
+    request_body(content = PasswordGrant, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, body = Granted),
+        (status = 400, description = "`invalid_grant`, `invalid_request`, `unsupported_grant_type` in `error`.",
+            body = Problem, content_type = "application/json"),
+        (status = 401, description = "`token_revoked`: the account was closed in this moment."),
+        (status = 408, description = "`request_timeout`.", body = Problem, content_type = "application/json"),
+        (status = 413, description = "`payload_too_large`.", body = Problem, content_type = "application/json"),
+        (status = 415, description = "`unsupported_media_type`.", body = Problem, content_type = "application/json"),
+    )
+)]
 pub(in crate::http) async fn login_form(
     app: web::Data<App>,
     visit: Visit,
@@ -74,7 +96,11 @@ pub(in crate::http) async fn login_form(
     begin(&app, account.ok_or(wrong)?.id, app.accounts.refresh_lifetime).await
 }
 
-/// `POST /api/v1/auth/login`. Wrong credentials are 401 `invalid_credentials`.
+/// Logs in with JSON; `email` may stand for `username`.
+#[utoipa::path(
+    post, path = "/api/v1/auth/login", tag = "login", request_body = Credentials,
+    responses((status = 200, body = Granted), (status = 401, description = "`invalid_credentials`."))
+)]
 pub(in crate::http) async fn login_json(
     app: web::Data<App>,
     visit: Visit,
@@ -86,7 +112,13 @@ pub(in crate::http) async fn login_json(
     begin(&app, account.id, app.accounts.refresh_lifetime).await
 }
 
-/// `POST /api/v1/auth/refresh`. A token is good once; one that comes again ends the login for everybody.
+/// Gives the next tokens for a refresh token.
+///
+/// A token is good once; one that comes again was copied, so its login is ended for everybody.
+#[utoipa::path(
+    post, path = "/api/v1/auth/refresh", tag = "login", request_body = RefreshRequest,
+    responses((status = 200, body = Granted), (status = 401, description = "`refresh_invalid`, `refresh_reused`."))
+)]
 pub(in crate::http) async fn refresh(
     app: web::Data<App>,
     visit: Visit,
@@ -108,7 +140,11 @@ pub(in crate::http) async fn refresh(
     }
 }
 
-/// `POST /api/v1/auth/logout`: ends the login that the token comes from, and what it opened.
+/// Ends the login that the token comes from, and what it opened.
+#[utoipa::path(
+    post, path = "/api/v1/auth/logout", tag = "login", security(("bearer" = [])),
+    responses((status = 204, description = "Ended."))
+)]
 pub(in crate::http) async fn logout(
     app: web::Data<App>,
     visit: Visit,

@@ -1,27 +1,31 @@
 //! The handlers, each with its wire types beside it.
 
-mod account;
-mod audit;
-mod development;
-mod events;
+pub(super) mod account;
+pub(super) mod audit;
+pub(super) mod development;
+pub(super) mod docs;
+pub(super) mod events;
 mod fields;
-mod health;
-mod keys;
-mod login;
-mod oidc;
-mod roles;
-mod stream_edit;
-mod streams;
-mod tickets;
-mod users;
+pub(super) mod health;
+pub(super) mod keys;
+pub(super) mod login;
+pub(super) mod machine;
+pub(super) mod oidc;
+pub(super) mod roles;
+pub(super) mod stream_edit;
+pub(super) mod streams;
+pub(super) mod tickets;
+pub(super) mod users;
 
 pub(super) use account::{change_password, confirm_reset, me, request_reset, signup};
 pub(super) use audit::audit;
 pub(super) use development::development_login;
+pub(super) use docs::{event_schema, file, openapi, page};
 pub(super) use events::events;
 pub(super) use health::{HealthCache, health, live, metrics, ready};
 pub(super) use keys::{create_key, keys, revoke_key};
 pub(super) use login::{login_form, login_json, logout, refresh};
+pub(super) use machine::{devices, models};
 pub(super) use oidc::{oidc_callback, oidc_login, oidc_token};
 pub(super) use roles::{change_role, create_role, delete_role, roles};
 pub(super) use stream_edit::{

@@ -9,8 +9,9 @@ use actix_web::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use actix_web::web::{self, Json, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::login::begin;
+use super::login::{Granted, begin};
 use crate::accounts::{Digest, Secret, digest, username, verified_email};
 use crate::http::app::App;
 use crate::http::auth::{Attempt, Oidc, OidcError, Person, challenge};
@@ -47,14 +48,35 @@ pub(in crate::http) struct CallbackQuery {
 }
 
 /// A code, and the secret whose challenge it has.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CodeRequest {
     code: String,
     code_verifier: String,
 }
 
-/// `GET /api/v1/auth/oidc/login`: sends the browser to the identity provider.
+/// Sends the browser to the identity provider.
+///
+/// With `return_to` the browser ends there with a code for `POST /api/v1/auth/oidc/token`; without, tokens are the
+/// answer of the callback.
+#[utoipa::path(
+    get, path = "/api/v1/auth/oidc/login", tag = "login",
+    params(
+        ("return_to" = Option<String>, Query,
+            description = "A path of this server, a page of `http.allowed_origins`, or http://127.0.0.1:<port>/... where a \
+                program listens."),
+        ("code_challenge" = Option<String>, Query,
+            description = "Goes with `return_to`: the S256 challenge of RFC 7636, of a secret that redeems the code."),
+    ),
+    responses(
+        (status = 302, description = "To the identity provider, with a cookie for ten minutes."),
+        (status = 400, description = "`invalid_query`."),
+        (status = 404, description = "`oidc_off`."),
+        (status = 500, description = "`internal`."),
+        (status = 502, description = "`provider_odd`: its answer is not understood."),
+        (status = 503, description = "`provider_away`, or `unavailable`: the database."),
+    )
+)]
 pub(in crate::http) async fn oidc_login(
     app: web::Data<App>,
     request: HttpRequest,
@@ -81,7 +103,26 @@ pub(in crate::http) async fn oidc_login(
         .finish())
 }
 
-/// `GET /api/v1/auth/oidc/callback`: where the identity provider sends the browser back.
+/// Where the identity provider sends the browser back.
+#[utoipa::path(
+    get, path = "/api/v1/auth/oidc/callback", tag = "login",
+    params(
+        ("state" = Option<String>, Query, description = "What the sign-in began with."),
+        ("code" = Option<String>, Query, description = "What the identity provider is shown for its token."),
+        ("error" = Option<String>, Query, description = "In place of a code: it does not vouch."),
+    ),
+    responses(
+        (status = 200, body = Granted),
+        (status = 302, description = "To `return_to`, with a code."),
+        (status = 400, description = "`invalid_query`, `sign_in_unknown`."),
+        (status = 401, description = "`sign_in_refused`; `token_revoked`: the account was closed in this moment."),
+        (status = 403, description = "`no_role`, `account_disabled`."),
+        (status = 404, description = "`oidc_off`."),
+        (status = 500, description = "`internal`."),
+        (status = 502, description = "`provider_odd`: its answer is not understood."),
+        (status = 503, description = "`provider_away`, or `unavailable`: the database."),
+    )
+)]
 pub(in crate::http) async fn oidc_callback(
     app: web::Data<App>,
     visit: Visit,
@@ -119,7 +160,16 @@ pub(in crate::http) async fn oidc_callback(
     Ok(response)
 }
 
-/// `POST /api/v1/auth/oidc/token`: redeems a code for the tokens of a login.
+/// Redeems the code of a sign-in for the tokens of a login.
+#[utoipa::path(
+    post, path = "/api/v1/auth/oidc/token", tag = "login", request_body = CodeRequest,
+    responses(
+        (status = 200, body = Granted),
+        (status = 400, description = "`invalid_json`, `code_invalid`: it is used, over, or of another program."),
+        (status = 401, description = "`token_revoked`: the account was closed in this moment."),
+        (status = 404, description = "`oidc_off`."),
+    )
+)]
 pub(in crate::http) async fn oidc_token(
     app: web::Data<App>,
     body: Json<CodeRequest>,

@@ -3,53 +3,70 @@
 use actix_web::web::{self, Json};
 use actix_web::{HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fields;
 use crate::accounts::{Permission, Permissions};
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::RoleName;
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{RoleRow, StoreError};
 
 /// A role with what it allows.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct RoleShown {
     name: String,
     built_in: bool,
+    #[schema(value_type = Vec<Permission>)]
     permissions: Vec<&'static str>,
 }
 
 /// All roles.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct RoleList {
     roles: Vec<RoleShown>,
 }
 
 /// A role to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RoleRequest {
+    #[schema(value_type = RoleName)]
     name: String,
+    #[schema(value_type = Vec<Permission>)]
     permissions: Vec<String>,
 }
 
 /// Other permissions of a role.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RoleChange {
+    #[schema(value_type = Vec<Permission>)]
     permissions: Vec<String>,
 }
 
-/// `GET /api/v1/roles`
+/// All roles with what they allow.
+#[utoipa::path(
+    get, path = "/api/v1/roles", tag = "users", security(("bearer" = ["roles"])), responses((status = 200, body = RoleList))
+)]
 pub(in crate::http) async fn roles(app: web::Data<App>, caller: Caller) -> Result<Json<RoleList>, ApiError> {
     caller.require(Permission::ManageRoles)?;
     let roles = app.store(app.store.list_roles()).await?;
     Ok(Json(RoleList { roles: roles.into_iter().map(RoleShown::from).collect() }))
 }
 
-/// `POST /api/v1/roles`
+/// Makes a role of permissions that one has.
+#[utoipa::path(
+    post, path = "/api/v1/roles", tag = "users", security(("bearer" = ["roles"])), request_body = RoleRequest,
+    responses(
+        (status = 201, body = RoleShown),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `unknown_permission`."),
+        (status = 409, description = "`taken`, or a conflict of the `idempotency-key`."),
+    )
+)]
 pub(in crate::http) async fn create_role(
     app: web::Data<App>,
     visit: Visit,
@@ -69,7 +86,17 @@ pub(in crate::http) async fn create_role(
     Ok(HttpResponse::Created().json(made))
 }
 
-/// `PUT /api/v1/roles/{name}`
+/// Gives a role other permissions.
+#[utoipa::path(
+    put, path = "/api/v1/roles/{name}", tag = "users", security(("bearer" = ["roles"])), request_body = RoleChange,
+    params(("name" = inline(RoleName), Path, description = "The role")),
+    responses(
+        (status = 200, body = RoleShown),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `unknown_permission`."),
+        (status = 404, description = "`role_not_found`."),
+        (status = 409, description = "`built_in_role`."),
+    )
+)]
 pub(in crate::http) async fn change_role(
     app: web::Data<App>,
     visit: Visit,
@@ -86,7 +113,17 @@ pub(in crate::http) async fn change_role(
     Ok(Json(RoleRow { name, built_in: false, permissions }.into()))
 }
 
-/// `DELETE /api/v1/roles/{name}`
+/// Deletes a role that no stream is limited to.
+#[utoipa::path(
+    delete, path = "/api/v1/roles/{name}", tag = "users", security(("bearer" = ["roles"])),
+    params(("name" = inline(RoleName), Path, description = "The role")),
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 400, description = "`invalid_name`."),
+        (status = 404, description = "`role_not_found`."),
+        (status = 409, description = "`built_in_role`, `role_in_use`, `last_administrator`."),
+    )
+)]
 pub(in crate::http) async fn delete_role(
     app: web::Data<App>,
     visit: Visit,

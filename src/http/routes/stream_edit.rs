@@ -8,11 +8,13 @@ use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::web::{self, Json};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fields;
 use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::{Name, RoleName};
 use crate::http::ports::{SourceFacts, SourceRefusal, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
@@ -22,31 +24,38 @@ use crate::store::{ManagedStream, StreamSpec, StreamWish};
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(25);
 
 /// A stream to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct StreamRequest {
+    #[schema(value_type = Name)]
     name: String,
+    /// An address or a file, credentials included.
+    #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
     source: String,
     #[serde(default = "yes")]
+    #[schema(default = true)]
     enabled: bool,
+    /// Who sees it beside administrators; none is everybody.
     #[serde(default)]
+    #[schema(value_type = Vec<RoleName>)]
     roles: Vec<String>,
     #[serde(default)]
     options: StreamOptions,
 }
 
 /// What a stream shall be made of from now on; a source that is left out stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct StreamChange {
     source: Option<String>,
     enabled: bool,
+    #[schema(value_type = Vec<RoleName>)]
     roles: Vec<String>,
     options: StreamOptions,
 }
 
 /// What a stream is made of.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StreamSettings {
     name: String,
@@ -54,23 +63,44 @@ struct StreamSettings {
     source: String,
     enabled: bool,
     roles: Vec<String>,
+    #[schema(value_type = StreamOptions)]
     options: serde_json::Value,
     managed_by_config: bool,
     revision: i64,
 }
 
 /// A source to be tried.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SourceRequest {
+    #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
     source: String,
+}
+
+/// What can be asked of a stream.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the document is written from it; the handler reads the word itself")]
+enum OrderName {
+    Start,
+    Stop,
+    Restart,
 }
 
 const fn yes() -> bool {
     true
 }
 
-/// `GET /api/v1/streams/{name}/settings`
+/// What a stream is made of. The source is shown without credentials.
+#[utoipa::path(
+    get, path = "/api/v1/streams/{name}/settings", tag = "streams", security(("bearer" = ["streams:edit"])),
+    params(("name" = inline(Name), Path, description = "The stream")),
+    responses(
+        (status = 200, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
+        (status = 400, description = "`invalid_name`."),
+        (status = 404, description = "`stream_not_found`."),
+    )
+)]
 pub(in crate::http) async fn stream_settings(
     app: web::Data<App>,
     caller: Caller,
@@ -80,7 +110,18 @@ pub(in crate::http) async fn stream_settings(
     shown(find(&app, &caller, &name).await?, StatusCode::OK)
 }
 
-/// `POST /api/v1/streams`
+/// Makes a stream, and starts it if it is enabled.
+#[utoipa::path(
+    post, path = "/api/v1/streams", tag = "streams", security(("bearer" = ["streams:edit"])),
+    request_body = StreamRequest,
+    responses(
+        (status = 201, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 404, description = "`not_found`: there is no such role."),
+        (status = 409, description = "`taken`, or a conflict of the `idempotency-key`."),
+        (status = 422, description = "`source_forbidden`, `source_invalid`."),
+    )
+)]
 pub(in crate::http) async fn create_stream(
     app: web::Data<App>,
     visit: Visit,
@@ -101,7 +142,25 @@ pub(in crate::http) async fn create_stream(
     shown(find(&app, &caller, &name).await?, StatusCode::CREATED)
 }
 
-/// `PUT /api/v1/streams/{name}/settings`: the stream restarts, and no other.
+/// Changes a stream: it restarts, and no other notices.
+///
+/// A source that is left out stays. With `If-Match` it is changed only if nobody was faster.
+#[utoipa::path(
+    put, path = "/api/v1/streams/{name}/settings", tag = "streams", security(("bearer" = ["streams:edit"])),
+    request_body = StreamChange,
+    params(
+        ("name" = inline(Name), Path, description = "The stream"),
+        ("if-match" = Option<String>, Header, description = "The `etag` that was seen", example = "\"3\""),
+    ),
+    responses(
+        (status = 200, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 404, description = "`stream_not_found`, or `not_found`: there is no such role."),
+        (status = 409, description = "`managed_by_config`, `source_lost`."),
+        (status = 412, description = "`stale`: somebody was faster."),
+        (status = 422, description = "`source_forbidden`, `source_invalid`."),
+    )
+)]
 pub(in crate::http) async fn change_stream(
     app: web::Data<App>,
     request: HttpRequest,
@@ -124,7 +183,21 @@ pub(in crate::http) async fn change_stream(
     shown(find(&app, &caller, &name).await?, StatusCode::OK)
 }
 
-/// `DELETE /api/v1/streams/{name}`: its sessions and events stay until retention takes them.
+/// Deletes a stream. Its sessions and events stay until retention takes them.
+#[utoipa::path(
+    delete, path = "/api/v1/streams/{name}", tag = "streams", security(("bearer" = ["streams:edit"])),
+    params(
+        ("name" = inline(Name), Path, description = "The stream"),
+        ("if-match" = Option<String>, Header, description = "The `etag` that was seen", example = "\"3\""),
+    ),
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 400, description = "`invalid_name`."),
+        (status = 404, description = "`stream_not_found`."),
+        (status = 409, description = "`managed_by_config`."),
+        (status = 412, description = "`stale`: somebody was faster."),
+    )
+)]
 pub(in crate::http) async fn delete_stream(
     app: web::Data<App>,
     request: HttpRequest,
@@ -140,8 +213,20 @@ pub(in crate::http) async fn delete_stream(
     Ok(HttpResponse::NoContent())
 }
 
-/// `POST /api/v1/streams/{name}/{order}`: `start`, `stop` or `restart`. A stream of config.toml can be steered too;
-/// the next start of the server does what the file says.
+/// Starts, stops or restarts a stream.
+///
+/// A stream of config.toml can be steered too; the next start of the server does what the file says.
+#[utoipa::path(
+    post, path = "/api/v1/streams/{name}/{order}", tag = "streams", security(("bearer" = ["streams:control"])),
+    params(
+        ("name" = inline(Name), Path, description = "The stream"),
+        ("order" = inline(OrderName), Path, description = "What to do"),
+    ),
+    responses(
+        (status = 202, description = "It is being done."),
+        (status = 404, description = "`stream_not_found`, or `not_found`: there is no such order."),
+    )
+)]
 pub(in crate::http) async fn order_stream(
     app: web::Data<App>,
     visit: Visit,
@@ -164,7 +249,16 @@ pub(in crate::http) async fn order_stream(
     Ok(HttpResponse::Accepted())
 }
 
-/// `POST /api/v1/sources/test`: opens a source and says what it is, without saving anything.
+/// Opens a source and says what it is, without saving anything.
+#[utoipa::path(
+    post, path = "/api/v1/sources/test", tag = "streams", security(("bearer" = ["streams:edit"])),
+    request_body = SourceRequest,
+    responses(
+        (status = 200, body = SourceFacts),
+        (status = 422, description = "`source_forbidden`, `source_invalid`, `source_unreachable`, `source_silent` and \
+            others: the source cannot be used."),
+    )
+)]
 pub(in crate::http) async fn test_source(
     app: web::Data<App>,
     caller: Caller,

@@ -5,26 +5,32 @@ use std::sync::Arc;
 use actix_web::web::{self, Json};
 use kinora_actors::domain::SessionId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::Name;
 use crate::http::ports::{SessionStatus, StreamStatus};
 use crate::http::problem::ApiError;
 
 /// All streams.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct StreamList {
     streams: Vec<StreamStatus>,
 }
 
 /// The latest sessions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct SessionList {
     sessions: Vec<SessionStatus>,
 }
 
-/// `GET /api/v1/streams`
+/// All streams with state, account and latency.
+#[utoipa::path(
+    get, path = "/api/v1/streams", tag = "streams", security(("bearer" = ["watch"])),
+    responses((status = 200, body = StreamList))
+)]
 pub(in crate::http) async fn streams(
     app: web::Data<App>,
     caller: Caller,
@@ -34,7 +40,12 @@ pub(in crate::http) async fn streams(
     Ok(Json(StreamList { streams: streams.collect() }))
 }
 
-/// `GET /api/v1/streams/{name}`
+/// One stream with state, account and latency.
+#[utoipa::path(
+    get, path = "/api/v1/streams/{name}", tag = "streams", security(("bearer" = ["watch"])),
+    params(("name" = inline(Name), Path, description = "The stream")),
+    responses((status = 200, body = StreamStatus), (status = 404, description = "`stream_not_found`."))
+)]
 pub(in crate::http) async fn stream(
     app: web::Data<App>,
     caller: Caller,
@@ -46,7 +57,11 @@ pub(in crate::http) async fn stream(
     seen.map(Json).ok_or(ApiError::not_found("stream_not_found", "There is no stream of this name."))
 }
 
-/// `GET /api/v1/sessions`
+/// The latest sessions, those that run first.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "streams", security(("bearer" = ["watch"])),
+    responses((status = 200, body = SessionList))
+)]
 pub(in crate::http) async fn sessions(
     app: web::Data<App>,
     caller: Caller,
@@ -57,7 +72,12 @@ pub(in crate::http) async fn sessions(
     Ok(Json(SessionList { sessions: sessions.collect() }))
 }
 
-/// `GET /api/v1/sessions/{id}`
+/// One session, however old, while something of it is known.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "streams", security(("bearer" = ["watch"])),
+    params(("id" = String, Path, description = "The session", example = "0198c2f4-7b1e-7c3a-9a55-0c1d2e3f4a5b")),
+    responses((status = 200, body = SessionStatus), (status = 404, description = "`session_not_found`."))
+)]
 pub(in crate::http) async fn session(
     app: web::Data<App>,
     caller: Caller,

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::accounts::{Permission, Secret};
 use crate::http::app::App;
@@ -16,7 +17,7 @@ use crate::store::Ticket;
 const GOOD_FOR: i64 = 30;
 
 /// What the subscription shall be: the members of its query.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct TicketRequest {
     /// Names of streams.
@@ -33,13 +34,23 @@ pub(in crate::http) struct TicketRequest {
 }
 
 /// A ticket, shown once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TicketGranted {
     ticket: String,
+    /// Seconds that it is good.
     expires_in: i64,
 }
 
-/// `POST /api/v1/ws-tickets`
+/// Makes a ticket that opens one subscription, once, within 30 seconds.
+#[utoipa::path(
+    post, path = "/api/v1/ws-tickets", tag = "events", security(("bearer" = ["watch"])), request_body = TicketRequest,
+    responses(
+        (status = 201, body = TicketGranted),
+        (status = 400, description = "`invalid_json`, `invalid_query`, `invalid_text`."),
+        (status = 404, description = "`stream_not_found`, `session_not_found`."),
+        (status = 409, description = "`seq_ahead`: `after` is greater than the session's last number."),
+    )
+)]
 pub(in crate::http) async fn create_ticket(
     app: web::Data<App>,
     request: HttpRequest,

@@ -8,6 +8,7 @@ use actix_web::web::{self, Json};
 use actix_web::{HttpResponse, Responder};
 use kinora_actors::domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::account::forget_first_password;
 use super::fields;
@@ -15,6 +16,7 @@ use super::login::refusal;
 use crate::accounts::{Permission, Permissions, Secret, roles};
 use crate::http::app::App;
 use crate::http::auth::Caller;
+use crate::http::openapi::schemas::{Email, Name, NewPassword, RoleName, Time};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{self, NewUser, OneTime, Purpose, User};
@@ -23,58 +25,90 @@ use crate::store::{self, NewUser, OneTime, Purpose, User};
 const INVITATION_GOOD_FOR_US: i64 = 7 * 86_400 * 1_000_000;
 
 /// A user as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct UserShown {
     username: String,
     email: Option<String>,
     roles: Vec<String>,
+    #[schema(value_type = Time)]
     created_at: Timestamp,
+    #[schema(value_type = Option<Time>)]
     disabled_at: Option<Timestamp>,
 }
 
 /// All users.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct UserList {
     users: Vec<UserShown>,
 }
 
 /// A user to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UserRequest {
+    #[schema(value_type = Name)]
     username: String,
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
+    #[schema(value_type = NewPassword)]
     password: String,
+    #[schema(value_type = Vec<RoleName>)]
     roles: Vec<String>,
 }
 
 /// What is to be changed of a user; what is absent stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UserChange {
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
+    #[schema(value_type = Option<NewPassword>)]
     password: Option<String>,
+    #[schema(value_type = Option<Vec<RoleName>>)]
     roles: Option<Vec<String>>,
     disabled: Option<bool>,
 }
 
 /// The roles that an invitation gives, and where it is sent.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct InvitationRequest {
+    #[schema(value_type = Vec<RoleName>)]
     roles: Vec<String>,
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
 }
 
-/// `GET /api/v1/users`
+/// An invitation, shown once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Invitation {
+    invitation: String,
+    #[schema(value_type = Time)]
+    expires_at: Timestamp,
+}
+
+/// All users.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", security(("bearer" = ["users"])), responses((status = 200, body = UserList))
+)]
 pub(in crate::http) async fn users(app: web::Data<App>, caller: Caller) -> Result<Json<UserList>, ApiError> {
     caller.require(Permission::ManageUsers)?;
     let users = app.store(app.store.list_users()).await?;
     Ok(Json(UserList { users: users.into_iter().map(UserShown::from).collect() }))
 }
 
-/// `GET /api/v1/users/{name}`
+/// One user.
+#[utoipa::path(
+    get, path = "/api/v1/users/{name}", tag = "users", security(("bearer" = ["users"])),
+    params(("name" = inline(Name), Path, description = "The user")),
+    responses(
+        (status = 200, body = UserShown),
+        (status = 400, description = "`invalid_name`."),
+        (status = 404, description = "`user_not_found`."),
+    )
+)]
 pub(in crate::http) async fn user(
     app: web::Data<App>,
     caller: Caller,
@@ -84,7 +118,17 @@ pub(in crate::http) async fn user(
     Ok(Json(find(&app, &name).await?.into()))
 }
 
-/// `POST /api/v1/users`
+/// Makes a user, with no more than one may oneself.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", security(("bearer" = ["users"])), request_body = UserRequest,
+    responses(
+        (status = 201, body = UserShown),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_email`, `password_too_short`, \
+            `password_too_long`, `unknown_role`, `invalid_text`."),
+        (status = 404, description = "`user_not_found`: it was deleted in this moment."),
+        (status = 409, description = "`taken`, or a conflict of the `idempotency-key`."),
+    )
+)]
 pub(in crate::http) async fn create_user(
     app: web::Data<App>,
     visit: Visit,
@@ -104,7 +148,18 @@ pub(in crate::http) async fn create_user(
     Ok(HttpResponse::Created().json(UserShown::from(find(&app, &username).await?)))
 }
 
-/// `PATCH /api/v1/users/{name}`
+/// Changes a user; what is absent stays. A new password ends all logins of the account.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{name}", tag = "users", security(("bearer" = ["users"])), request_body = UserChange,
+    params(("name" = inline(Name), Path, description = "The user")),
+    responses(
+        (status = 200, body = UserShown),
+        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_email`, `password_too_short`, \
+            `password_too_long`, `unknown_role`, `invalid_text`."),
+        (status = 404, description = "`user_not_found`."),
+        (status = 409, description = "`taken`, `last_administrator`."),
+    )
+)]
 pub(in crate::http) async fn change_user(
     app: web::Data<App>,
     visit: Visit,
@@ -135,7 +190,17 @@ pub(in crate::http) async fn change_user(
     Ok(Json(find(&app, &name).await?.into()))
 }
 
-/// `DELETE /api/v1/users/{name}`: with the user's keys and logins.
+/// Deletes a user with their keys and logins.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}", tag = "users", security(("bearer" = ["users"])),
+    params(("name" = inline(Name), Path, description = "The user")),
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 400, description = "`invalid_name`."),
+        (status = 404, description = "`user_not_found`."),
+        (status = 409, description = "`last_administrator`."),
+    )
+)]
 pub(in crate::http) async fn delete_user(
     app: web::Data<App>,
     visit: Visit,
@@ -149,7 +214,14 @@ pub(in crate::http) async fn delete_user(
     Ok(HttpResponse::NoContent())
 }
 
-/// `POST /api/v1/invitations`: the token is told once, and mailed if there is an address.
+/// Invites somebody: the token is told once, and mailed if there is an address.
+#[utoipa::path(
+    post, path = "/api/v1/invitations", tag = "users", security(("bearer" = ["users"])), request_body = InvitationRequest,
+    responses(
+        (status = 201, body = Invitation),
+        (status = 400, description = "`invalid_json`, `invalid_email`, `unknown_role`, `invalid_text`."),
+    )
+)]
 pub(in crate::http) async fn invite(
     app: web::Data<App>,
     visit: Visit,
@@ -168,7 +240,7 @@ pub(in crate::http) async fn invite(
     if let Some(email) = email {
         send_invitation(&app, email, &secret).await?;
     }
-    let made = serde_json::json!({"invitation": secret.expose(), "expiresAt": Timestamp(until)});
+    let made = Invitation { invitation: secret.expose().to_owned(), expires_at: Timestamp(until) };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }
 

@@ -206,6 +206,16 @@ impl StreamControl for World {
     }
 }
 
+impl MachineView for World {
+    fn models(&self) -> Vec<ModelStatus> {
+        Vec::new()
+    }
+
+    fn devices(&self) -> Vec<DeviceStatus> {
+        Vec::new()
+    }
+}
+
 impl HealthCheck for World {
     fn name(&self) -> &'static str {
         "database"
@@ -366,6 +376,7 @@ impl Fixture {
             accounts,
             streams: world.clone(),
             control: world.clone(),
+            machine: world.clone(),
             checks: vec![world.clone()],
             observer: world.clone(),
         };

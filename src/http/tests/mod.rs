@@ -17,6 +17,8 @@ mod limits_and_rights;
 mod live;
 mod oidc;
 mod oidc_roles;
+mod once;
+mod openapi;
 mod pages;
 mod replay;
 mod stream_edit;

@@ -45,7 +45,27 @@ use crate::accounts::Permission;
 /// The subprotocol: text frames of JSON.
 const SUBPROTOCOL: &str = "json";
 
-/// `GET /ws/analysis`
+/// Subscribes to events over WebSocket.
+///
+/// The subprotocol is `json`. With a `ticket` no other parameter is sent. What is sent and how a connection ends is told in
+/// `docs/reference/websocket.md`.
+#[utoipa::path(
+    get, path = "/ws/analysis", tag = "events", security(("bearer" = ["watch"]), ("ticket" = [])),
+    params(
+        ("stream" = Option<Vec<String>>, Query, description = "Names of streams; absent is all that the caller may see"),
+        ("session" = Option<Vec<String>>, Query, description = "Ids of sessions"),
+        ("events" = Option<Vec<String>>, Query, description = "Kinds of events, commas between"),
+        ("after" = Option<u64>, Query, description = "The last number that is known of the one session"),
+    ),
+    responses(
+        (status = 101, description = "Events follow, one JSON object a text frame."),
+        (status = 400, description = "`subprotocol_required`, `invalid_query`, or no upgrade at all."),
+        (status = 403, description = "`forbidden`, `origin_forbidden`."),
+        (status = 404, description = "`stream_not_found`, `session_not_found`."),
+        (status = 409, description = "`seq_ahead`."),
+        (status = 429, description = "`too_many_requests`, `too_many_connections`."),
+    )
+)]
 pub(super) async fn subscribe(
     app: web::Data<App>,
     request: HttpRequest,

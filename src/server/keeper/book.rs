@@ -117,6 +117,9 @@ impl Book {
     /// The whole table was read; what it does not name is gone.
     pub(super) fn read(&mut self, wishes: &BTreeMap<String, Wish>) -> Vec<Act> {
         let mut acts = Vec::new();
+        if self.closed {
+            return acts;
+        }
         for (stream, wish) in wishes {
             self.wish(stream, *wish, &mut acts);
         }

@@ -18,7 +18,7 @@ use actix::Addr;
 use kinora_actors::registry::{AddStream, Command, Halt, Order, StreamRegistry};
 use kinora_actors::supervisor::StreamParts;
 use slog::{Logger, info, warn};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
 use super::streams::{self, Shared};
@@ -31,6 +31,8 @@ use book::{Act, Book, Revision, Wish};
 const SLOW_LOOK: Duration = Duration::from_secs(60);
 /// After a look that failed, and the longest that one waits for the table.
 const RETRY: Duration = Duration::from_secs(2);
+/// Limit of giving all leases back, since somebody waits for the end of the server.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 /// From look to look at the clock.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 
@@ -53,6 +55,8 @@ pub(super) struct Keeper {
     parts: KeeperParts,
     book: Mutex<Book>,
     looking: Mutex<Looking>,
+    /// A look failed, whoever looked.
+    failed: Notify,
 }
 
 /// What looks remember of each other; locked by the one that looks.
@@ -69,18 +73,30 @@ impl Keeper {
     /// A keeper that knows no stream yet.
     pub(super) fn new(parts: KeeperParts) -> Arc<Self> {
         let times = parts.shared.membership.as_ref().map(|member| member.times);
-        Arc::new(Self { parts, book: Mutex::new(Book::new(times)), looking: Mutex::default() })
+        Arc::new(Self {
+            parts,
+            book: Mutex::new(Book::new(times)),
+            looking: Mutex::default(),
+            failed: Notify::new(),
+        })
     }
 
     /// Looks now, and from then on again and again on the current System.
     pub(super) async fn start(self: &Arc<Self>) {
-        let (mut begun, mut last) = (Instant::now(), self.look().await);
+        let mut begun = Instant::now();
+        // What failed is tried again by the loop.
+        let _ = self.look().await;
         let keeper = Arc::clone(self);
         actix::spawn(async move {
+            let look_every = keeper.times().map_or(SLOW_LOOK, LeaseTimes::renew_every);
             loop {
                 // Counted from the beginning of a look: one that took long does not delay the next renewal.
-                tokio::time::sleep_until(begun + keeper.wait_after(&last)).await;
-                (begun, last) = (Instant::now(), keeper.look().await);
+                tokio::select! {
+                    () = tokio::time::sleep_until(begun + look_every) => {}
+                    () = keeper.failed.notified() => tokio::time::sleep(RETRY.min(look_every)).await,
+                }
+                begun = Instant::now();
+                let _ = keeper.look().await;
             }
         });
         if self.times().is_some() {
@@ -103,7 +119,22 @@ impl Keeper {
             _ => {}
         }
         looking.failing = looked.is_err();
+        if looking.failing {
+            self.failed.notify_one();
+        }
         looked
+    }
+
+    /// [`Keeper::look`] to its end, even if who asked for it goes away: what was decided has to be done.
+    ///
+    /// # Errors
+    /// See there.
+    pub(super) async fn look_through(self: &Arc<Self>) -> Result<(), StoreError> {
+        let keeper = Arc::clone(self);
+        let looked = actix::spawn(async move { keeper.look().await });
+        looked
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a look ended early: {error}"))))
     }
 
     /// From here on no stream begins, so that the server can end those that run.
@@ -114,9 +145,13 @@ impl Keeper {
     /// Gives back the leases of all streams but those that did not stop.
     pub(super) async fn give_back(&self, left: &[Arc<str>]) {
         let leases = self.book.lock().await.leases();
-        for lease in leases.iter().filter(|lease| !left.iter().any(|name| **name == lease.stream)) {
-            self.release(lease).await;
-        }
+        let give_back = async {
+            for lease in leases.iter().filter(|lease| !left.iter().any(|name| **name == lease.stream)) {
+                self.release(lease).await;
+            }
+        };
+        // What is not given back by then is over by itself.
+        let _ = tokio::time::timeout(GIVE_BACK, give_back).await;
     }
 
     async fn try_look(self: &Arc<Self>, looking: &mut Looking) -> Result<(), StoreError> {
@@ -243,14 +278,6 @@ impl Keeper {
                 warn!(self.parts.log, "leases could not be renewed: their streams stop"; "streams" => acts.len());
             }
             self.perform(&mut book, acts, Built::new()).await;
-        }
-    }
-
-    fn wait_after(&self, last: &Result<(), StoreError>) -> Duration {
-        match (self.times(), last) {
-            (Some(times), _) => times.renew_every(),
-            (None, Ok(())) => SLOW_LOOK,
-            (None, Err(_)) => RETRY,
         }
     }
 

@@ -139,7 +139,7 @@ fn a_renewal_that_comes_while_an_overdue_stream_stops_lets_it_begin_again() {
 fn a_server_that_ends_begins_nothing_and_knows_what_to_give_back() {
     let mut book = running();
     book.close();
-    book.read(&table([("door", RUNS), ("yard", RUNS)]));
+    assert_eq!(book.read(&table([("door", Wish { restarts: 1, ..RUNS }), ("yard", RUNS)])), []);
     assert_eq!(book.wanted(), Vec::<String>::new());
     assert_eq!(book.leases(), [lease("door", 1)]);
 }
