@@ -29,6 +29,7 @@ mod faults_resources;
 mod faults_sockets;
 mod first_event;
 mod invariants;
+mod log_search;
 mod proxy;
 mod raw_socket;
 mod refusals;

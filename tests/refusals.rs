@@ -7,7 +7,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::raw_socket::{RawSocket, Refusal, subscription};
-use crate::server_support::{Server, looping};
+use crate::server_support::{Server, USER_PASSWORD, looping};
 use crate::support::wait_for;
 
 /// What a caller does wrong, and what it is told.
@@ -72,7 +72,7 @@ fn each_reason_for_a_refusal_has_its_status_and_its_code() {
         .home
         .try_query("delete from user_roles using users where id = user_id and username = 'robbed'")
         .unwrap();
-    let robbed = server.log_in_as("robbed", "password");
+    let robbed = server.log_in_as("robbed", USER_PASSWORD);
     let good = server.token();
     let key = fs::read(server.home.data().join("token-key")).unwrap();
     assert!(
@@ -142,7 +142,7 @@ fn connections_beyond_the_limits_are_refused_until_one_ends() {
     let server = Server::start(limits);
     let tokens = ["one", "two", "three"].map(|name| {
         server.create_user(name, "agent");
-        server.log_in_as(name, "password")
+        server.log_in_as(name, USER_PASSWORD)
     });
     let ask = |token: &str| RawSocket::ask(&server.address, "", &subscription(token));
     let told = (429, "too_many_connections");

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::clips;
+use crate::log_search::Secrets;
 pub(crate) use crate::rtsp_camera::{Camera, h264_of, long_clip};
 use crate::support::{Run, command, root, text, wait_for};
 
@@ -22,6 +23,8 @@ use crate::support::{Run, command, root, text, wait_for};
 const LIMIT: Duration = Duration::from_secs(60);
 /// SIGTERM ends everything within this time.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// The password of users that tests make: a word that is in no log by chance.
+pub(crate) const USER_PASSWORD: &str = "open-sesame-4711";
 /// The interpreter that Debian's packages for Python belong to.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
@@ -29,6 +32,8 @@ pub(crate) const PYTHON: &str = "/usr/bin/python3";
 pub(crate) struct Home {
     folder: tempfile::TempDir,
     starts: u32,
+    /// What no log may hold.
+    secrets: Secrets,
 }
 
 impl Home {
@@ -37,7 +42,7 @@ impl Home {
         let folder = tempfile::Builder::new().prefix("kinora-serve-").tempdir().unwrap();
         // Root's PostgreSQL runs as another user, who has to come through.
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let home = Self { folder, starts: 0 };
+        let home = Self { folder, starts: 0, secrets: Secrets::default() };
         home.configure("127.0.0.1:0", &home.data(), streams);
         home
     }
@@ -143,7 +148,7 @@ impl Home {
 }
 
 impl Drop for Home {
-    /// Ends a PostgreSQL that lost its server. In the right order: the server is gone by now.
+    /// Ends a PostgreSQL that lost its server, and searches the logs. In the right order: the server is gone by now.
     fn drop(&mut self) {
         if let Some(pid) = self.postmaster() {
             let _ = Command::new("kill").args(["-INT", &pid.to_string()]).status();
@@ -152,6 +157,7 @@ impl Drop for Home {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
         }
+        self.secrets.look_for_in(self.folder.path());
     }
 }
 
@@ -214,6 +220,9 @@ impl Server {
         let form = format!("grant_type=password&username={username}&password={password}");
         let (status, answer) = self.request("POST", "/login", "", &form);
         assert_eq!((status, &answer["token_type"]), (200, &"bearer".into()), "{answer}");
+        for secret in [Some(password), answer["access_token"].as_str(), answer["refresh_token"].as_str()] {
+            self.home.secrets.remember(secret.unwrap());
+        }
         answer["access_token"].as_str().unwrap().to_owned()
     }
 
@@ -222,12 +231,12 @@ impl Server {
         &self.token
     }
 
-    /// Makes a user whose password is `password`.
+    /// Makes a user whose password is [`USER_PASSWORD`].
     pub(crate) fn create_user(&self, username: &str, role: &str) {
         let config = self.home.config();
         let mut create = command(&["user", "create", username, "--role", role, "--config", text(&config)]);
         let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"password\n").unwrap();
+        child.stdin.take().unwrap().write_all(USER_PASSWORD.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
     }
 

@@ -17,8 +17,8 @@ pub(crate) struct Identity {
     pub(crate) hidden: Vec<String>,
     /// Whether logins are refused.
     pub(crate) disabled: bool,
-    /// When the password was last set, in seconds since 1970; tokens that are older are void.
-    pub(crate) password_changed_at: u64,
+    /// Grows with each change of the password; tokens of another version are void.
+    pub(crate) password_version: i64,
 }
 
 /// What a key is limited to; `None` is no limit.

@@ -7,6 +7,7 @@ mod identity;
 mod key;
 mod mail;
 mod permission;
+mod person;
 mod seal;
 mod secret;
 
@@ -14,5 +15,6 @@ pub(crate) use identity::{Identity, KeyScope};
 pub(crate) use key::AgentKey;
 pub(crate) use mail::{MailError, Mailer};
 pub(crate) use permission::{Permission, Permissions, roles};
+pub(crate) use person::{GivenRoles, RoleMapping, username, verified_email};
 pub(crate) use seal::{KEY_BYTES, Sealer};
 pub(crate) use secret::{Digest, Secret, digest};

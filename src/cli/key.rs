@@ -4,7 +4,7 @@ use super::CliError;
 use super::database::{change, finish, open};
 use crate::accounts::{AgentKey, KeyScope};
 use crate::config::Settings;
-use crate::store::{KeyRow, NewKey};
+use crate::store::{AuditEntry, KeyRow, NewKey};
 
 /// What to do with keys.
 #[derive(clap::Subcommand)]
@@ -39,8 +39,9 @@ pub(crate) fn run(action: &Action, settings: &Settings) -> Result<(), CliError> 
             let key = AgentKey::new().map_err(|error| CliError::internal(error.to_string()))?;
             let scope = KeyScope { streams: limit(streams), events: limit(events) };
             let row = NewKey { id: key.id, name: name.clone(), hash: key.hash, owner: user.clone(), scope };
+            let entry = AuditEntry::of_command_line("key.create", &row.id);
             let store = open(settings)?;
-            let created = store.wait(store.create_key(row));
+            let created = store.wait(store.create_key(row, Some(entry)));
             finish(&store, created.map(|()| format!("{}\n", key.text)))
         }
         Action::List => {
@@ -48,7 +49,10 @@ pub(crate) fn run(action: &Action, settings: &Settings) -> Result<(), CliError> 
             let keys = store.wait(store.list_keys(None));
             finish(&store, keys.map(|keys| keys.iter().map(line).collect()))
         }
-        Action::Revoke { id } => change(settings, |store| store.wait(store.revoke_key(id, None))),
+        Action::Revoke { id } => {
+            let entry = AuditEntry::of_command_line("key.revoke", id);
+            change(settings, |store| store.wait(store.revoke_key(id, None, Some(entry))))
+        }
     }
 }
 

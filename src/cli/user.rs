@@ -8,7 +8,7 @@ use super::database::{change, finish, open};
 use crate::accounts::first_admin;
 use crate::config::Settings;
 use crate::http::Passwords;
-use crate::store::{NewUser, User};
+use crate::store::{AuditEntry, NewUser, User, UserChange};
 
 /// What to do with users.
 #[derive(clap::Subcommand)]
@@ -67,17 +67,21 @@ pub(crate) fn run(action: &Action, settings: &Settings) -> Result<(), CliError> 
             finish(&store, users.map(|users| users.iter().map(line).collect()))
         }
         Action::Disable { username } => {
-            change(settings, |store| store.wait(store.set_user_disabled(username, true)))
+            let disabled = UserChange { disabled: Some(true), ..UserChange::default() };
+            change_user(settings, username, disabled)
         }
         Action::Enable { username } => {
-            change(settings, |store| store.wait(store.set_user_disabled(username, false)))
+            let enabled = UserChange { disabled: Some(false), ..UserChange::default() };
+            change_user(settings, username, enabled)
         }
         Action::Roles { username, roles } => {
-            change(settings, |store| store.wait(store.set_user_roles(username, roles)))
+            let roles = UserChange { roles: Some(roles.clone()), ..UserChange::default() };
+            change_user(settings, username, roles)
         }
         Action::Password { username, password_file } => {
             let hash = hash_of_first_line(password_file.as_deref())?;
-            change(settings, |store| store.wait(store.set_password_hash(username, &hash)))?;
+            let password = UserChange { password_hash: Some(hash), ..UserChange::default() };
+            change_user(settings, username, password)?;
             let data = &settings.server.data_directory;
             first_admin::forget(data, username).map_err(|error| CliError::failed(error.to_string()))
         }
@@ -91,11 +95,17 @@ pub(crate) fn run(action: &Action, settings: &Settings) -> Result<(), CliError> 
             let store = open(settings)?;
             let created = store.wait(async {
                 store.check_schema().await?;
-                store.create_user(user).await
+                let entry = AuditEntry::of_command_line("user.create", username);
+                store.create_user(user, Some(entry)).await
             });
             finish(&store, created.map(|id| format!("{id}\n")))
         }
     }
+}
+
+fn change_user(settings: &Settings, username: &str, wanted: UserChange) -> Result<(), CliError> {
+    let entry = AuditEntry::of_command_line("user.change", username);
+    change(settings, |store| store.wait(store.change_user(username, wanted, Some(entry))))
 }
 
 fn hash_of_first_line(file: Option<&std::path::Path>) -> Result<String, CliError> {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigErrors;
-use super::keys::{self, KEYS, STREAM_KEYS};
+use super::keys::{self, KEYS, SECTIONS, STREAM_KEYS};
 use super::value::Value;
 
 /// The environments that exist (requirement E1).
-const ENVIRONMENTS: [&str; 3] = ["local", "staging", "production"];
+const ENVIRONMENTS: [&str; 3] = [LOCAL, "staging", "production"];
+/// The one where things are tried out, and the one that is meant when none is named.
+pub(super) const LOCAL: &str = "local";
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "config.toml";
 
@@ -47,6 +49,8 @@ pub(crate) struct Layers {
     pub(crate) values: Values,
     /// One table for each `[[streams]]`.
     pub(crate) streams: Vec<Values>,
+    /// Name of the environment.
+    pub(crate) environment: String,
 }
 
 impl Values {
@@ -120,7 +124,7 @@ pub(crate) fn read(sources: &Sources) -> Result<Layers, ConfigErrors> {
         return Err(ConfigErrors(reader.errors));
     }
     let streams = reader.streams.into_iter().map(Values).collect();
-    Ok(Layers { values: Values(reader.values), streams })
+    Ok(Layers { values: Values(reader.values), streams, environment })
 }
 
 /// The value of every key when nobody says anything.
@@ -128,6 +132,10 @@ pub(crate) fn defaults() -> BTreeMap<&'static str, Value> {
     KEYS.iter()
         .map(|key| (key.name, key.kind.parse(key.default).expect("the default of a key should be allowed")))
         .collect()
+}
+
+fn is_section(name: &str) -> bool {
+    SECTIONS.iter().any(|(section, _)| *section == name)
 }
 
 struct Reader {
@@ -139,7 +147,7 @@ struct Reader {
 impl Reader {
     fn environment_name(&mut self, sources: &Sources) -> String {
         let named = sources.variable("KINORA_ENVIRONMENT");
-        let name = named.map_or(ENVIRONMENTS[0].into(), OsStr::to_string_lossy);
+        let name = named.map_or(LOCAL.into(), OsStr::to_string_lossy);
         if !ENVIRONMENTS.contains(&&*name) {
             self.errors.push(format!(
                 "KINORA_ENVIRONMENT: {name:?} is not allowed; it must be one of {}",
@@ -169,7 +177,9 @@ impl Reader {
             match (keys::find(&name), value) {
                 (Some(key), value) => self.set(&name, key.kind.take(value), origin),
                 (None, toml::Value::Array(tables)) if name == "streams" => self.streams(tables, origin),
-                (None, toml::Value::Table(inner)) if prefix.is_empty() => self.table(&name, inner, origin),
+                (None, toml::Value::Table(inner)) if prefix.is_empty() || is_section(&name) => {
+                    self.table(&name, inner, origin);
+                }
                 (None, _) => self.unknown(&name, origin),
             }
         }

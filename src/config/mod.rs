@@ -8,6 +8,7 @@
 mod access;
 mod keys;
 mod layers;
+mod oidc;
 mod shipped;
 mod value;
 mod web;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use access::{Access, AccessKeys};
 pub(crate) use layers::Sources;
 use layers::{Layers, Values};
+pub(crate) use oidc::Oidc;
 pub(crate) use shipped::shipped_file;
 pub(crate) use value::Network;
 pub(crate) use web::{Auth, Http, Mail};
@@ -246,7 +248,7 @@ impl std::fmt::Display for ConfigErrors {
 /// # Errors
 /// All errors of all layers.
 pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
-    let Layers { values, streams } = layers::read(sources)?;
+    let Layers { values, streams, environment } = layers::read(sources)?;
     let (mut built, mut errors) = (Vec::new(), Vec::new());
     for result in streams.iter().map(stream) {
         match result {
@@ -254,6 +256,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             Err(error) => errors.push(error),
         }
     }
+    let auth = web::auth(&values, &environment, &mut errors);
     if values.text("cluster.servers") == "several" && values.text("database.url") == "embedded" {
         errors.push(
             "cluster.servers: several servers need a database.url that all of them reach; a private PostgreSQL is one server's"
@@ -326,7 +329,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
             ping_every: values.duration("websocket.ping_every"),
             stall_after: values.duration("websocket.stall_after"),
         },
-        auth: web::auth(&values),
+        auth,
         http: web::http(&values),
         mail: web::mail(&values),
         streams: built,
@@ -396,9 +399,17 @@ fn revision(canonical: &str) -> String {
 mod tests {
     use super::*;
 
-    fn with_overrides(overrides: &[&str]) -> Result<Settings, ConfigErrors> {
+    pub(super) fn with_overrides(overrides: &[&str]) -> Result<Settings, ConfigErrors> {
+        in_environment("local", overrides)
+    }
+
+    pub(super) fn in_environment(name: &str, overrides: &[&str]) -> Result<Settings, ConfigErrors> {
         let overrides = overrides.iter().map(ToString::to_string).collect();
-        load(&Sources { file: None, environment: Vec::new(), overrides })
+        load(&Sources {
+            file: None,
+            environment: vec![("KINORA_ENVIRONMENT".into(), name.into())],
+            overrides,
+        })
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(crate) fn shipped_file() -> String {
         file.push_str(&format!("\n# {doc}\n[{section}]\n"));
         let of_section =
             KEYS.iter().filter_map(|key| Some((key, key.name.strip_prefix(section)?.strip_prefix('.')?)));
-        for (key, name) in of_section {
+        // A dot more belongs to a section below this one.
+        for (key, name) in of_section.filter(|(_, name)| !name.contains('.')) {
             let allowed = key.kind.allowed();
             file.push_str(&format!("# {}\n# Allowed: {allowed}.\n{name} = {}\n", key.doc, values[key.name]));
         }

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::layers::Values;
+use super::layers::{LOCAL, Values};
+use super::oidc::{self, Oidc};
 use super::value::{Network, words};
 
 /// Who may have an account.
@@ -16,6 +17,10 @@ pub(crate) struct Auth {
     pub(crate) access_token_lifetime: Duration,
     /// Life of a login.
     pub(crate) refresh_token_lifetime: Duration,
+    /// Whether programs on this machine may sign in without a password.
+    pub(crate) development_login: bool,
+    /// The identity provider.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 /// What stands between the network and the API.
@@ -50,9 +55,17 @@ pub(crate) struct Mail {
     pub(crate) link: String,
 }
 
-/// The `[auth]` section.
-pub(super) fn auth(values: &Values) -> Auth {
+/// The sections `[auth]` and `[auth.oidc]`; what is wrong between their keys goes to `errors`.
+pub(super) fn auth(values: &Values, environment: &str, errors: &mut Vec<String>) -> Auth {
+    let (local, development_login) = (environment == LOCAL, values.text("auth.development_login") == "on");
+    if development_login && !local {
+        errors.push(format!(
+            "auth.development_login: on is not allowed in the environment {environment}; it is for {LOCAL} only"
+        ));
+    }
     Auth {
+        development_login,
+        oidc: oidc::read(values, local, errors),
         signup: values.text("auth.signup").into(),
         access_token_lifetime: values.duration("auth.access_token_lifetime"),
         refresh_token_lifetime: values.duration("auth.refresh_token_lifetime"),

@@ -10,7 +10,7 @@ use kinora_actors::hub::Hub;
 use kinora_actors::ports::Clock;
 use tokio::sync::watch;
 
-use super::auth::{KnownCache, Passwords, TokenKeys};
+use super::auth::{KnownCache, Oidc, Passwords, TokenKeys};
 use super::guard::Limits;
 use super::metrics::Metrics;
 use super::ports::{Answer, HttpEvent, Known, Ports, Who};
@@ -44,6 +44,10 @@ pub(crate) struct AccountRules {
     pub(crate) link: String,
     /// The data directory, where the first administrator's password may lie.
     pub(crate) data: PathBuf,
+    /// The identity provider.
+    pub(crate) oidc: Option<Oidc>,
+    /// Whether programs on this machine may sign in without a password.
+    pub(crate) development_login: bool,
 }
 
 /// What the application is built from.
@@ -200,6 +204,12 @@ impl App {
     /// Forgets who somebody was a second ago: their right has just changed.
     pub(super) fn forget(&self, who: &Who) {
         self.known.forget(who);
+    }
+
+    /// Forgets everybody, as a second does.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.known.forget_all();
     }
 
     /// Who somebody is now; what is a second old counts as now.

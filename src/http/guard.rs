@@ -32,15 +32,19 @@ use super::ws::{is_allowed, origin};
 /// Callers that are remembered; when there are more, those who have their whole allowance again are forgotten.
 const MOST_CALLERS: usize = 10_000;
 /// Addresses whose requests cost much: they hash a password, send mail or open a source.
-const HEAVY: [&str; 7] = [
+const HEAVY: [&str; 9] = [
     "/login",
     "/signup",
     "/password-reset",
     "/password-reset/confirm",
     "/api/v1/auth/login",
+    "/api/v1/auth/oidc/token",
+    "/api/v1/auth/development",
     "/api/v1/me/password",
     "/api/v1/sources/test",
 ];
+/// The one that is read: each visit asks the identity provider.
+const HEAVY_TO_READ: &str = "/api/v1/auth/oidc/callback";
 /// What programs that look after the server ask again and again.
 const FREE: [&str; 3] = ["/live", "/ready", "/metrics"];
 
@@ -66,7 +70,7 @@ impl Limits {
             return None;
         }
         let export = path == "/api/v1/events" && asks_for_export(query);
-        let heavy = export || (method == Method::POST && HEAVY.contains(&path));
+        let heavy = export || path == HEAVY_TO_READ || (method == Method::POST && HEAVY.contains(&path));
         let limiter = if heavy { &self.heavy } else { &self.usual };
         if limiter.len() > MOST_CALLERS {
             limiter.retain_recent();

@@ -22,7 +22,7 @@ mod visit;
 mod ws;
 
 pub(crate) use app::{AccountRules, App, Parts, Signup};
-pub(crate) use auth::{Passwords, TokenKeys, TokenSettings};
+pub(crate) use auth::{Oidc, OidcSettings, Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
 pub(crate) use openapi::document;
 #[cfg(test)]

@@ -55,6 +55,10 @@ routes! {
     "/api/v1/auth/login" => { post: routes::login_json }
     "/api/v1/auth/refresh" => { post: routes::refresh }
     "/api/v1/auth/logout" => { post: routes::logout }
+    "/api/v1/auth/oidc/login" => { get: routes::oidc_login }
+    "/api/v1/auth/oidc/callback" => { get: routes::oidc_callback }
+    "/api/v1/auth/oidc/token" => { post: routes::oidc_token }
+    "/api/v1/auth/development" => { post: routes::development_login }
     "/api/v1/me" => { get: routes::me }
     "/api/v1/me/password" => { post: routes::change_password }
     "/ws/analysis" => { get: ws::subscribe }

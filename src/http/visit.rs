@@ -25,6 +25,16 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// What is to be written down beside a change that `caller` makes, in the same transaction.
+    pub(super) fn entry(&self, caller: &Caller, action: &'static str, target: &str) -> AuditEntry {
+        self.entry_of(caller.label(), action, target, true)
+    }
+
+    /// The same for somebody who has no token (yet).
+    pub(super) fn entry_by(&self, actor: &str, action: &'static str, target: &str) -> AuditEntry {
+        self.entry_of(actor.to_owned(), action, target, true)
+    }
+
     /// Writes down that `caller` did something. What was done stays done when it cannot be written.
     pub(super) async fn done(&self, caller: &Caller, action: &'static str, target: &str) {
         self.write(caller.label(), action, target, true).await;
@@ -41,13 +51,17 @@ impl Visit {
     }
 
     async fn write(&self, actor: String, action: &'static str, target: &str, done: bool) {
-        let (address, request_id) = (self.address.clone(), self.request_id.clone());
-        let entry = AuditEntry { actor, action, target: target.to_owned(), done, address, request_id };
+        let entry = self.entry_of(actor, action, target, done);
         if let Err(error) = self.app.store.audit(entry).await {
             let error = error.to_string();
             let event = HttpEvent::ComponentUnavailable { component: "audit", error: &error };
             self.app.ports.observer.notice(event);
         }
+    }
+
+    fn entry_of(&self, actor: String, action: &'static str, target: &str, done: bool) -> AuditEntry {
+        let (address, request_id) = (self.address.clone(), self.request_id.clone());
+        AuditEntry { actor, action, target: target.to_owned(), done, address, request_id }
     }
 }
 

@@ -228,6 +228,7 @@ async fn open_store(
     store.ensure_partitions(clock.unix_us(), 1).await.map_err(away)?;
     let passwords = Passwords::new().map_err(away)?;
     let data = &settings.server.data_directory;
+    admin::settle_development(&store, settings.auth.development_login, log).await.map_err(away)?;
     admin::ensure_first(&store, &passwords, data, log).await.map_err(away)?;
     if !settings.cluster.several && store.count_leases().await.map_err(away)? > 0 {
         return Err(away(

@@ -10,14 +10,15 @@ use kinora_actors::status::StatusBoard;
 use slog::{Logger, o};
 
 use super::{StartError, away};
-use crate::accounts::{MailError, Mailer, Sealer};
+use crate::accounts::{MailError, Mailer, RoleMapping, Sealer};
 use crate::adapters::{
     DatabaseHealth, Elsewhere, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
-use crate::config::{Settings, WebSocket};
+use crate::config::{self, Settings, WebSocket};
 use crate::http::ports::{MachineView, Ports, StreamControl};
 use crate::http::{
-    AccountRules, App, Metrics, Parts, Passwords, Signup, TokenKeys, TokenSettings, WsSettings,
+    AccountRules, App, Metrics, Oidc, OidcSettings, Parts, Passwords, Signup, TokenKeys, TokenSettings,
+    WsSettings,
 };
 use crate::store::Store;
 
@@ -113,6 +114,24 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, MailError> {
         mailer: Arc::new(mailer?),
         link: settings.mail.link.clone(),
         data,
+        oidc: settings.auth.oidc.clone().map(oidc),
+        development_login: settings.auth.development_login,
+    })
+}
+
+fn oidc(provider: config::Oidc) -> Oidc {
+    Oidc::new(OidcSettings {
+        issuer: provider.issuer,
+        client_id: provider.client_id,
+        client_secret: provider.client_secret,
+        scopes: provider.scopes,
+        redirect_url: provider.redirect_url,
+        mapping: RoleMapping {
+            claim: provider.roles_claim,
+            pairs: provider.role_mapping,
+            default: provider.default_role,
+        },
+        login_lifetime: provider.login_lifetime,
     })
 }
 

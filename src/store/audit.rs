@@ -1,5 +1,6 @@
 //! Who changed what, and who was refused: written once, read by page, never changed.
 
+use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::Store;
@@ -51,23 +52,21 @@ const PAGE: &str = "
     order by id desc
     limit $4";
 
+impl AuditEntry {
+    /// What was done with the command line, by whoever may use it.
+    pub(crate) fn of_command_line(action: &'static str, target: &str) -> Self {
+        let target = target.to_owned();
+        Self { actor: "command line".into(), action, target, done: true, address: None, request_id: None }
+    }
+}
+
 impl Store {
     /// Writes an entry; texts that are too long are cut.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
-        self.run(move |client| async move {
-            let insert = "insert into audit_log (actor, action, target, outcome, address, request_id)
-                values (left($1, 128), $2, left($3, 255), $4, left($5, 64), left($6, 64))";
-            let outcome = if entry.done { "done" } else { "refused" };
-            // PostgreSQL's text has no NUL; what somebody tried may have one.
-            let (actor, target) = (entry.actor.replace('\0', ""), entry.target.replace('\0', ""));
-            let AuditEntry { action, address, request_id, .. } = &entry;
-            client.execute(insert, &[&actor, action, &target, &outcome, address, request_id]).await?;
-            Ok(())
-        })
-        .await
+        self.run(move |client| async move { note(&client, Some(&entry)).await }).await
     }
 
     /// Entries below number `before`, newest first; of one actor or one action if they are given.
@@ -87,6 +86,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// Writes an entry, if there is one, beside what it is about: in one transaction both are there or neither.
+pub(super) async fn note(client: &impl GenericClient, entry: Option<&AuditEntry>) -> Result<(), StoreError> {
+    let Some(AuditEntry { actor, action, target, done, address, request_id }) = entry else { return Ok(()) };
+    let insert = "insert into audit_log (actor, action, target, outcome, address, request_id)
+        values (left($1, 128), $2, left($3, 255), $4, left($5, 64), left($6, 64))";
+    let outcome = if *done { "done" } else { "refused" };
+    // PostgreSQL's text has no NUL; what somebody tried may have one.
+    let (actor, target) = (actor.replace('\0', ""), target.replace('\0', ""));
+    client.execute(insert, &[&actor, action, &target, &outcome, address, request_id]).await?;
+    Ok(())
 }
 
 fn entry(row: &Row) -> Result<AuditRow, StoreError> {

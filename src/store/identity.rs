@@ -4,21 +4,25 @@ use tokio_postgres::Row;
 
 use super::Store;
 use super::error::StoreError;
-use super::time::to_us;
 use crate::accounts::{Digest, Identity, KeyScope, Permissions};
 
 // A family that is given has to be good: a logout is felt at once.
 const BY_ID: &str = "
-    select u.id, u.username::text, u.disabled_at is not null, u.password_changed_at,
+    select u.id, u.username::text, u.disabled_at is not null, u.password_version,
         coalesce((select array_agg(r.name::text order by r.name)
             from user_roles ur join roles r on r.id = ur.role_id where ur.user_id = u.id), '{}'),
         coalesce((select array_agg(distinct granted)
             from user_roles ur join roles r on r.id = ur.role_id, unnest(r.permissions) granted
             where ur.user_id = u.id), '{}'),
-        coalesce((select array_agg(s.name::text order by s.name) from streams s
+        coalesce((select array_agg(hidden.name order by hidden.name) from (
+            select s.name::text from streams s
             where exists (select 1 from stream_roles sr where sr.stream_id = s.id)
             and not exists (select 1 from stream_roles sr join user_roles ur on ur.role_id = sr.role_id
-                where sr.stream_id = s.id and ur.user_id = u.id)), '{}')
+                where sr.stream_id = s.id and ur.user_id = u.id)
+            union
+            select t.name::text from retired_streams t
+            where not exists (select 1 from retired_stream_roles tr join user_roles ur on ur.role_id = tr.role_id
+                where tr.stream = t.name and ur.user_id = u.id)) hidden), '{}')
     from users u
     where u.id = $1 and ($2::bigint is null or exists (
         select 1 from refresh_families f
@@ -84,7 +88,7 @@ fn identity(row: &Row) -> Result<Identity, StoreError> {
         permissions: Permissions::default(),
         hidden: row.try_get(6)?,
         disabled: row.try_get(2)?,
-        password_changed_at: u64::try_from(to_us(row.try_get(3)?) / 1_000_000).unwrap_or(0),
+        password_version: row.try_get(3)?,
     };
     Ok(bare.with_roles(row.try_get(4)?, &granted))
 }

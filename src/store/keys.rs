@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use super::Store;
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::time::{from_us, to_us};
 use crate::accounts::{Digest, KeyScope};
@@ -69,17 +70,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for an owner that there is not, [`StoreError::Unavailable`].
-    pub(crate) async fn create_key(&self, key: NewKey) -> Result<(), StoreError> {
-        self.run(move |client| async move {
+    pub(crate) async fn create_key(&self, key: NewKey, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             let insert = "insert into api_keys (id, name, hash, owner_id, streams, events)
                 select $1, $2, $3, id, $5, $6 from users where username = $4";
             let NewKey { id, name, hash, owner, scope } = &key;
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
                 [id, name, &&hash[..], owner, &scope.streams, &scope.events];
-            match client.execute(insert, &values).await? {
-                0 => Err(StoreError::NotFound { what: format!("user {owner}") }),
-                _ => Ok(()),
+            if transaction.execute(insert, &values).await? == 0 {
+                return Err(StoreError::NotFound { what: format!("user {owner}") });
             }
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -98,15 +101,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    pub(crate) async fn revoke_key(&self, id: &str, owner: Option<&str>) -> Result<(), StoreError> {
+    pub(crate) async fn revoke_key(
+        &self,
+        id: &str,
+        owner: Option<&str>,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let (id, owner) = (id.to_owned(), owner.map(str::to_owned));
-        self.run(move |client| async move {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             let revoke = "update api_keys k set revoked_at = coalesce(revoked_at, now()) from users u
                 where k.id = $1 and u.id = k.owner_id and ($2::text is null or u.username = $2)";
-            match client.execute(revoke, &[&id, &owner]).await? {
-                0 => Err(StoreError::NotFound { what: format!("key {id}") }),
-                _ => Ok(()),
+            if transaction.execute(revoke, &[&id, &owner]).await? == 0 {
+                return Err(StoreError::NotFound { what: format!("key {id}") });
             }
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }

@@ -2,9 +2,12 @@
 
 use deadpool_postgres::Transaction;
 
-use super::Store;
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::time::{from_us, to_us};
+use super::user_changes::set_password;
+use super::users::{NewUser, insert_user};
+use super::{Object, Store};
 use crate::accounts::Digest;
 
 /// What became of a refresh token that was shown.
@@ -124,10 +127,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn end_login(&self, family: i64) -> Result<(), StoreError> {
+    pub(crate) async fn end_login(&self, family: i64, audit: Option<AuditEntry>) -> Result<(), StoreError> {
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
             revoke(&transaction, family).await?;
+            note(&transaction, audit.as_ref()).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -142,37 +146,91 @@ impl Store {
         hash: Digest,
         token: OneTime,
         until_us: i64,
+        audit: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
-        self.run(move |client| async move {
-            client.execute("delete from one_time_tokens where expires_at < now()", &[]).await?;
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
+            transaction.execute("delete from one_time_tokens where expires_at < now()", &[]).await?;
             let insert = "insert into one_time_tokens (hash, purpose, user_id, roles, expires_at)
                 values ($1, $2, $3, $4, $5)";
             let OneTime { purpose, user, roles } = &token;
-            client.execute(insert, &[&&hash[..], &purpose.name(), user, roles, &from_us(until_us)]).await?;
-            Ok(())
+            let until = from_us(until_us);
+            transaction.execute(insert, &[&&hash[..], &purpose.name(), user, roles, &until]).await?;
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
 
-    /// Takes a token that is good once: nobody can take it again.
+    /// Makes the account of somebody who was invited, with the invitation's roles and not those of `user`. An
+    /// account that cannot be made leaves the invitation as it was. `None`: the invitation is used or over.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub(crate) async fn take_one_time(
+    /// As [`Store::create_user`].
+    pub(crate) async fn accept_invitation(
         &self,
-        hash: Digest,
-        purpose: Purpose,
+        invitation: Digest,
+        user: NewUser,
         now_us: i64,
-    ) -> Result<Option<OneTime>, StoreError> {
-        self.run(move |client| async move {
-            let take = "delete from one_time_tokens where hash = $1 and purpose = $2 and expires_at > $3
-                returning user_id, roles";
-            let row = client.query_opt(take, &[&&hash[..], &purpose.name(), &from_us(now_us)]).await?;
-            let Some(row) = row else { return Ok(None) };
-            Ok(Some(OneTime { purpose, user: row.try_get(0)?, roles: row.try_get(1)? }))
+        audit: Option<AuditEntry>,
+    ) -> Result<Option<i32>, StoreError> {
+        self.run(move |mut client| async move {
+            let Some((transaction, token)) = take(&mut client, invitation, Purpose::Invite, now_us).await?
+            else {
+                return Ok(None);
+            };
+            let id = insert_user(&transaction, &NewUser { roles: token.roles, ..user }).await?;
+            note(&transaction, audit.as_ref()).await?;
+            transaction.commit().await?;
+            Ok(Some(id))
         })
         .await
     }
+
+    /// Sets the password of the account that a reset was mailed to; other resets of it are void. Gives the account's
+    /// name; `None`: the token is used or over. `audit` is written with that name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn reset_password(
+        &self,
+        token: Digest,
+        hash: &str,
+        now_us: i64,
+        audit: AuditEntry,
+    ) -> Result<Option<String>, StoreError> {
+        let hash = hash.to_owned();
+        self.run(move |mut client| async move {
+            let Some((transaction, token)) = take(&mut client, token, Purpose::Reset, now_us).await? else {
+                return Ok(None);
+            };
+            let select = "select username::text from users where id = $1 for update";
+            let Some(row) = transaction.query_opt(select, &[&token.user]).await? else { return Ok(None) };
+            let username: String = row.try_get(0)?;
+            set_password(&transaction, token.user.unwrap_or_default(), &hash).await?;
+            let audit = AuditEntry { actor: username.clone(), target: username.clone(), ..audit };
+            note(&transaction, Some(&audit)).await?;
+            transaction.commit().await?;
+            Ok(Some(username))
+        })
+        .await
+    }
+}
+
+/// Takes a token that is good once, and whoever else shows it waits for the transaction's end.
+async fn take(
+    client: &mut Object,
+    hash: Digest,
+    purpose: Purpose,
+    now_us: i64,
+) -> Result<Option<(Transaction<'_>, OneTime)>, StoreError> {
+    let transaction = client.transaction().await?;
+    let take = "delete from one_time_tokens where hash = $1 and purpose = $2 and expires_at > $3
+        returning user_id, roles";
+    let row = transaction.query_opt(take, &[&&hash[..], &purpose.name(), &from_us(now_us)]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let token = OneTime { purpose, user: row.try_get(0)?, roles: row.try_get(1)? };
+    Ok(Some((transaction, token)))
 }
 
 async fn keep(transaction: &Transaction<'_>, family: i64, token: Digest) -> Result<(), StoreError> {

@@ -3,8 +3,8 @@
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
-use super::Store;
 use super::error::StoreError;
+use super::{Store, retired};
 
 /// A stream as operators see it.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Store {
         self.managed(None).await
     }
 
-    /// Makes a stream.
+    /// Makes a stream. Who sees it sees what is left of one of its name that was deleted.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] for a name that is taken, [`StoreError::NotFound`] for a role that there is not,
@@ -103,6 +103,7 @@ impl Store {
             let row =
                 transaction.query_one(insert, &[&name, address, settings, enabled, sealed_source]).await?;
             show_to(&transaction, row.try_get(0)?, roles).await?;
+            retired::replaced(&transaction, &name).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -134,7 +135,8 @@ impl Store {
         .await
     }
 
-    /// Removes a stream, if it has the revision that the caller saw. Its sessions and events stay.
+    /// Removes a stream, if it has the revision that the caller saw. Its sessions and events stay, and so does what
+    /// they are limited to.
     ///
     /// # Errors
     /// As [`Store::change_stream`].
@@ -143,6 +145,7 @@ impl Store {
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
             let id = own(&transaction, &name, seen).await?;
+            retired::retire(&transaction, id).await?;
             transaction.execute("delete from streams where id = $1", &[&id]).await?;
             Ok(transaction.commit().await?)
         })

@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -71,6 +71,12 @@ const MIGRATIONS: [Migration; 8] = [
         name: "idempotency",
         up: include_str!("../../migrations/0008_idempotency.up.sql"),
         down: include_str!("../../migrations/0008_idempotency.down.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "sign_in",
+        up: include_str!("../../migrations/0009_sign_in.up.sql"),
+        down: include_str!("../../migrations/0009_sign_in.down.sql"),
     },
 ];
 

@@ -22,9 +22,11 @@ mod managed_streams;
 mod migrations;
 mod notices;
 mod partitions;
+mod retired;
 mod roles;
 mod sessions;
 mod settings;
+mod sign_in;
 mod streams;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -61,9 +63,11 @@ pub(crate) use partitions::Retention;
 pub(crate) use roles::RoleRow;
 pub(crate) use sessions::{SessionEnd, SessionRow};
 pub(crate) use settings::{EmbeddedSettings, IfRunning, StoreSettings, StoreTarget};
+pub(crate) use sign_in::{DEVELOPMENT, Newcomer, Onward, SignIn, SignedIn};
 pub(crate) use streams::ConfigStream;
 #[cfg(test)]
 pub(crate) use streams::StreamsSynced;
+pub(crate) use user_changes::UserChange;
 pub(crate) use users::{NewUser, User};
 
 use embedded::EmbeddedCluster;

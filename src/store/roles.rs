@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use super::Store;
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 
 /// A role.
@@ -33,12 +34,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`].
-    pub(crate) async fn create_role(&self, name: &str, permissions: Vec<String>) -> Result<(), StoreError> {
+    pub(crate) async fn create_role(
+        &self,
+        name: &str,
+        permissions: Vec<String>,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.run(move |client| async move {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             let insert = "insert into roles (name, permissions) values ($1, $2)";
-            client.execute(insert, &[&name, &permissions]).await?;
-            Ok(())
+            transaction.execute(insert, &[&name, &permissions]).await?;
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -47,11 +55,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], built-in roles included; [`StoreError::Unavailable`].
-    pub(crate) async fn change_role(&self, name: &str, permissions: Vec<String>) -> Result<(), StoreError> {
+    pub(crate) async fn change_role(
+        &self,
+        name: &str,
+        permissions: Vec<String>,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.run(move |client| async move {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             let update = "update roles set permissions = $2 where name = $1 and not built_in";
-            changed(client.execute(update, &[&name, &permissions]).await?, &name)
+            changed(transaction.execute(update, &[&name, &permissions]).await?, &name)?;
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -61,13 +77,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], built-in roles and those that streams are limited to included;
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn delete_role(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn delete_role(&self, name: &str, audit: Option<AuditEntry>) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.run(move |client| async move {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             // Without its last role a stream would be everybody's.
             let delete = "delete from roles where name = $1 and not built_in
                 and not exists (select 1 from stream_roles where role_id = roles.id)";
-            changed(client.execute(delete, &[&name]).await?, &name)
+            changed(transaction.execute(delete, &[&name]).await?, &name)?;
+            note(&transaction, audit.as_ref()).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }

@@ -4,10 +4,10 @@ use deadpool_postgres::Transaction;
 #[cfg(test)]
 use tokio_postgres::Row;
 
-use super::Store;
 use super::error::StoreError;
 #[cfg(test)]
 use super::time::to_us;
+use super::{Store, retired};
 
 /// A stream of config.toml.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +85,13 @@ impl Store {
                 upsert(&transaction, stream, &mut synced).await?;
             }
             let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
-            let delete =
-                "delete from streams where managed_by_config and name <> all ($1::text[]) returning name";
-            for row in transaction.query(delete, &[&names]).await? {
-                synced.removed.push(row.try_get(0)?);
+            let gone = "select id, name from streams where managed_by_config and name <> all ($1::text[]) for update";
+            for row in transaction.query(gone, &[&names]).await? {
+                let id: i64 = row.try_get(0)?;
+                // One that was taken over from an operator may be limited to roles.
+                retired::retire(&transaction, id).await?;
+                transaction.execute("delete from streams where id = $1", &[&id]).await?;
+                synced.removed.push(row.try_get(1)?);
             }
             transaction.commit().await?;
             Ok(synced)

@@ -1,53 +1,54 @@
 //! Changes of accounts that must leave an administrator: disabling, roles, removal.
 //!
 //! Each takes the row of the role `admin` first, so that two of them at once take turns and cannot both believe
-//! that the other one's administrator stays.
+//! that the other one's administrator stays. What is changed and what is written down about it are one transaction.
 
 use deadpool_postgres::Transaction;
 
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::users::changed_user;
 use super::{Object, Store};
 
-const ADMINS: &str = "select count(*) from users u join user_roles ur on ur.user_id = u.id
-    join roles r on r.id = ur.role_id where r.name = 'admin' and u.disabled_at is null";
+/// Administrators who may log in. Those of the development login are none: they are gone when it is switched off.
+pub(super) const ADMINS: &str = "select count(*) from users u join user_roles ur on ur.user_id = u.id
+    join roles r on r.id = ur.role_id where r.name = 'admin' and u.disabled_at is null
+    and not exists (select 1 from user_identities i where i.user_id = u.id and i.issuer = 'development')";
+
+/// What is to be changed of an account; what is absent stays.
+#[derive(Clone, Default)]
+pub(crate) struct UserChange {
+    /// Exactly these roles, by name.
+    pub(crate) roles: Option<Vec<String>>,
+    /// Another mail address. What was mailed to the old one is void.
+    pub(crate) email: Option<String>,
+    /// Whether logins are refused; the first time of refusing is kept. Refusing ends the account's logins.
+    pub(crate) disabled: Option<bool>,
+    /// bcrypt hash of another password. Ends the account's logins, and resets that wait are void.
+    pub(crate) password_hash: Option<String>,
+}
 
 impl Store {
-    /// Forbids or allows an account to log in; the first time of forbidding is kept. Forbidding ends its logins.
+    /// Changes an account: everything or nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::LastAdmin`], [`StoreError::Unavailable`].
-    pub(crate) async fn set_user_disabled(&self, username: &str, disabled: bool) -> Result<(), StoreError> {
+    /// [`StoreError::NotFound`] for the account or a role, [`StoreError::Conflict`] for a mail address that is
+    /// taken, [`StoreError::LastAdmin`], [`StoreError::Unavailable`].
+    pub(crate) async fn change_user(
+        &self,
+        username: &str,
+        change: UserChange,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = username.to_owned();
         self.run(move |mut client| async move {
             let (transaction, admins) = begin(&mut client).await?;
-            let update = "update users set disabled_at = case when $2 then coalesce(disabled_at, now()) end
-                where username = $1";
-            changed_user(transaction.execute(update, &[&name, &disabled]).await?, &name)?;
-            let end = "update refresh_families set revoked_at = coalesce(revoked_at, now())
-                where $2 and user_id = (select id from users where username = $1)";
-            transaction.execute(end, &[&name, &disabled]).await?;
-            finish(transaction, admins).await
-        })
-        .await
-    }
-
-    /// Gives an account exactly these roles.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] for the account or a role, [`StoreError::LastAdmin`], [`StoreError::Unavailable`].
-    pub(crate) async fn set_user_roles(&self, username: &str, roles: &[String]) -> Result<(), StoreError> {
-        let (name, roles) = (username.to_owned(), roles.to_vec());
-        self.run(move |mut client| async move {
-            let (transaction, admins) = begin(&mut client).await?;
-            let row = transaction.query_opt("select id from users where username = $1", &[&name]).await?;
-            let id: i32 = match row {
-                Some(row) => row.try_get(0)?,
-                None => return changed_user(0, &name),
+            let select = "select id from users where username = $1 for update";
+            let Some(row) = transaction.query_opt(select, &[&name]).await? else {
+                return changed_user(0, &name);
             };
-            transaction.execute("delete from user_roles where user_id = $1", &[&id]).await?;
-            give_roles(&transaction, id, &roles).await?;
-            finish(transaction, admins).await
+            apply(&transaction, row.try_get(0)?, &change).await?;
+            finish(transaction, admins, audit).await
         })
         .await
     }
@@ -56,29 +57,65 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::LastAdmin`], [`StoreError::Unavailable`].
-    pub(crate) async fn delete_user(&self, username: &str) -> Result<(), StoreError> {
+    pub(crate) async fn delete_user(
+        &self,
+        username: &str,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = username.to_owned();
         self.run(move |mut client| async move {
             let (transaction, admins) = begin(&mut client).await?;
             let deleted = transaction.execute("delete from users where username = $1", &[&name]).await?;
             changed_user(deleted, &name)?;
-            finish(transaction, admins).await
+            finish(transaction, admins, audit).await
         })
         .await
     }
+}
 
-    /// Gives an account another mail address, or none.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
-    pub(crate) async fn set_user_email(&self, username: &str, email: Option<&str>) -> Result<(), StoreError> {
-        let (name, email) = (username.to_owned(), email.map(str::to_owned));
-        self.run(move |client| async move {
-            let update = "update users set email = $2 where username = $1";
-            changed_user(client.execute(update, &[&name, &email]).await?, &name)
-        })
-        .await
+async fn apply(transaction: &Transaction<'_>, user: i32, change: &UserChange) -> Result<(), StoreError> {
+    if let Some(roles) = &change.roles {
+        replace_roles(transaction, user, roles).await?;
     }
+    if let Some(email) = &change.email {
+        transaction.execute("update users set email = $2 where id = $1", &[&user, email]).await?;
+        forget_resets(transaction, user).await?;
+    }
+    if let Some(disabled) = change.disabled {
+        let update =
+            "update users set disabled_at = case when $2 then coalesce(disabled_at, now()) end where id = $1";
+        transaction.execute(update, &[&user, &disabled]).await?;
+        if disabled {
+            end_logins(transaction, user).await?;
+        }
+    }
+    if let Some(hash) = &change.password_hash {
+        set_password(transaction, user, hash).await?;
+    }
+    Ok(())
+}
+
+/// Sets a password: all logins end, access tokens of before are void, and so are resets that wait.
+pub(super) async fn set_password(
+    transaction: &Transaction<'_>,
+    user: i32,
+    hash: &str,
+) -> Result<(), StoreError> {
+    let update = "update users set password = $2, password_changed_at = now(),
+        password_version = password_version + 1 where id = $1";
+    transaction.execute(update, &[&user, &hash]).await?;
+    end_logins(transaction, user).await?;
+    forget_resets(transaction, user).await
+}
+
+/// Gives an account exactly these roles.
+pub(super) async fn replace_roles(
+    transaction: &Transaction<'_>,
+    user: i32,
+    roles: &[String],
+) -> Result<(), StoreError> {
+    transaction.execute("delete from user_roles where user_id = $1", &[&user]).await?;
+    give_roles(transaction, user, roles).await
 }
 
 /// Adds roles by name.
@@ -99,8 +136,21 @@ pub(super) async fn give_roles(
     Ok(())
 }
 
+async fn end_logins(transaction: &Transaction<'_>, user: i32) -> Result<(), StoreError> {
+    let end = "update refresh_families set revoked_at = coalesce(revoked_at, now()) where user_id = $1";
+    transaction.execute(end, &[&user]).await?;
+    transaction.execute("delete from sign_in_codes where user_id = $1", &[&user]).await?;
+    Ok(())
+}
+
+async fn forget_resets(transaction: &Transaction<'_>, user: i32) -> Result<(), StoreError> {
+    let delete = "delete from one_time_tokens where purpose = 'reset' and user_id = $1";
+    transaction.execute(delete, &[&user]).await?;
+    Ok(())
+}
+
 /// A transaction that has its turn, and how many administrators may log in.
-async fn begin(client: &mut Object) -> Result<(Transaction<'_>, i64), StoreError> {
+pub(super) async fn begin(client: &mut Object) -> Result<(Transaction<'_>, i64), StoreError> {
     let transaction = client.transaction().await?;
     transaction.execute("select 1 from roles where name = 'admin' for update", &[]).await?;
     let admins = transaction.query_one(ADMINS, &[]).await?.try_get(0)?;
@@ -108,10 +158,15 @@ async fn begin(client: &mut Object) -> Result<(Transaction<'_>, i64), StoreError
 }
 
 /// Commits unless the last administrator would be gone.
-async fn finish(transaction: Transaction<'_>, admins_before: i64) -> Result<(), StoreError> {
+async fn finish(
+    transaction: Transaction<'_>,
+    admins_before: i64,
+    audit: Option<AuditEntry>,
+) -> Result<(), StoreError> {
     let admins: i64 = transaction.query_one(ADMINS, &[]).await?.try_get(0)?;
     if admins == 0 && admins_before > 0 {
         return Err(StoreError::LastAdmin);
     }
+    note(&transaction, audit.as_ref()).await?;
     Ok(transaction.commit().await?)
 }

@@ -1,11 +1,13 @@
 //! Users and their roles. Passwords come and go as bcrypt hashes; nothing here hashes or compares.
 
+use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::Store;
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::time::to_us;
-use super::user_changes::give_roles;
+use super::user_changes::{ADMINS, give_roles};
 
 /// An account to be made.
 #[derive(Clone)]
@@ -14,7 +16,7 @@ pub(crate) struct NewUser {
     pub(crate) username: String,
     /// Address, unique, at most 255 characters.
     pub(crate) email: Option<String>,
-    /// bcrypt hash.
+    /// bcrypt hash; empty: no password is right.
     pub(crate) password_hash: String,
     /// Names of roles.
     pub(crate) roles: Vec<String>,
@@ -37,7 +39,8 @@ pub(crate) struct User {
     pub(crate) created_at_us: i64,
     /// Since when it may not log in.
     pub(crate) disabled_at_us: Option<i64>,
-    /// When its password was last set; tokens that are older are void.
+    /// When its password was last set, in microseconds since 1970.
+    #[cfg(test)]
     pub(crate) password_changed_at_us: i64,
 }
 
@@ -58,14 +61,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] naming `username` or `email`, [`StoreError::NotFound`] for a role that there
     /// is not, [`StoreError::Unavailable`].
-    pub(crate) async fn create_user(&self, user: NewUser) -> Result<i32, StoreError> {
+    pub(crate) async fn create_user(
+        &self,
+        user: NewUser,
+        audit: Option<AuditEntry>,
+    ) -> Result<i32, StoreError> {
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
-            let insert = "insert into users (username, email, password) values ($1, $2, $3) returning id";
-            let row =
-                transaction.query_one(insert, &[&user.username, &user.email, &user.password_hash]).await?;
-            let id: i32 = row.try_get(0)?;
-            give_roles(&transaction, id, &user.roles).await?;
+            let id = insert_user(&transaction, &user).await?;
+            note(&transaction, audit.as_ref()).await?;
             transaction.commit().await?;
             Ok(id)
         })
@@ -88,35 +92,13 @@ impl Store {
         self.users(None, None).await
     }
 
-    /// Replaces the hash of an account's password, and ends all its logins.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    pub(crate) async fn set_password_hash(&self, username: &str, hash: &str) -> Result<(), StoreError> {
-        let (name, hash) = (username.to_owned(), hash.to_owned());
-        self.run(move |client| async move {
-            let query = "with changed as (
-                    update users set password = $2, password_changed_at = now() where username = $1 returning id
-                ), ended as (
-                    update refresh_families set revoked_at = coalesce(revoked_at, now())
-                    where user_id in (select id from changed)
-                )
-                select count(*) from changed";
-            let changed: i64 = client.query_one(query, &[&name, &hash]).await?.try_get(0)?;
-            changed_user(changed.unsigned_abs(), &name)
-        })
-        .await
-    }
-
     /// Administrators who may log in.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn count_admins(&self) -> Result<u64, StoreError> {
         self.run(|client| async move {
-            let query = "select count(*) from users u join user_roles ur on ur.user_id = u.id
-                join roles r on r.id = ur.role_id where r.name = 'admin' and u.disabled_at is null";
-            let count: i64 = client.query_one(query, &[]).await?.try_get(0)?;
+            let count: i64 = client.query_one(ADMINS, &[]).await?.try_get(0)?;
             Ok(count.unsigned_abs())
         })
         .await
@@ -148,6 +130,15 @@ impl std::fmt::Debug for User {
     }
 }
 
+/// Makes an account with its roles.
+pub(super) async fn insert_user(transaction: &Transaction<'_>, user: &NewUser) -> Result<i32, StoreError> {
+    let insert = "insert into users (username, email, password) values ($1, $2, $3) returning id";
+    let row = transaction.query_one(insert, &[&user.username, &user.email, &user.password_hash]).await?;
+    let id: i32 = row.try_get(0)?;
+    give_roles(transaction, id, &user.roles).await?;
+    Ok(id)
+}
+
 pub(super) fn changed_user(rows: u64, name: &str) -> Result<(), StoreError> {
     if rows == 0 { Err(StoreError::NotFound { what: format!("user {name}") }) } else { Ok(()) }
 }
@@ -161,6 +152,7 @@ fn user(row: &Row) -> Result<User, StoreError> {
         roles: row.try_get(4)?,
         created_at_us: to_us(row.try_get(5)?),
         disabled_at_us: row.try_get::<_, Option<_>>(6)?.map(to_us),
+        #[cfg(test)]
         password_changed_at_us: to_us(row.try_get(7)?),
     })
 }

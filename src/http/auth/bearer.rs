@@ -23,8 +23,8 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) identity: Identity,
     /// What a key limits them to.
     pub(in crate::http) scope: KeyScope,
-    /// When the token was made, in seconds since 1970; a key has no such time.
-    issued_at: Option<u64>,
+    /// The version of the password that the token was made under; a key has none.
+    version: Option<i64>,
     /// When the token ends, in seconds since 1970; a key does not.
     pub(in crate::http) expires_at: Option<u64>,
 }
@@ -43,13 +43,13 @@ impl Caller {
         let claims = app.tokens.verify(token).map_err(refusal)?;
         let user = claims.user().ok_or(refusal(TokenError::Invalid))?;
         let who = Who::User { user, family: claims.fam };
-        let (issued_at, expires_at) = (Some(claims.iat), Some(claims.exp));
+        let (version, expires_at) = (Some(claims.ver), Some(claims.exp));
         match app.known(&who).await {
-            Ok(known) => Self::with(who, known, issued_at, expires_at),
+            Ok(known) => Self::with(who, known, version, expires_at),
             // The database is away, and takes no right from anyone: the token itself is what is known.
             Err(_) => {
                 let known = claims.identity().map(|identity| (identity, KeyScope::default()));
-                Self::with(who, known, issued_at, expires_at)
+                Self::with(who, known, version, expires_at)
             }
         }
     }
@@ -61,21 +61,21 @@ impl Caller {
     pub(in crate::http) async fn admit(
         app: &App,
         who: Who,
-        issued_at: Option<u64>,
+        version: Option<i64>,
         expires_at: Option<u64>,
     ) -> Result<Self, ApiError> {
         let known = app.known(&who).await?;
-        Self::with(who, known, issued_at, expires_at)
+        Self::with(who, known, version, expires_at)
     }
 
     fn with(
         who: Who,
         known: Option<Known>,
-        issued_at: Option<u64>,
+        version: Option<i64>,
         expires_at: Option<u64>,
     ) -> Result<Self, ApiError> {
         let (identity, scope) = known.ok_or(revoked())?;
-        let caller = Self { who, identity, scope, issued_at, expires_at };
+        let caller = Self { who, identity, scope, version, expires_at };
         if caller.is_good() { Ok(caller) } else { Err(revoked()) }
     }
 
@@ -133,8 +133,8 @@ impl Caller {
     }
 
     fn is_good(&self) -> bool {
-        let since_change = self.issued_at.is_none_or(|issued| issued >= self.identity.password_changed_at);
-        !self.identity.disabled && since_change
+        let same_password = self.version.is_none_or(|version| version == self.identity.password_version);
+        !self.identity.disabled && same_password
     }
 }
 

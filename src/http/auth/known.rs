@@ -49,6 +49,12 @@ impl KnownCache {
         self.learn(who, None);
     }
 
+    /// Forgets everybody.
+    #[cfg(test)]
+    pub(in crate::http) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn within(&self, who: &Who, age: Duration) -> Option<Known> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(who).filter(|(at, _)| at.elapsed() < age).map(|(_, known)| known.clone())

@@ -38,10 +38,10 @@ pub(crate) enum PasswordError {
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     cost: u32,
-    /// Checked in place of an account that does not exist, so that both take the same time.
+    /// Checked in place of an account that does not exist or has no password, so that all take the same time.
     nobody: String,
-    /// How often a password was checked: the same for known and unknown users.
-    checks: AtomicU64,
+    /// How often bcrypt checked a password: the same for known and unknown users.
+    checks: Arc<AtomicU64>,
 }
 
 impl Passwords {
@@ -59,7 +59,7 @@ impl Passwords {
     /// When there are no random numbers, or the cost is out of range.
     pub(crate) fn with_cost(cost: u32) -> Result<Self, PasswordError> {
         let nobody = hash("nobody has this password", cost)?;
-        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), cost, nobody, checks: AtomicU64::new(0) })
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), cost, nobody, checks: Arc::default() })
     }
 
     /// The hash of a new password. Blocks for a good part of a second.
@@ -94,18 +94,19 @@ impl Passwords {
         hash: Option<String>,
     ) -> Result<bool, PasswordError> {
         let turn = self.turn().await?;
-        self.checks.fetch_add(1, Ordering::Relaxed);
-        let exists = hash.is_some();
+        let hash = hash.filter(|hash| is_bcrypt(hash));
+        let (exists, checks) = (hash.is_some(), Arc::clone(&self.checks));
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
         let work = move || {
             let _turn = turn;
+            checks.fetch_add(1, Ordering::Relaxed);
             check(&password, &hash)
         };
         let checked = web::block(work).await;
         Ok(checked.map_err(|_| PasswordError::Failed)? && exists)
     }
 
-    /// Hashes that were computed to check a password.
+    /// Hashes that were computed to check a password; none is skipped for what is not a hash.
     #[cfg(test)]
     pub(in crate::http) fn checks(&self) -> u64 {
         self.checks.load(Ordering::Relaxed)
@@ -123,6 +124,13 @@ fn hash(password: &str, cost: u32) -> Result<String, PasswordError> {
         return Err(PasswordError::TooLong);
     }
     bcrypt::hash(password, cost).map_err(|_| PasswordError::Failed)
+}
+
+/// Whether a text is a hash that bcrypt computes for. The account of somebody whom an identity provider vouches for has
+/// none: an answer without work would tell that.
+fn is_bcrypt(hash: &str) -> bool {
+    let parts: Vec<&str> = hash.split('$').collect();
+    matches!(&parts[..], ["", "2a" | "2b" | "2x" | "2y", cost, rest] if cost.len() == 2 && rest.len() == 53)
 }
 
 /// The work is done for a password that is too long too, so that its length does not show in the time.
@@ -147,9 +155,15 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_unknown_user_matches_no_password() {
+    async fn an_unknown_user_and_one_without_a_password_match_nothing_after_the_same_work() {
         let passwords = Passwords::with_cost(4).unwrap();
-        let checked = passwords.matches("nobody has this password".to_owned(), None).await;
-        assert_eq!(checked, Ok(false));
+        for (done, hash) in [None, Some(""), Some("!"), Some("$2b$04$short")].into_iter().enumerate() {
+            assert_eq!(passwords.checks(), done as u64);
+            let password = "nobody has this password".to_owned();
+            assert_eq!(passwords.matches(password, hash.map(str::to_owned)).await, Ok(false), "{hash:?}");
+        }
+        let hash = passwords.hash_blocking("right").unwrap();
+        assert_eq!(passwords.matches("right".to_owned(), Some(hash)).await, Ok(true));
+        assert_eq!(passwords.checks(), 5);
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::problem::Problem;
-use super::routes::{account, audit, docs, events, health, keys, login, machine};
+use super::routes::{account, audit, development, docs, events, health, keys, login, machine, oidc};
 use super::routes::{roles, stream_edit, streams, tickets, users};
 use super::ws;
 
@@ -46,6 +46,7 @@ use super::ws;
         account::request_reset,
         account::signup,
         audit::audit,
+        development::development_login,
         docs::event_schema,
         docs::file,
         docs::openapi,
@@ -64,6 +65,9 @@ use super::ws;
         login::refresh,
         machine::devices,
         machine::models,
+        oidc::oidc_callback,
+        oidc::oidc_login,
+        oidc::oidc_token,
         roles::change_role,
         roles::create_role,
         roles::delete_role,

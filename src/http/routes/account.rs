@@ -18,7 +18,7 @@ use crate::http::openapi::schemas::{Email, Name, NewPassword};
 use crate::http::ports::{HttpEvent, Who};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
-use crate::store::{NewUser, OneTime, Purpose};
+use crate::store::{NewUser, OneTime, Purpose, UserChange};
 
 /// How long a mail may wait to be read.
 const RESET_GOOD_FOR_US: i64 = 3_600_000_000;
@@ -107,14 +107,18 @@ pub(in crate::http) async fn signup(
     email.as_deref().map_or(Ok(()), fields::email)?;
     fields::password(&password)?;
     let password_hash = app.passwords.hash(password).await.map_err(refusal)?;
-    let roles = match (app.accounts.signup, invitation) {
-        (_, Some(token)) => invited_roles(&app, &token).await?,
-        (Signup::Open, None) => vec![roles::VIEWER.to_owned()],
+    let user =
+        NewUser { username: username.clone(), email, password_hash, roles: vec![roles::VIEWER.to_owned()] };
+    let entry = Some(visit.entry_by(&username, "user.signup", &username));
+    match (app.accounts.signup, invitation) {
+        (_, Some(token)) => {
+            let accepted = app.store.accept_invitation(digest(&token), user, app.clock.unix_us(), entry);
+            let used = ApiError::bad_request("invitation_invalid", "The invitation is used or over.");
+            app.store(accepted).await?.ok_or(used)?;
+        }
+        (Signup::Open, None) => drop(app.store(app.store.create_user(user, entry)).await?),
         _ => return Err(closed),
-    };
-    let user = NewUser { username: username.clone(), email, password_hash, roles };
-    app.store(app.store.create_user(user)).await?;
-    visit.done_by(&username, "user.signup", &username).await;
+    }
     Ok(HttpResponse::Created().json(SignedUp { username }))
 }
 
@@ -156,8 +160,11 @@ pub(in crate::http) async fn change_password(
     let username = &caller.identity.username;
     let account = authenticate(&app, &visit, username, current_password).await?;
     account.ok_or(ApiError::bad_request("wrong_password", "The current password is wrong."))?;
-    set_password(&app, username, new_password).await?;
-    visit.done(&caller, "user.password", username).await;
+    let hash = app.passwords.hash(new_password).await.map_err(refusal)?;
+    let change = UserChange { password_hash: Some(hash), ..UserChange::default() };
+    let entry = visit.entry(&caller, "user.password", username);
+    app.store(app.store.change_user(username, change, Some(entry))).await?;
+    forget_first_password(&app, username)?;
     Ok(HttpResponse::NoContent())
 }
 
@@ -206,24 +213,16 @@ pub(in crate::http) async fn confirm_reset(
     fields::password(&password)?;
     // First, so that a password that cannot be hashed does not use the token up.
     let hash = app.passwords.hash(password).await.map_err(refusal)?;
-    let taken = app.store.take_one_time(digest(&token), Purpose::Reset, app.clock.unix_us());
-    let user = app.store(taken).await?.and_then(|token| token.user);
-    let user = user.ok_or(ApiError::bad_request("token_invalid", "The token is used or over."))?;
-    let identity = app.store(app.store.identity(i64::from(user), None)).await?;
-    let username = identity.ok_or(ApiError::not_found("not_found", "There is no such account."))?.username;
-    store_password(&app, &username, &hash).await?;
-    visit.done_by(&username, "user.password_reset", &username).await;
+    let entry = visit.entry_by("", "user.password_reset", "");
+    let reset = app.store.reset_password(digest(&token), &hash, app.clock.unix_us(), entry);
+    let username = app.store(reset).await?;
+    let username = username.ok_or(ApiError::bad_request("token_invalid", "The token is used or over."))?;
+    forget_first_password(&app, &username)?;
     Ok(HttpResponse::NoContent())
 }
 
-/// Sets a password, ends the account's logins, and forgets the file that told the first one.
-pub(super) async fn set_password(app: &App, username: &str, password: String) -> Result<(), ApiError> {
-    let hash = app.passwords.hash(password).await.map_err(refusal)?;
-    store_password(app, username, &hash).await
-}
-
-async fn store_password(app: &App, username: &str, hash: &str) -> Result<(), ApiError> {
-    app.store(app.store.set_password_hash(username, hash)).await?;
+/// Forgets the file that told the password that was just changed, if it told this one.
+pub(super) fn forget_first_password(app: &App, username: &str) -> Result<(), ApiError> {
     first_admin::forget(&app.accounts.data, username).map_err(|error| {
         let error = error.to_string();
         app.ports
@@ -233,20 +232,14 @@ async fn store_password(app: &App, username: &str, hash: &str) -> Result<(), Api
     })
 }
 
-async fn invited_roles(app: &App, token: &str) -> Result<Vec<String>, ApiError> {
-    let taken = app.store.take_one_time(digest(token), Purpose::Invite, app.clock.unix_us());
-    let invitation = app.store(taken).await?;
-    let invitation =
-        invitation.ok_or(ApiError::bad_request("invitation_invalid", "The invitation is used or over."))?;
-    Ok(invitation.roles)
-}
-
 async fn send_reset(app: &App, visit: &Visit, email: &str, secret: &Secret) -> Result<(), String> {
     let say = |error: crate::store::StoreError| error.to_string();
-    let Some(user) = app.store.find_by_email(email).await.map_err(say)? else { return Ok(()) };
+    let found = app.store.find_by_email(email).await.map_err(say)?;
+    // Who has no password signs in elsewhere, and is kept out there: a mail must not open a second door.
+    let Some(user) = found.filter(|user| !user.password_hash.is_empty()) else { return Ok(()) };
     let until = app.clock.unix_us() + RESET_GOOD_FOR_US;
     let token = OneTime { purpose: Purpose::Reset, user: Some(user.id), roles: Vec::new() };
-    app.store.create_one_time(secret.digest(), token, until).await.map_err(say)?;
+    app.store.create_one_time(secret.digest(), token, until, None).await.map_err(say)?;
     let text = format!(
         "Somebody asked for a new password for {} on {}.\n\nThe token is good for one hour, once:\n\n{}\n\n\
          If it was not you, nothing has to be done.\n",

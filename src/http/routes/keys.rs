@@ -112,8 +112,8 @@ pub(in crate::http) async fn create_key(
     check(&scope)?;
     let AgentKey { id, text, hash } = AgentKey::new().map_err(|_| ApiError::internal())?;
     let key = NewKey { id: id.clone(), name: name.clone(), hash, owner, scope };
-    app.store(app.store.create_key(key)).await?;
-    visit.done(&caller, "key.create", &id).await;
+    let entry = visit.entry(&caller, "key.create", &id);
+    app.store(app.store.create_key(key, Some(entry))).await?;
     let created = KeyCreated { id, name, key: text };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(created))
 }
@@ -135,8 +135,8 @@ pub(in crate::http) async fn revoke_key(
     id: web::Path<String>,
 ) -> Result<impl Responder, ApiError> {
     let owner = whose(&caller)?;
-    app.store(app.store.revoke_key(&id, owner)).await?;
-    visit.done(&caller, "key.revoke", &id).await;
+    let entry = visit.entry(&caller, "key.revoke", &id);
+    app.store(app.store.revoke_key(&id, owner, Some(entry))).await?;
     Ok(HttpResponse::NoContent())
 }
 

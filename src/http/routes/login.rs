@@ -2,6 +2,8 @@
 //!
 //! An unknown user, a wrong password and a disabled account get the same answer after the same work.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{self, Json};
@@ -48,7 +50,7 @@ pub(in crate::http) struct RefreshRequest {
 
 /// RFC 6749, section 5.1.
 #[derive(Serialize, ToSchema)]
-struct Granted {
+pub(in crate::http) struct Granted {
     access_token: String,
     refresh_token: String,
     /// Always `bearer`.
@@ -91,7 +93,7 @@ pub(in crate::http) async fn login_form(
     };
     let account = authenticate(&app, &visit, &username, password).await?;
     let wrong = ApiError::bad_request("invalid_credentials", WRONG).as_oauth("invalid_grant");
-    begin(&app, &account.ok_or(wrong)?).await
+    begin(&app, account.ok_or(wrong)?.id, app.accounts.refresh_lifetime).await
 }
 
 /// Logs in with JSON; `email` may stand for `username`.
@@ -106,7 +108,8 @@ pub(in crate::http) async fn login_json(
 ) -> Result<HttpResponse, ApiError> {
     let Credentials { username, password } = credentials.into_inner();
     let account = authenticate(&app, &visit, &username, password).await?;
-    begin(&app, &account.ok_or(ApiError::unauthorized("invalid_credentials", WRONG))?).await
+    let account = account.ok_or(ApiError::unauthorized("invalid_credentials", WRONG))?;
+    begin(&app, account.id, app.accounts.refresh_lifetime).await
 }
 
 /// Gives the next tokens for a refresh token.
@@ -148,9 +151,9 @@ pub(in crate::http) async fn logout(
     caller: Caller,
 ) -> Result<impl Responder, ApiError> {
     if let Who::User { family: Some(family), .. } = caller.who {
-        app.store(app.store.end_login(family)).await?;
+        let entry = visit.entry(&caller, "login.end", &caller.identity.username);
+        app.store(app.store.end_login(family, Some(entry))).await?;
         app.forget(&caller.who);
-        visit.done(&caller, "login.end", &caller.identity.username).await;
     }
     Ok(HttpResponse::NoContent())
 }
@@ -188,12 +191,13 @@ pub(super) fn refusal(error: PasswordError) -> ApiError {
     }
 }
 
-async fn begin(app: &App, account: &Account) -> Result<HttpResponse, ApiError> {
+/// Begins a login that is kept for `lifetime` at most, and grants its first tokens.
+pub(super) async fn begin(app: &App, user: UserId, lifetime: Duration) -> Result<HttpResponse, ApiError> {
     let first = Secret::new().map_err(|_| ApiError::internal())?;
-    let lifetime = i64::try_from(app.accounts.refresh_lifetime.as_micros()).unwrap_or(i64::MAX / 2);
+    let lifetime = i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX / 2);
     let until = app.clock.unix_us().saturating_add(lifetime);
-    let family = app.store(app.store.begin_login(account.id.0, first.digest(), until)).await?;
-    grant(app, account.id, family, &first).await
+    let family = app.store(app.store.begin_login(user.0, first.digest(), until)).await?;
+    grant(app, user, family, &first).await
 }
 
 async fn grant(app: &App, user: UserId, family: i64, refresh: &Secret) -> Result<HttpResponse, ApiError> {

@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod audit;
+pub(super) mod development;
 pub(super) mod docs;
 pub(super) mod events;
 mod fields;
@@ -9,6 +10,7 @@ pub(super) mod health;
 pub(super) mod keys;
 pub(super) mod login;
 pub(super) mod machine;
+pub(super) mod oidc;
 pub(super) mod roles;
 pub(super) mod stream_edit;
 pub(super) mod streams;
@@ -17,12 +19,14 @@ pub(super) mod users;
 
 pub(super) use account::{change_password, confirm_reset, me, request_reset, signup};
 pub(super) use audit::audit;
+pub(super) use development::development_login;
 pub(super) use docs::{event_schema, file, openapi, page};
 pub(super) use events::events;
 pub(super) use health::{HealthCache, health, live, metrics, ready};
 pub(super) use keys::{create_key, keys, revoke_key};
 pub(super) use login::{login_form, login_json, logout, refresh};
 pub(super) use machine::{devices, models};
+pub(super) use oidc::{oidc_callback, oidc_login, oidc_token};
 pub(super) use roles::{change_role, create_role, delete_role, roles};
 pub(super) use stream_edit::{
     change_stream, create_stream, delete_stream, order_stream, stream_settings, test_source,

@@ -80,8 +80,8 @@ pub(in crate::http) async fn create_role(
         return Err(ApiError::bad_request("invalid_name", "The name of a role has at most 32 characters."));
     }
     check(&caller, &permissions)?;
-    app.store(app.store.create_role(&name, permissions.clone())).await?;
-    visit.done(&caller, "role.create", &name).await;
+    let entry = visit.entry(&caller, "role.create", &name);
+    app.store(app.store.create_role(&name, permissions.clone(), Some(entry))).await?;
     let made = RoleShown::from(RoleRow { name, built_in: false, permissions });
     Ok(HttpResponse::Created().json(made))
 }
@@ -108,8 +108,8 @@ pub(in crate::http) async fn change_role(
     let (name, permissions) = (name.into_inner(), body.into_inner().permissions);
     may_change(&app, &caller, &name).await?;
     check(&caller, &permissions)?;
-    app.store(app.store.change_role(&name, permissions.clone())).await?;
-    visit.done(&caller, "role.change", &name).await;
+    let entry = visit.entry(&caller, "role.change", &name);
+    app.store(app.store.change_role(&name, permissions.clone(), Some(entry))).await?;
     Ok(Json(RoleRow { name, built_in: false, permissions }.into()))
 }
 
@@ -132,7 +132,8 @@ pub(in crate::http) async fn delete_role(
 ) -> Result<impl Responder, ApiError> {
     caller.require(Permission::ManageRoles)?;
     may_change(&app, &caller, &name).await?;
-    let deleted = match app.store.delete_role(&name).await {
+    let entry = visit.entry(&caller, "role.delete", &name);
+    let deleted = match app.store.delete_role(&name, Some(entry)).await {
         // It was there: streams hold it.
         Err(StoreError::NotFound { .. }) => {
             let detail = "Streams are limited to this role; take it from them first.";
@@ -141,7 +142,6 @@ pub(in crate::http) async fn delete_role(
         other => other,
     };
     app.store(std::future::ready(deleted)).await?;
-    visit.done(&caller, "role.delete", &name).await;
     Ok(HttpResponse::NoContent())
 }
 

@@ -131,6 +131,10 @@ pub(in crate::http) async fn create_stream(
     caller.require(Permission::EditStreams)?;
     let StreamRequest { name, source, enabled, roles, options } = body.into_inner();
     fields::name(&name)?;
+    if !caller.sees(&name) {
+        // One that is hidden has this name, or had it and left events: they are not the caller's to show.
+        return Err(ApiError::conflict("taken", "The name or address is taken."));
+    }
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     app.store(app.store.create_stream(&name, spec)).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;

@@ -10,16 +10,16 @@ use kinora_actors::domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::account::set_password;
+use super::account::forget_first_password;
 use super::fields;
 use super::login::refusal;
-use crate::accounts::{Permission, Permissions, Secret};
+use crate::accounts::{Permission, Permissions, Secret, roles};
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Email, Name, NewPassword, RoleName, Time};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
-use crate::store::{NewUser, OneTime, Purpose, User};
+use crate::store::{self, NewUser, OneTime, Purpose, User};
 
 /// An invitation waits for so long: seven days.
 const INVITATION_GOOD_FOR_US: i64 = 7 * 86_400 * 1_000_000;
@@ -143,8 +143,8 @@ pub(in crate::http) async fn create_user(
     may_give(&app, &caller, &roles).await?;
     let password_hash = app.passwords.hash(password).await.map_err(refusal)?;
     let user = NewUser { username: username.clone(), email, password_hash, roles };
-    app.store(app.store.create_user(user)).await?;
-    visit.done(&caller, "user.create", &username).await;
+    let entry = visit.entry(&caller, "user.create", &username);
+    app.store(app.store.create_user(user, Some(entry))).await?;
     Ok(HttpResponse::Created().json(UserShown::from(find(&app, &username).await?)))
 }
 
@@ -174,18 +174,19 @@ pub(in crate::http) async fn change_user(
     change.check()?;
     if let Some(roles) = &change.roles {
         may_give(&app, &caller, roles).await?;
-        app.store(app.store.set_user_roles(&name, roles)).await?;
     }
-    if let Some(email) = &change.email {
-        app.store(app.store.set_user_email(&name, Some(email))).await?;
+    let UserChange { email, password, roles, disabled } = change;
+    let password_hash = match password {
+        Some(password) => Some(app.passwords.hash(password).await.map_err(refusal)?),
+        None => None,
+    };
+    let new_password = password_hash.is_some();
+    let change = store::UserChange { roles, email, disabled, password_hash };
+    let entry = visit.entry(&caller, "user.change", &name);
+    app.store(app.store.change_user(&name, change, Some(entry))).await?;
+    if new_password {
+        forget_first_password(&app, &name)?;
     }
-    if let Some(disabled) = change.disabled {
-        app.store(app.store.set_user_disabled(&name, disabled)).await?;
-    }
-    if let Some(password) = change.password {
-        set_password(&app, &name, password).await?;
-    }
-    visit.done(&caller, "user.change", &name).await;
     Ok(Json(find(&app, &name).await?.into()))
 }
 
@@ -208,8 +209,8 @@ pub(in crate::http) async fn delete_user(
 ) -> Result<impl Responder, ApiError> {
     caller.require(Permission::ManageUsers)?;
     may_give(&app, &caller, &find(&app, &name).await?.roles).await?;
-    app.store(app.store.delete_user(&name)).await?;
-    visit.done(&caller, "user.delete", &name).await;
+    let entry = visit.entry(&caller, "user.delete", &name);
+    app.store(app.store.delete_user(&name, Some(entry))).await?;
     Ok(HttpResponse::NoContent())
 }
 
@@ -234,8 +235,8 @@ pub(in crate::http) async fn invite(
     let secret = Secret::new().map_err(|_| ApiError::internal())?;
     let token = OneTime { purpose: Purpose::Invite, user: None, roles };
     let until = app.clock.unix_us() + INVITATION_GOOD_FOR_US;
-    app.store(app.store.create_one_time(secret.digest(), token, until)).await?;
-    visit.done(&caller, "user.invite", email.as_deref().unwrap_or_default()).await;
+    let entry = visit.entry(&caller, "user.invite", email.as_deref().unwrap_or_default());
+    app.store(app.store.create_one_time(secret.digest(), token, until, Some(entry))).await?;
     if let Some(email) = email {
         send_invitation(&app, email, &secret).await?;
     }
@@ -243,7 +244,7 @@ pub(in crate::http) async fn invite(
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }
 
-/// Refuses roles that allow more than the caller is allowed, and roles that there are not.
+/// Refuses roles that allow or see more than the caller, and roles that there are not.
 pub(super) async fn may_give(app: &App, caller: &Caller, roles: &[String]) -> Result<(), ApiError> {
     let known = app.store(app.store.list_roles()).await?;
     let mut granted = Vec::new();
@@ -253,7 +254,24 @@ pub(super) async fn may_give(app: &App, caller: &Caller, roles: &[String]) -> Re
         granted.extend(role.permissions.iter().map(String::as_str));
     }
     let all = Permissions::of_roles(roles.iter().map(String::as_str), granted);
-    if caller.identity.permissions.cover(all) { Ok(()) } else { Err(ApiError::forbidden()) }
+    if !caller.identity.permissions.cover(all) || !sees_all_of(app, caller, roles).await? {
+        return Err(ApiError::forbidden());
+    }
+    Ok(())
+}
+
+/// Whether the caller sees every stream that somebody with these roles sees.
+async fn sees_all_of(app: &App, caller: &Caller, given: &[String]) -> Result<bool, ApiError> {
+    let is_admin = |names: &[String]| names.iter().any(|name| name == roles::ADMIN);
+    if is_admin(&caller.identity.roles) {
+        return Ok(true);
+    }
+    // Administrators see all, what is to come included.
+    if is_admin(given) {
+        return Ok(false);
+    }
+    let shown = app.store(app.store.streams_limited_to(given)).await?;
+    Ok(shown.iter().all(|stream| caller.sees(stream)))
 }
 
 async fn find(app: &App, name: &str) -> Result<User, ApiError> {

@@ -50,7 +50,7 @@ async fn known_and_unknown_users_cost_the_same_hashes_and_get_one_answer() {
     let fixture = Fixture::with_database();
     fixture.user("ada", &["viewer"]).await;
     fixture.user("gone", &["viewer"]).await;
-    fixture.app.store.set_user_disabled("gone", true).await.unwrap();
+    fixture.disable("gone").await;
     let mut answers = Vec::new();
     for (user, password) in [
         ("ada", "wrong"),
@@ -156,7 +156,7 @@ async fn accounts_are_made_by_nobody_by_the_invited_or_by_everybody() {
     let secret = Secret::new().unwrap();
     let token = OneTime { purpose: Purpose::Invite, user: None, roles: vec!["operator".to_owned()] };
     let until = invite.app.clock.unix_us() + 60_000_000;
-    invite.app.store.create_one_time(secret.digest(), token, until).await.unwrap();
+    invite.app.store.create_one_time(secret.digest(), token, until, None).await.unwrap();
     let made = post(&invite, "/signup", ask("eve", json!(secret.expose()))).await;
     assert_eq!(made.status, 201, "{}", made.body);
     assert_eq!(post(&invite, "/signup", ask("ida", json!(secret.expose()))).await.status, 400, "used");

@@ -63,6 +63,16 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Value, Expected)> {
         ("POST", "/api/v1/auth/login", "/api/v1/auth/login", credentials, open(401)),
         ("POST", "/api/v1/auth/refresh", "/api/v1/auth/refresh", json!({"refresh_token": "x"}), open(401)),
         ("POST", "/api/v1/auth/logout", "/api/v1/auth/logout", none.clone(), watchers(204)),
+        ("GET", "/api/v1/auth/oidc/login", "/api/v1/auth/oidc/login", none.clone(), open(404)),
+        ("GET", "/api/v1/auth/oidc/callback", "/api/v1/auth/oidc/callback", none.clone(), open(404)),
+        (
+            "POST",
+            "/api/v1/auth/oidc/token",
+            "/api/v1/auth/oidc/token",
+            json!({"code": "x", "code_verifier": "x"}),
+            open(404),
+        ),
+        ("POST", "/api/v1/auth/development", "/api/v1/auth/development", json!({"role": "admin"}), open(404)),
         ("GET", "/api/v1/me", "/api/v1/me", none.clone(), watchers(200)),
         ("POST", "/api/v1/me/password", "/api/v1/me/password", passwords, [401, 403, 400, 400, 400]),
         ("GET", "/ws/analysis", "/ws/analysis", none.clone(), open(400)),
@@ -122,7 +132,7 @@ async fn each_route_answers_each_caller_as_it_should() {
     let key = AgentKey::new().unwrap();
     let scope = KeyScope::default();
     let row = NewKey { id: key.id, name: "k".into(), hash: key.hash, owner: "root".into(), scope };
-    fixture.app.store.create_key(row).await.unwrap();
+    fixture.app.store.create_key(row, None).await.unwrap();
     let tokens = [
         None,
         Some(key.text),

@@ -18,7 +18,7 @@ use crate::config::Network;
 use crate::http::ports::*;
 use crate::http::*;
 use crate::store::testing::{store, store_that_is_away, text};
-use crate::store::{NewUser, Store};
+use crate::store::{NewUser, Store, UserChange};
 
 pub(crate) const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -118,7 +118,7 @@ pub(crate) fn nobody(user: i64) -> Identity {
         permissions: Permissions::default(),
         hidden: Vec::new(),
         disabled: false,
-        password_changed_at: 0,
+        password_version: 0,
     }
 }
 
@@ -280,6 +280,20 @@ pub(crate) fn publish_one(hub: &Hub, name: &str, seq: u64, kind: EventKind, padd
     hub.publish(&Arc::new(Published::new(session(name), "cam".into(), &event)));
 }
 
+/// Ways into a server.
+pub(crate) struct Doors {
+    pub(crate) signup: Signup,
+    pub(crate) oidc: Option<OidcSettings>,
+    pub(crate) development_login: bool,
+    pub(crate) closed_metrics: bool,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self { signup: Signup::Off, oidc: None, development_login: false, closed_metrics: false }
+    }
+}
+
 /// The first event of a session of another stream than the usual one; both have the stream's name.
 pub(crate) fn publish_of(hub: &Hub, stream: &str) {
     let event = encoded(stream, 1, kind_of(1), 0);
@@ -327,7 +341,7 @@ impl Fixture {
     pub(crate) fn with(ws: WsSettings, lifetime: Duration, hub: Arc<Hub>) -> Self {
         let world = Arc::new(World::default());
         let accounts = world.clone();
-        Self::of(world, accounts, on_a_thread(store_that_is_away), ws, lifetime, hub, Signup::Off)
+        Self::of(world, accounts, on_a_thread(store_that_is_away), ws, lifetime, hub, Doors::default())
     }
 
     /// With accounts in a database of its own.
@@ -337,10 +351,15 @@ impl Fixture {
 
     /// The same, where accounts can be made.
     pub(crate) fn with_signup(signup: Signup) -> Self {
+        Self::with_doors(Doors { signup, ..Doors::default() })
+    }
+
+    /// The same with other ways in.
+    pub(crate) fn with_doors(doors: Doors) -> Self {
         let store = on_a_thread(store);
         let ws = WsSettings { check_every: Duration::from_millis(200), ..quick() };
         let accounts = Arc::new(StoredAccounts(store.clone()));
-        Self::of(Arc::default(), accounts, store, ws, Duration::from_secs(900), Hub::new(), signup)
+        Self::of(Arc::default(), accounts, store, ws, Duration::from_secs(900), Hub::new(), doors)
     }
 
     fn of(
@@ -350,7 +369,7 @@ impl Fixture {
         ws: WsSettings,
         lifetime: Duration,
         hub: Arc<Hub>,
-        signup: Signup,
+        doors: Doors,
     ) -> Self {
         let ports = Ports {
             history: world.clone(),
@@ -374,17 +393,19 @@ impl Fixture {
             store,
             sealer: Arc::new(Sealer::new(&[7; 32])),
             accounts: AccountRules {
-                signup,
+                signup: doors.signup,
                 refresh_lifetime: Duration::from_secs(3_600),
                 mailer: Arc::new(Mailer::to_folder("kinora@localhost", &folder.path().join("mail")).unwrap()),
                 link: "http://kinora.example".to_owned(),
                 data: folder.path().to_owned(),
+                oidc: doors.oidc.map(Oidc::new),
+                development_login: doors.development_login,
             },
             allowed_origins: vec!["https://console.example".to_owned()],
             trusted_proxies: vec![Network::parse("127.0.0.1").unwrap()],
             rates: (NonZero::new(10_000).unwrap(), NonZero::new(HEAVY_LIMIT).unwrap()),
             body_timeout: Duration::from_millis(300),
-            open_metrics: true,
+            open_metrics: !doors.closed_metrics,
             query_timeout: Duration::from_secs(2),
         }));
         app.set_ready(true);
@@ -409,7 +430,13 @@ impl Fixture {
             password_hash: self.app.passwords.hash_blocking(PASSWORD).unwrap(),
             roles: roles.iter().map(ToString::to_string).collect(),
         };
-        self.app.store.create_user(user).await.unwrap();
+        self.app.store.create_user(user, None).await.unwrap();
+    }
+
+    /// Closes an account in the database.
+    pub(crate) async fn disable(&self, name: &str) {
+        let change = UserChange { disabled: Some(true), ..UserChange::default() };
+        self.app.store.change_user(name, change, None).await.unwrap();
     }
 
     /// Runs statements in the database.

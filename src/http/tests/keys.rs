@@ -112,7 +112,7 @@ async fn a_revoked_key_or_a_disabled_owner_is_cut_within_five_seconds() {
         let mut socket = fixture.try_subscribe("", Some("json"), Some(&key)).await.unwrap();
         let begin = Instant::now();
         if disable {
-            fixture.app.store.set_user_disabled("vera", true).await.unwrap();
+            fixture.disable("vera").await;
         } else {
             let path = format!("/api/v1/keys/{}", made.json()["id"].as_str().unwrap());
             assert_eq!(send(&fixture, "DELETE", &path, &root, json!({})).await.status, 204);

@@ -25,6 +25,18 @@ fn user(name: &str, email: &str, roles: &[&str]) -> NewUser {
     }
 }
 
+fn disabling() -> UserChange {
+    UserChange { disabled: Some(true), ..UserChange::default() }
+}
+
+fn viewing() -> UserChange {
+    UserChange { roles: Some(vec!["viewer".into()]), ..UserChange::default() }
+}
+
+fn password(hash: &str) -> UserChange {
+    UserChange { password_hash: Some(hash.into()), ..UserChange::default() }
+}
+
 #[test]
 fn a_session_grows_and_is_closed_once() {
     let store = store();
@@ -179,16 +191,16 @@ fn streams_follow_the_file_and_operators_keep_theirs() {
 #[test]
 fn users_have_roles_and_unique_names() {
     let store = store();
-    store.wait(store.create_user(user("ada", "ada@example.org", &["viewer", "admin"]))).unwrap();
+    store.wait(store.create_user(user("ada", "ada@example.org", &["viewer", "admin"]), None)).unwrap();
     for (twin, expected) in
         [(user("ada", "x@example.org", &[]), "username"), (user("eve", "ada@example.org", &[]), "email")]
     {
-        match store.wait(store.create_user(twin)).unwrap_err() {
+        match store.wait(store.create_user(twin, None)).unwrap_err() {
             StoreError::Conflict { field } => assert_eq!(field, expected),
             other => panic!("{other}"),
         }
     }
-    let refused = store.wait(store.create_user(user("eve", "eve@example.org", &["king"]))).unwrap_err();
+    let refused = store.wait(store.create_user(user("eve", "eve@example.org", &["king"]), None)).unwrap_err();
     assert_eq!(refused.to_string(), "role king does not exist");
     assert_eq!(store.wait(store.find_user("eve")).unwrap(), None, "nothing is left of a refused account");
     let ada = store.wait(store.find_user("ada")).unwrap().unwrap();
@@ -199,20 +211,20 @@ fn users_have_roles_and_unique_names() {
 #[test]
 fn a_disabled_administrator_does_not_count() {
     let store = store();
-    store.wait(store.create_user(user("ada", "ada@example.org", &["admin"]))).unwrap();
-    store.wait(store.create_user(NewUser { email: None, ..user("bob", "", &["agent"]) })).unwrap();
+    store.wait(store.create_user(user("ada", "ada@example.org", &["admin"]), None)).unwrap();
+    store.wait(store.create_user(NewUser { email: None, ..user("bob", "", &["agent"]) }, None)).unwrap();
     assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
-    let refused = store.wait(store.set_user_disabled("ada", true)).unwrap_err();
+    let refused = store.wait(store.change_user("ada", disabling(), None)).unwrap_err();
     assert!(matches!(refused, StoreError::LastAdmin), "{refused}");
-    store.wait(store.create_user(user("eve", "eve@example.org", &["admin"]))).unwrap();
-    store.wait(store.set_user_disabled("ada", true)).unwrap();
+    store.wait(store.create_user(user("eve", "eve@example.org", &["admin"]), None)).unwrap();
+    store.wait(store.change_user("ada", disabling(), None)).unwrap();
     assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
-    store.wait(store.set_password_hash("ada", "$2b$12$other")).unwrap();
+    store.wait(store.change_user("ada", password("$2b$12$other"), None)).unwrap();
     let users = store.wait(store.list_users()).unwrap();
     assert_eq!(users.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["ada", "bob", "eve"]);
     assert!(users[0].disabled_at_us.is_some() && users[0].password_hash.ends_with("other"));
     assert!(users[0].password_changed_at_us > users[0].created_at_us);
-    let refused = store.wait(store.set_password_hash("nobody", "x")).unwrap_err();
+    let refused = store.wait(store.change_user("nobody", password("x"), None)).unwrap_err();
     assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
 }
 
@@ -220,17 +232,19 @@ fn a_disabled_administrator_does_not_count() {
 fn the_last_administrator_stays_whatever_is_tried_even_at_once() {
     let store = store();
     for name in ["ada", "eve"] {
-        store.wait(store.create_user(user(name, &format!("{name}@example.org"), &["admin"]))).unwrap();
+        store.wait(store.create_user(user(name, &format!("{name}@example.org"), &["admin"]), None)).unwrap();
     }
     let (one, two) = (store.clone(), store.clone());
-    let both = store.wait(async { tokio::join!(one.delete_user("ada"), two.set_user_disabled("eve", true)) });
+    let both = store.wait(async {
+        tokio::join!(one.delete_user("ada", None), two.change_user("eve", disabling(), None))
+    });
     assert_eq!([both.0.is_ok(), both.1.is_ok()].iter().filter(|ok| **ok).count(), 1, "{both:?}");
     let left = store.wait(store.list_users()).unwrap();
     let last = left.iter().find(|user| user.disabled_at_us.is_none()).unwrap().username.clone();
     for refused in [
-        store.wait(store.delete_user(&last)),
-        store.wait(store.set_user_roles(&last, &["viewer".to_owned()])),
-        store.wait(store.set_user_disabled(&last, true)),
+        store.wait(store.delete_user(&last, None)),
+        store.wait(store.change_user(&last, viewing(), None)),
+        store.wait(store.change_user(&last, disabling(), None)),
     ] {
         assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
     }
