@@ -107,7 +107,7 @@ fn the_page_shows_every_operation_in_a_browser_and_breaks_no_policy() {
     let names: BTreeSet<&str> = methods.map(|one| one["operationId"].as_str().unwrap()).collect();
     let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("id=\"{name}\""))).collect();
     assert!(names.len() > 40 && missing.is_empty(), "{missing:?} of {} are missing in {page}", names.len());
-    for inside in ["Try it", "idempotency-key", "rtsp://user:password@192.0.2.7/stream1", "everyNth"] {
+    for inside in ["Try it", "idempotency-key", "Body, application/json", "everyNth"] {
         assert!(page.contains(inside), "the operation that the address names is open: {inside}");
     }
 }
