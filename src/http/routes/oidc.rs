@@ -57,8 +57,7 @@ pub(in crate::http) struct CodeRequest {
 
 /// Sends the browser to the identity provider.
 ///
-/// With `return_to` the browser ends there with a code for `POST /api/v1/auth/oidc/token`; without, tokens are the
-/// answer of the callback.
+/// With `return_to` the browser ends there with a code; without, the callback answers with tokens.
 #[utoipa::path(
     get, path = "/api/v1/auth/oidc/login", tag = "login",
     params(
