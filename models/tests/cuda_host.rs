@@ -1,6 +1,8 @@
 //! The networks as a GPU runs them, by the host that plays one: the kernels' own source, the same programs, the same
 //! batches. What a GPU does differently is the order of sums, and its time.
 #![cfg(feature = "cuda-host")]
+#![allow(clippy::unwrap_used, reason = "clippy exempts the test functions, not the helpers beside them")]
+#![allow(clippy::print_stdout, reason = "measured figures are told with --nocapture")]
 
 mod support;
 

@@ -129,6 +129,8 @@ pub struct GpuNetwork {
 // SAFETY: what keeps it from being `Send` are the handles of the graphs. The driver takes calls from any thread; it only
 // asks that no two threads use a graph at once, and every use of one here goes through `&mut self`.
 unsafe impl Send for GpuNetwork {}
+// SAFETY: through `&` no graph is touched: only what clones share, which the driver lets any thread use.
+unsafe impl Sync for GpuNetwork {}
 
 impl GpuNetwork {
     /// Checks a program, uploads its weights, takes all memory and captures a graph for each size of a batch.
