@@ -44,7 +44,7 @@ if command -v nvidia-smi >/dev/null; then
     say "there is a GPU here; make bench-cuda uses it"; exit 0
 fi
 clip=$work/clip.mp4
-"$kinora" dance --out "$clip" --frames 3 >/dev/null 2>&1
+"$kinora" dancer --out "$clip" --frames 3 >/dev/null 2>&1
 code=0
 "$kinora" analyze "$clip" --set inference.device=cuda:0 >"$work/out" 2>"$work/error" || code=$?
 grep 'no CUDA device: ' "$work/error" || { cat "$work/error"; say "cuda:0 without a GPU should say so"; exit 1; }
