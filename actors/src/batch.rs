@@ -24,7 +24,7 @@ impl BatchPolicy {
     pub const ALONE: Self = Self { most: 1, deadline: Duration::ZERO };
 }
 
-/// Streams whose last turn is remembered; those of the longest ago are forgotten beyond it.
+/// Streams that are remembered; those served longest ago are forgotten beyond it.
 const REMEMBERED: usize = 2_048;
 
 /// Requests that wait, in the order in which they came.
@@ -32,9 +32,10 @@ const REMEMBERED: usize = 2_048;
 pub struct Batcher<R> {
     policy: BatchPolicy,
     waiting: Vec<Waiting<R>>,
-    /// For each stream, the turn in which it was served last.
+    /// For each stream, the number of its last request that was served; requests of a batch have different ones, or
+    /// those that ask first would be preferred for ever.
     served: HashMap<u64, u64>,
-    turn: u64,
+    next: u64,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl<R> Batcher<R> {
     /// Nothing waits yet.
     #[must_use]
     pub fn new(policy: BatchPolicy) -> Self {
-        Self { policy, waiting: Vec::new(), served: HashMap::new(), turn: 0 }
+        Self { policy, waiting: Vec::new(), served: HashMap::new(), next: 0 }
     }
 
     /// Takes a request of `stream` at `now_us`.
@@ -105,13 +106,13 @@ impl<R> Batcher<R> {
                 chosen.push(index);
             }
         }
-        // Stable: among those of one turn, and those never served, the one that came first.
-        chosen.sort_by_key(|index| self.served.get(&self.waiting[*index].stream).map_or(0, |turn| turn + 1));
+        // Stable: among those never served, the one that came first.
+        chosen.sort_by_key(|index| self.served.get(&self.waiting[*index].stream).map_or(0, |number| number + 1));
         chosen.truncate(self.policy.most.max(1));
         for index in &chosen {
-            self.served.insert(self.waiting[*index].stream, self.turn);
+            self.served.insert(self.waiting[*index].stream, self.next);
+            self.next += 1;
         }
-        self.turn += 1;
         self.forget();
         let mut taken: Vec<(usize, R)> = Vec::with_capacity(chosen.len());
         chosen.sort_unstable();
@@ -125,8 +126,8 @@ impl<R> Batcher<R> {
 
     fn forget(&mut self) {
         if self.served.len() > REMEMBERED {
-            let first = self.turn.saturating_sub(REMEMBERED as u64 / 2);
-            self.served.retain(|_, turn| *turn >= first);
+            let first = self.next.saturating_sub(REMEMBERED as u64 / 2);
+            self.served.retain(|_, number| *number >= first);
         }
     }
 }
