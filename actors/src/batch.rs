@@ -107,7 +107,9 @@ impl<R> Batcher<R> {
             }
         }
         // Stable: among those never served, the one that came first.
-        chosen.sort_by_key(|index| self.served.get(&self.waiting[*index].stream).map_or(0, |number| number + 1));
+        chosen.sort_by_key(|index| {
+            self.served.get(&self.waiting[*index].stream).map_or(0, |number| number + 1)
+        });
         chosen.truncate(self.policy.most.max(1));
         for index in &chosen {
             self.served.insert(self.waiting[*index].stream, self.next);

@@ -338,7 +338,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "auth.oidc.login_lifetime",
         kind: Kind::Duration { min_ms: 300_000, max_ms: 2_592_000_000 },
         default: "12h",
-        doc: "How long such a login is kept; then the identity provider is asked again, so that who left is kept out.",
+        doc: "How long such a login is kept; then the identity provider is asked again, so that who left cannot sign in again.",
     },
     Key {
         name: "http.allowed_origins",

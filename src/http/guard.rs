@@ -136,7 +136,7 @@ fn permission() -> HttpResponse {
         .finish()
 }
 
-/// No credentials: tokens are sent by programs on purpose, and there are no cookies.
+/// No credentials: tokens are sent by programs on purpose, and the one cookie, of a sign-in, never crosses origins.
 fn allow(headers: &mut HeaderMap, page: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page);
     headers.append(VARY, HeaderValue::from_static("origin"));

@@ -1,8 +1,8 @@
 //! Makes calls that make something safe to send twice: with `Idempotency-Key`, a value that the caller chose.
 //!
 //! The same key with the same request is answered as the first time for a day, and makes nothing. What is kept is
-//! sealed, since an answer may hold a secret that is told once, and a request a password. Only what was done is kept:
-//! a request that was refused frees its key. Keys belong to their user, whichever token they come with.
+//! sealed, since an answer may hold a secret that is told once, and a request a password. A request that was refused
+//! frees its key; one that failed here keeps it, since what it asked for may have been made. Keys belong to their user.
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::auth::Caller;
+use super::ports::Who;
 use super::problem::{self, ApiError};
 use crate::accounts::{Digest, digest};
 use crate::store::Begun;
@@ -40,7 +41,7 @@ struct Call {
     asked: Digest,
 }
 
-/// What is kept of a call that was done.
+/// What is kept of a call that was done, or that may have been.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     asked: Digest,
@@ -70,6 +71,8 @@ impl Call {
         let key = read_key(key)?;
         let app = request.app_data::<web::Data<App>>().cloned().ok_or(ApiError::unavailable())?;
         let Ok(caller) = Caller::of(&app, request.request()).await else { return Ok(None) };
+        // An agent's key makes nothing, and must not read what its owner made.
+        let Who::User { .. } = caller.who else { return Ok(None) };
         let body = request.extract::<Bytes>().await.map_err(|error| problem::body_error(&error))?;
         let asked = digest(&format!("{path}\n{}", String::from_utf8_lossy(&body)));
         request.set_payload(Payload::from(body));
@@ -110,13 +113,15 @@ impl Call {
         let (request, response) = match next.call(request).await {
             Ok(response) => response.into_parts(),
             Err(error) => {
-                self.end(None).await;
+                if error.as_response_error().status_code().is_client_error() {
+                    self.end(None).await;
+                }
                 return Err(error);
             }
         };
         let (head, body) = response.into_parts();
         let body = to_bytes(body).await.unwrap_or_default();
-        let kept = head.status().is_success().then(|| Kept {
+        let kept = (!head.status().is_client_error()).then(|| Kept {
             asked: self.asked,
             status: head.status().as_u16(),
             etag: head.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned),
@@ -150,7 +155,9 @@ impl Call {
         }
         let status = StatusCode::from_u16(kept.status).map_err(|_| ApiError::internal())?;
         let mut response = HttpResponse::build(status);
-        response.content_type("application/json").insert_header((CACHE_CONTROL, "no-store"));
+        let json = HeaderValue::from_static("application/json");
+        let kind = if status.is_success() { json } else { problem::PROBLEM_JSON };
+        response.content_type(kind).insert_header((CACHE_CONTROL, "no-store"));
         response.insert_header((REPLAYED, "true"));
         if let Some(tag) = kept.etag {
             response.insert_header((ETAG, tag));

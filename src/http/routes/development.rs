@@ -78,8 +78,9 @@ pub(in crate::http) async fn development_login(
 /// foreign page could give its own name the address of this machine.
 fn is_from_here(request: &HttpRequest) -> bool {
     let near = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    let proxied = [FORWARDED, HeaderName::from_static("x-forwarded-for")];
-    let direct = !proxied.iter().any(|name| request.headers().contains_key(name));
+    let proxied = ["via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    let mut proxied = proxied.into_iter().map(HeaderName::from_static).chain([FORWARDED]);
+    let direct = !proxied.any(|name| request.headers().contains_key(name));
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name =
         host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);

@@ -22,6 +22,9 @@ async fn accounts(fixture: &Fixture) -> usize {
     fixture.app.store.list_users().await.unwrap().len()
 }
 
+/// Makes an identity token of claims.
+type Forgery = Box<dyn Fn(Value) -> String>;
+
 #[actix_web::test]
 async fn who_signs_in_gets_an_account_and_the_same_one_again() {
     let (rsa, curve) = (Key::rsa("r"), Key::curve("c"));
@@ -119,7 +122,7 @@ async fn forged_expired_and_foreign_id_tokens_are_refused() {
         Box::new(move |mut claims: Value| {
             claims[member] = value.clone();
             rsa.sign(&claims)
-        }) as Box<dyn Fn(Value) -> String>
+        }) as Forgery
     };
     let shared = rsa.public()["n"].as_str().unwrap().to_owned();
     let with_public_key = move |claims: Value| {
@@ -140,7 +143,7 @@ async fn forged_expired_and_foreign_id_tokens_are_refused() {
         let payload = Key::rsa("r").sign(&other).split('.').nth(1).unwrap().to_owned();
         format!("{}.{payload}.{}", parts[0], parts[2])
     };
-    let forged: Vec<(&str, Box<dyn Fn(Value) -> String>)> = vec![
+    let forged: Vec<(&str, Forgery)> = vec![
         ("wrong nonce", changed("nonce", json!("another"))),
         ("no nonce", changed("nonce", Value::Null)),
         ("wrong audience", changed("aud", json!("another"))),

@@ -85,6 +85,30 @@ async fn what_was_refused_frees_its_key() {
     assert_eq!(nobody.status, 401, "a key is no way in");
 }
 
+/// The invitation is stored and its mail is not sent: a second try must not make a second one.
+#[actix_web::test]
+async fn what_failed_here_keeps_its_key_since_it_may_have_been_made() {
+    let (fixture, root) = fixture_with_root().await;
+    std::fs::remove_dir_all(fixture.folder.path().join("mail")).ok();
+    std::fs::write(fixture.folder.path().join("mail"), "in the way of the folder").unwrap();
+    let body = json!({"roles": ["viewer"], "email": "vera@example.org"});
+    let first = make(&fixture, &root, "/api/v1/invitations", "k", &body).await;
+    assert_eq!(first.status, 503, "{}", first.body);
+    let again = make(&fixture, &root, "/api/v1/invitations", "k", &body).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (503, Some("true")));
+    assert_eq!(again.header("content-type"), Some("application/problem+json"));
+    assert_eq!(ask(&fixture, "select count(*)::text from one_time_tokens"), "1");
+}
+
+#[actix_web::test]
+async fn a_key_of_an_agent_reads_no_answer_of_its_owner() {
+    let (fixture, root) = fixture_with_root().await;
+    let made = make(&fixture, &root, "/api/v1/keys", "k", &json!({"name": "lobby"})).await.json();
+    let agent = made["key"].as_str().unwrap();
+    let stolen = make(&fixture, agent, "/api/v1/keys", "k", &json!({"name": "lobby"})).await;
+    assert_eq!(stolen.status, 403, "{}", stolen.body);
+}
+
 #[actix_web::test]
 async fn of_two_at_once_one_makes_it_and_a_lost_one_is_taken_over() {
     let (fixture, root) = fixture_with_root().await;

@@ -3,6 +3,7 @@
 //! Frames go to the socket in batches; the next batch is made when the writer took the last one. Meanwhile
 //! events wait in the subscription's bounded queue, which turns into a gap when it is full.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(super) struct Feed {
     pub(super) filter: Filter,
     pub(super) trail: Trail,
     sight: Sight,
+    /// First and last event of sessions of which it could not be known whether the subscriber may see them.
+    withheld: HashMap<SessionId, (u64, u64)>,
     sole_session: Option<SessionId>,
     start: Option<Start>,
     events_sent: u64,
@@ -61,6 +64,7 @@ impl Feed {
     pub(super) fn new(app: Arc<App>, wanted: &Wanted, caller: &Caller) -> Self {
         let mut feed = Self {
             sight: Sight::new(&app, caller.clone()),
+            withheld: HashMap::new(),
             app,
             filter: wanted.filter(),
             trail: Trail::default(),
@@ -117,11 +121,19 @@ impl Feed {
 
     async fn take(&mut self, delivery: Delivery, batch: &mut Batch) {
         match delivery {
-            Delivery::Event(event) => {
-                if self.sight.sees(&self.app, &event.stream).await {
+            Delivery::Event(event) => match self.sight.sees(&self.app, &event.stream).await {
+                Some(true) => {
+                    if let Some(range) = self.withheld.remove(&event.session) {
+                        self.take_gap(&event.session, range, GapReason::Slow, batch);
+                    }
                     self.take_event(&event, batch);
                 }
-            }
+                Some(false) => drop(self.withheld.remove(&event.session)),
+                None => {
+                    let range = self.withheld.entry(event.session.clone()).or_insert((event.seq, event.seq));
+                    range.1 = event.seq;
+                }
+            },
             Delivery::Gap { session, from, to, reason } => self.take_gap(&session, (from, to), reason, batch),
             Delivery::Ended => batch.then = Some(End::ShuttingDown),
         }
