@@ -24,7 +24,7 @@ else
 fi
 cargo build --release --locked --features cuda
 kinora=$CARGO_TARGET_DIR/release/kinora
-"$kinora" dance --out "$work/clip.mp4" --frames 600 >/dev/null
+"$kinora" dancer --out "$work/clip.mp4" --frames 600 >/dev/null
 for hardware in off auto; do
     echo "bench-cuda: decoder.hardware = $hardware"
     "$kinora" analyze "$work/clip.mp4" --set inference.device=cuda:0 --set "decoder.hardware=$hardware" \

@@ -111,7 +111,9 @@ impl Lanes {
             if lane.worker.as_ref().is_some_and(|worker| worker.pulse.is_lost()) {
                 self.threads.give_up();
             }
-            let busy_since = lane.worker.as_ref().and_then(|worker| worker.pulse.busy_since_us());
+            // One that panicked left its pulse as it was, and has no thread that could hang.
+            let alive = lane.worker.as_ref().filter(|worker| worker.addr.connected());
+            let busy_since = alive.and_then(|worker| worker.pulse.busy_since_us());
             if !busy_since.is_some_and(|since| self.threads.is_overdue(since)) {
                 continue;
             }

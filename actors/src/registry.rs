@@ -16,7 +16,7 @@ use crate::domain::Timestamp;
 use crate::lanes::Lanes;
 use crate::ports::Clock;
 use crate::status::{SessionView, StatusBoard, StreamStatus};
-use crate::supervisor::{AwaitStopped, StartStream, StopStream, StreamParts, StreamSupervisor};
+use crate::supervisor::{AwaitStopped, Retire, StartStream, StopStream, StreamParts, StreamSupervisor};
 
 /// Time between looks at the lanes: a hang is seen within its limit and this.
 const LANE_LOOK: Duration = Duration::from_millis(250);
@@ -95,6 +95,8 @@ pub struct StreamRegistry {
     leaving: BTreeMap<Arc<str>, Vec<Addr<StreamSupervisor>>>,
     /// Streams to be started as soon as nobody of their name is leaving.
     due: BTreeSet<Arc<str>>,
+    /// Streams that stop in order to start again. Whoever asks for a stop takes that back.
+    restarting: BTreeSet<Arc<str>>,
     board: Arc<StatusBoard>,
     lanes: Option<Arc<Lanes>>,
     clock: Arc<dyn Clock>,
@@ -107,7 +109,15 @@ impl StreamRegistry {
         if let Some(lanes) = &lanes {
             board.watch(lanes.threads());
         }
-        Self { streams: BTreeMap::new(), leaving: BTreeMap::new(), due: BTreeSet::new(), board, lanes, clock }
+        Self {
+            streams: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            due: BTreeSet::new(),
+            restarting: BTreeSet::new(),
+            board,
+            lanes,
+            clock,
+        }
     }
 
     fn add(&mut self, AddStream { parts, enabled }: AddStream, ctx: &mut Context<Self>) {
@@ -127,7 +137,7 @@ impl StreamRegistry {
 
     /// Stops a stream, which nobody can ask anything of any more.
     fn retire(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
-        self.due.remove(name);
+        self.stays_stopped(name);
         let Some(stream) = self.streams.remove(name) else { return };
         self.leaving.entry(Arc::clone(name)).or_default().push(stream.clone());
         let name = Arc::clone(name);
@@ -137,6 +147,8 @@ impl StreamRegistry {
 
     /// A stream that was retired has stopped.
     fn left(&mut self, name: &Arc<str>, stream: &Addr<StreamSupervisor>) {
+        let retired = stream.clone();
+        actix::spawn(async move { retired.send(Retire).await });
         let Some(leaving) = self.leaving.get_mut(name) else { return };
         leaving.retain(|other| other != stream);
         if leaving.is_empty() {
@@ -145,6 +157,23 @@ impl StreamRegistry {
                 self.start_when_alone(name);
             }
         }
+    }
+
+    /// No start that waits for a stop is to come any more.
+    fn stays_stopped(&mut self, name: &Arc<str>) {
+        self.due.remove(name);
+        self.restarting.remove(name);
+    }
+
+    fn restart(&mut self, name: &Arc<str>, stream: Addr<StreamSupervisor>, ctx: &mut Context<Self>) {
+        self.restarting.insert(Arc::clone(name));
+        let name = Arc::clone(name);
+        let stopped = stop_and_wait(stream).into_actor(self);
+        ctx.spawn(stopped.map(move |(), actor, _| {
+            if actor.restarting.remove(&name) {
+                actor.start_when_alone(&name);
+            }
+        }));
     }
 
     fn start_when_alone(&mut self, name: &Arc<str>) {
@@ -166,15 +195,12 @@ impl StreamRegistry {
         match order {
             Order::Start => self.start_when_alone(name),
             Order::Stop => {
-                self.due.remove(name);
+                self.stays_stopped(name);
                 actix::spawn(async move { stream.send(StopStream).await });
             }
             // It does not run yet, and its start is its restart.
             Order::Restart if self.leaving.contains_key(name) => self.start_when_alone(name),
-            Order::Restart => drop(actix::spawn(async move {
-                stop_and_wait(stream.clone()).await;
-                stream.send(StartStream).await
-            })),
+            Order::Restart => self.restart(name, stream, ctx),
             Order::Remove => {
                 self.board.leave(name);
                 self.retire(name, ctx);
@@ -233,7 +259,7 @@ impl Handler<Halt> for StreamRegistry {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Halt(name): Halt, _: &mut Self::Context) -> Self::Result {
-        self.due.remove(&name);
+        self.stays_stopped(&name);
         let leaving = self.leaving.get(&name).into_iter().flatten();
         let streams: Vec<_> = self.streams.get(&name).into_iter().chain(leaving).cloned().collect();
         Box::pin(async move {
@@ -273,6 +299,7 @@ impl Handler<StopAll> for StreamRegistry {
 
     fn handle(&mut self, StopAll { within }: StopAll, _: &mut Self::Context) -> Self::Result {
         self.due.clear();
+        self.restarting.clear();
         let leaving =
             self.leaving.iter().flat_map(|(name, streams)| streams.iter().map(move |one| (name, one)));
         let streams = self.streams.iter().chain(leaving);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::{SessionId, StreamState};
 use crate::family::SessionParts;
 use crate::ports::SourceErrorKind;
-use crate::registry::{ListStreams, Order};
+use crate::registry::{Halt, ListStreams, Order};
 use crate::stage::{count, has_state, play, provenance};
 use crate::testing::{Fuse, MoodySink, Plot, Take};
 
@@ -185,6 +185,23 @@ fn a_stream_that_is_removed_while_it_waits_for_its_predecessor_never_begins() {
         stage.add(stage.stream(&endless(), false)).await;
         stage.order(Order::Remove).await;
         stage.stop().await;
+        assert_eq!(count(&stage.events.lock().unwrap(), "sessionStarted"), 1);
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn a_stop_takes_back_a_restart_and_a_removed_stream_leaves_its_lane() {
+    play((u32::MAX, Some(Duration::from_millis(20))), async |stage| {
+        stage.add(stage.stream(&Plot::of(false, [Take::Silence(100)]), false)).await;
+        stage.until(|events| count(events, "frameAnalyzed") == 1).await;
+        stage.order(Order::Restart).await;
+        stage.order(Order::Stop).await;
+        stage.registry.send(Halt("cam".into())).await.unwrap();
+        let pinned = || stage.lanes.loads().iter().map(|(streams, _)| streams).sum::<usize>();
+        assert_eq!(pinned(), 1);
+        stage.order(Order::Remove).await;
+        stage.until(|_| pinned() == 0).await;
         assert_eq!(count(&stage.events.lock().unwrap(), "sessionStarted"), 1);
         stage.assert_whole();
     });

@@ -43,6 +43,11 @@ pub struct StartStream;
 #[rtype(result = "()")]
 pub struct StopStream;
 
+/// Nobody will ask anything of the stream any more: it has stopped, and the actor ends. Its timer would keep it for ever.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Retire;
+
 /// How the stream is.
 #[derive(Message)]
 #[rtype(result = "Option<StreamStatus>")]

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::fault::Fault;
 use super::media_source;
-use super::rtsp_source::RtspSource;
+use super::rtsp_source::{KEY_FRAME_PATIENCE, RtspSource};
 use super::source_address::{SourceAddress, camera_options};
 use crate::config::{Access, Decoder};
 
@@ -249,8 +249,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// Looks until enough was seen, the time is over or the source ends.
+    /// Looks until enough was seen, the time is over, no frame can be decoded for long, or the source ends.
     fn all(&mut self, frames: &mut dyn FrameSource, live: bool, time: Duration) -> Result<(), Fault> {
+        let begun = Instant::now();
         loop {
             match frames.next() {
                 SourceItem::Frame(frame) => {
@@ -262,7 +263,10 @@ impl Seen {
                 SourceItem::End(None) => return Ok(()),
                 SourceItem::End(Some(error)) => return Err(Fault::of_source(error)),
             }
-            let is_over = live && self.first_at.is_some_and(|first_at| first_at.elapsed() >= time);
+            let is_over = live
+                && self
+                    .first_at
+                    .map_or(begun.elapsed() >= KEY_FRAME_PATIENCE + time, |at| at.elapsed() >= time);
             let is_enough = if live { self.knows_the_clock() } else { self.frames >= FILE_FRAMES };
             if is_over || is_enough {
                 return Ok(());

@@ -92,14 +92,16 @@ impl Relay {
             Heard::Sessions(sessions) => sessions.into_iter().collect(),
             Heard::Anything => self.look().await?,
         };
+        let mut relayed = Ok(());
         for (session, last) in sessions {
             let session = SessionId(session.into());
             // A session of this server's is told by its journal, whoever else wrote rows of it.
             if !self.here.recovered.iter().any(|own| **own == *session.0) {
-                self.follow(&session, last).await?;
+                // One whose rows cannot be read does not hold up the others.
+                relayed = relayed.and(self.follow(&session, last).await);
             }
         }
-        Ok(())
+        relayed
     }
 
     /// All sessions of others that there may be more of.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{AwaitStopped, GetStatus, Keeper, MAILBOX, StartStream, StopStream, StreamSupervisor};
+use super::{AwaitStopped, GetStatus, Keeper, MAILBOX, Retire, StartStream, StopStream, StreamSupervisor};
 use crate::broadcaster::{FramesFlow, SessionClosed};
 use crate::decoder::SourceFailed;
 use crate::guard::{ChildExited, ExitKind};
@@ -41,6 +41,14 @@ impl Handler<StopStream> for StreamSupervisor {
 
     fn handle(&mut self, _: StopStream, ctx: &mut Self::Context) {
         self.stop(ctx);
+    }
+}
+
+impl Handler<Retire> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -90,10 +90,11 @@ impl Keeper {
         actix::spawn(async move {
             let look_every = keeper.times().map_or(SLOW_LOOK, LeaseTimes::renew_every);
             loop {
-                // Counted from the beginning of a look: one that took long does not delay the next renewal.
+                // Counted from the beginning of a look: one that took long does not delay the next renewal, nor does
+                // one that failed, which took until its time-out.
                 tokio::select! {
                     () = tokio::time::sleep_until(begun + look_every) => {}
-                    () = keeper.failed.notified() => tokio::time::sleep(RETRY.min(look_every)).await,
+                    () = keeper.failed.notified() => tokio::time::sleep_until(begun + RETRY.min(look_every)).await,
                 }
                 begun = Instant::now();
                 let _ = keeper.look().await;
