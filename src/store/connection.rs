@@ -64,11 +64,11 @@ pub(super) async fn prepare_embedded(socket: &Path, settings: &StoreSettings) ->
     Ok(config)
 }
 
-/// The pool; no connection is opened yet.
+/// A pool of `most` connections; none is opened yet.
 ///
 /// # Errors
 /// [`StoreError::Settings`] for sizes that no pool has.
-pub(super) fn pool(config: Config, settings: &StoreSettings) -> Result<Pool, StoreError> {
+pub(super) fn pool(config: Config, settings: &StoreSettings, most: usize) -> Result<Pool, StoreError> {
     let manager =
         Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Verified });
     let recycle_after = settings.recycle_after;
@@ -81,7 +81,7 @@ pub(super) fn pool(config: Config, settings: &StoreSettings) -> Result<Pool, Sto
     });
     Pool::builder(manager)
         .runtime(PoolRuntime::Tokio1)
-        .max_size((settings.pool_size + settings.max_overflow).max(1))
+        .max_size(most.max(1))
         .wait_timeout(Some(settings.connect_timeout))
         .create_timeout(Some(settings.connect_timeout))
         .recycle_timeout(Some(settings.connect_timeout))

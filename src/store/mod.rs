@@ -83,6 +83,8 @@ pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    /// One connection for leases: queries of others never make a renewal wait, and a release never overtakes one.
+    lease_pool: Pool,
     /// How connections are made, for one that is outside the pool.
     config: Config,
     /// Connections used by a call that may outlast the statement time-out are bounded by this.
@@ -152,6 +154,7 @@ impl Store {
     /// fail with [`StoreError::Unavailable`].
     pub(crate) async fn close(&self) {
         self.0.pool.close();
+        self.0.lease_pool.close();
         let inner = Arc::clone(&self.0);
         // A stop waits for a process, which would hold up the timers of this runtime.
         let _ = self.handle().spawn_blocking(move || inner.stop_cluster()).await;
@@ -190,9 +193,10 @@ impl Store {
 
     fn assemble(runtime: Runtime, opened: Result<Opened, StoreError>) -> Result<Self, StoreError> {
         match opened {
-            Ok(Opened { pool, config, cluster, answer_timeout, pool_size }) => {
+            Ok(Opened { pool, lease_pool, config, cluster, answer_timeout, pool_size }) => {
                 let inner = Inner {
                     pool,
+                    lease_pool,
                     config,
                     answer_timeout,
                     pool_size,
@@ -228,7 +232,26 @@ impl Store {
         F: Future<Output = Result<T, StoreError>> + Send,
         W: FnOnce(Object) -> F + Send + 'static,
     {
-        let pool = self.0.pool.clone();
+        self.run_on(&self.0.pool, limit, work).await
+    }
+
+    /// [`Store::run_within`] with the connection for leases.
+    async fn run_for_leases<T, F, W>(&self, limit: Duration, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+        W: FnOnce(Object) -> F + Send + 'static,
+    {
+        self.run_on(&self.0.lease_pool, limit, work).await
+    }
+
+    async fn run_on<T, F, W>(&self, pool: &Pool, limit: Duration, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send,
+        W: FnOnce(Object) -> F + Send + 'static,
+    {
+        let pool = pool.clone();
         let task = async move {
             let client = pool.get().await?;
             work(client).await
@@ -266,6 +289,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.pool.close();
+        self.lease_pool.close();
         self.stop_cluster();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -276,6 +300,7 @@ impl Drop for Inner {
 /// What [`open`] makes for a store.
 struct Opened {
     pool: Pool,
+    lease_pool: Pool,
     config: Config,
     cluster: Option<EmbeddedCluster>,
     answer_timeout: Duration,
@@ -295,9 +320,11 @@ async fn open(settings: StoreSettings) -> Result<Opened, StoreError> {
         }
     };
     connection::tell_first(&mut config, &settings);
-    let pool = connection::pool(config.clone(), &settings)?;
+    let most = settings.pool_size + settings.max_overflow;
+    let pool = connection::pool(config.clone(), &settings, most)?;
+    let lease_pool = connection::pool(config.clone(), &settings, 1)?;
     drop(pool.get().await?);
-    Ok(Opened { pool, config, cluster, answer_timeout, pool_size })
+    Ok(Opened { pool, lease_pool, config, cluster, answer_timeout, pool_size })
 }
 
 fn crashed(error: &tokio::task::JoinError) -> StoreError {

@@ -105,7 +105,14 @@ pub(crate) fn store_that_is_away() -> Store {
     };
     let runtime = connection::runtime().unwrap();
     let config: tokio_postgres::Config = "postgres://kinora@127.0.0.1:1/kinora".parse().unwrap();
-    let pool = connection::pool(config.clone(), &settings).unwrap();
-    let opened = Opened { pool, config, cluster: None, answer_timeout: Duration::from_secs(1), pool_size: 1 };
+    let pool = || connection::pool(config.clone(), &settings, 1).unwrap();
+    let opened = Opened {
+        pool: pool(),
+        lease_pool: pool(),
+        config: config.clone(),
+        cluster: None,
+        answer_timeout: Duration::from_secs(1),
+        pool_size: 1,
+    };
     Store::assemble(runtime, Ok(opened)).unwrap()
 }
