@@ -143,6 +143,12 @@ impl SessionLedger {
         self.entries().latency.summary()
     }
 
+    /// The 99th percentile of the extraction of recent frames, in milliseconds.
+    #[must_use]
+    pub fn recent_p99_ms(&self) -> f64 {
+        self.entries().latency.recent_p99_ms()
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         // Plain numbers: nothing in the lock can panic half-way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

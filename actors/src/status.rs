@@ -76,6 +76,8 @@ pub struct SessionView {
     pub account: FrameAccount,
     /// Its latency percentiles.
     pub latency: LatencySummary,
+    /// The 99th percentile of the extraction of its last thousand frames, in milliseconds.
+    pub recent_p99_ms: f64,
 }
 
 /// All streams by name. Shared by the supervisors, which write, and everyone who reads.
@@ -233,6 +235,7 @@ impl StatusEntry {
             last_seq: session.ledger.last_seq(),
             account: session.ledger.live_account(),
             latency: session.ledger.latency(),
+            recent_p99_ms: session.ledger.recent_p99_ms(),
         });
         StreamStatus {
             name: Arc::clone(&self.name),

@@ -2,7 +2,7 @@
 //! to a command of the operator's.
 //!
 //! The judgement is pure. It says yes when the mean of the busiest device over 30 s passes 80 %, or a stream's 99th
-//! percentile passes the budget, and no again when neither holds and the mean is below 50 %; in between it stays as it is.
+//! percentile of its last thousand frames passes the budget, and no again when neither holds and the mean is below 50 %; in between it stays as it is.
 
 use std::collections::VecDeque;
 use std::process::{Command, Stdio};
@@ -132,7 +132,7 @@ pub(super) fn start(watched: Watched, gauges: ScaleGauges, settings: &Scale, log
             gauges.devices.show(&watched.device, &usage);
             let latencies = watched.board.streams().into_iter().filter_map(|stream| stream.session);
             let running = latencies.filter(|session| session.ended.is_none());
-            let p99_ms = running.map(|session| session.latency.extraction.p99).fold(0.0, f64::max);
+            let p99_ms = running.map(|session| session.recent_p99_ms).fold(0.0, f64::max);
             let verdict = judge.see(Sample { at_us, load: usage.busiest(), p99_ms });
             let Some(verdict) = verdict else { continue };
             gauges.scale_out.set(i64::from(verdict.scale_out));
