@@ -70,6 +70,22 @@ fn a_camera_made_over_http_leads_into_no_forbidden_network() {
 }
 
 #[test]
+fn a_camera_made_over_http_is_asked_by_digest_only_if_its_options_say_so() {
+    let camera = Camera::start("basic");
+    let server = Server::start("");
+    for (auth, state) in [("digest", "auth_failed"), ("basic", "running")] {
+        let source = camera.address("viewer:secret@");
+        let body = json!({"name": auth, "source": source, "options": {"auth": auth}});
+        let (status, answer) = server.post("/api/v1/streams", &body);
+        assert_eq!((status, &answer["options"]["auth"]), (201, &json!(auth)), "{answer}");
+        server.until_state(auth, state);
+        let (tried, answer) = server.post("/api/v1/sources/test", &json!({"source": source, "auth": auth}));
+        let expected = if state == "running" { 200 } else { 422 };
+        assert_eq!(tried, expected, "{answer}");
+    }
+}
+
+#[test]
 fn keys_of_cameras_are_refused_for_other_sources() {
     let (file, password) = (scratch_file("keys-of-cameras.toml"), scratch_file("keys-of-cameras.password"));
     fs::write(&password, "secret").unwrap();

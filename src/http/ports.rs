@@ -197,7 +197,11 @@ pub(crate) trait StreamControl: Send + Sync {
     fn check<'a>(&'a self, source: &'a str) -> Answer<'a, Result<String, SourceRefusal>>;
 
     /// Opens a source for a moment. Takes as long as opening takes, which is bounded.
-    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
+    fn test<'a>(
+        &'a self,
+        source: &'a str,
+        auth: SourceAuth,
+    ) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
 
     /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
@@ -219,11 +223,33 @@ pub(crate) struct StreamOptions {
     pub(crate) max_fps: u32,
     /// The number in the test dancer's picture is told.
     pub(crate) read_marks: bool,
+    /// Which authentication a camera (`rtsp://`, `rtsps://`) may be given.
+    pub(crate) auth: SourceAuth,
+}
+
+/// Which ways to authenticate at a camera may be used, as the key `auth` of `[[streams]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SourceAuth {
+    /// Digest where it is offered, else Basic.
+    #[default]
+    Auto,
+    /// Basic only.
+    Basic,
+    /// Digest only: the password is never sent as it is.
+    Digest,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { r#loop: false, tracking: true, every_nth: 1, max_fps: 0, read_marks: false }
+        Self {
+            r#loop: false,
+            tracking: true,
+            every_nth: 1,
+            max_fps: 0,
+            read_marks: false,
+            auth: SourceAuth::Auto,
+        }
     }
 }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use kinora_actors::ports::{CancelToken, SourceErrorKind};
 use kinora_media::Scheme;
+use kinora_rtsp::AuthPolicy;
 
 use super::keeper::Keeper;
 use crate::adapters::SourceAddress;
 use crate::config::{Access, Decoder, Http, Network};
-use crate::http::ports::{Answer, SourceFacts, SourceRefusal, StreamControl, Unavailable};
+use crate::http::ports::{Answer, SourceAuth, SourceFacts, SourceRefusal, StreamControl, Unavailable};
 
 /// Limits of trying a source: shorter than those of a stream, since somebody waits.
 const TRY_TIMEOUT: Duration = Duration::from_secs(8);
@@ -104,13 +105,17 @@ impl StreamControl for Control {
         Box::pin(async move { Ok(self.allowed(source).await.map(|address| address.to_string())) })
     }
 
-    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+    fn test<'a>(
+        &'a self,
+        source: &'a str,
+        auth: SourceAuth,
+    ) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
         Box::pin(async move {
             let address = match self.allowed(source).await {
                 Ok(address) => address,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let access = Access::outside(&self.forbidden);
+            let access = Access { auth: policy(auth), ..Access::outside(&self.forbidden) };
             let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
@@ -119,6 +124,15 @@ impl StreamControl for Control {
     fn changed<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         // A look sees all streams; those that did not change notice nothing.
         Box::pin(self.look())
+    }
+}
+
+/// The wire's word for which authentication may be used.
+pub(super) const fn policy(auth: SourceAuth) -> AuthPolicy {
+    match auth {
+        SourceAuth::Auto => AuthPolicy::Auto,
+        SourceAuth::Basic => AuthPolicy::Basic,
+        SourceAuth::Digest => AuthPolicy::Digest,
     }
 }
 

@@ -15,6 +15,7 @@ use kinora_actors::policy::FramePolicy;
 use kinora_actors::ports::{Clock, MarkReader};
 use kinora_actors::supervisor::StreamParts;
 
+use super::control;
 use super::membership::{Fences, Membership};
 use crate::accounts::Sealer;
 use crate::adapters::{
@@ -71,7 +72,10 @@ fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool,
     Stream {
         name: name.to_owned(),
         source,
-        access: Access::outside(&usual.http.forbidden_networks),
+        access: Access {
+            auth: control::policy(options.auth),
+            ..Access::outside(&usual.http.forbidden_networks)
+        },
         enabled,
         repeat: options.r#loop,
         read_marks: options.read_marks,

@@ -15,7 +15,7 @@ use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Name, RoleName};
-use crate::http::ports::{SourceFacts, SourceRefusal, StreamOptions};
+use crate::http::ports::{SourceAuth, SourceFacts, SourceRefusal, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{ManagedStream, StreamSpec, StreamWish};
@@ -75,6 +75,9 @@ struct StreamSettings {
 pub(in crate::http) struct SourceRequest {
     #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
     source: String,
+    /// Which authentication a camera may be given.
+    #[serde(default)]
+    auth: SourceAuth,
 }
 
 /// What can be asked of a stream.
@@ -257,6 +260,7 @@ pub(in crate::http) async fn order_stream(
     request_body = SourceRequest,
     responses(
         (status = 200, body = SourceFacts),
+        (status = 400, description = "`invalid_json`, `invalid_options`."),
         (status = 422, description = "`source_forbidden`, `source_invalid`, `source_unreachable`, `source_silent` and \
             others: the source cannot be used."),
     )
@@ -267,7 +271,9 @@ pub(in crate::http) async fn test_source(
     body: Json<SourceRequest>,
 ) -> Result<Json<SourceFacts>, ApiError> {
     caller.require(Permission::EditStreams)?;
-    let tried = actix_web::rt::time::timeout(TRY_LIMIT, app.ports.control.test(&body.source)).await;
+    for_cameras_only(&body.source, body.auth)?;
+    let trying = app.ports.control.test(&body.source, body.auth);
+    let tried = actix_web::rt::time::timeout(TRY_LIMIT, trying).await;
     let late =
         |_| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "source_silent", "The source says nothing.");
     tried.map_err(late)?.map_err(|_| ApiError::unavailable())?.map(Json).map_err(refusal)
@@ -301,6 +307,7 @@ async fn spec(
         let detail = "everyNth is 1 to 10000, maxFps is 0 to 1000.";
         return Err(ApiError::bad_request("invalid_options", detail));
     }
+    for_cameras_only(source, options.auth)?;
     let address = app.ask("streams", app.ports.control.check(source)).await?.map_err(refusal)?;
     Ok(StreamSpec {
         address,
@@ -309,6 +316,16 @@ async fn spec(
         enabled,
         roles,
     })
+}
+
+/// Refuses what would do nothing.
+fn for_cameras_only(source: &str, auth: SourceAuth) -> Result<(), ApiError> {
+    let scheme = source.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    if auth == SourceAuth::Auto || matches!(scheme.as_str(), "rtsp" | "rtsps") {
+        return Ok(());
+    }
+    let detail = "auth other than auto is for cameras: rtsp:// and rtsps:// sources.";
+    Err(ApiError::bad_request("invalid_options", detail))
 }
 
 fn kept_source(app: &App, stream: &ManagedStream) -> Result<String, ApiError> {

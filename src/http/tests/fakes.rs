@@ -187,7 +187,7 @@ impl StreamControl for World {
         answer(Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) }))
     }
 
-    fn test<'a>(&'a self, source: &'a str) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+    fn test<'a>(&'a self, source: &'a str, _: SourceAuth) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
         let facts = SourceFacts {
             source: source.to_owned(),
             codec: "h264".to_owned(),

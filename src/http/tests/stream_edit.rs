@@ -39,6 +39,12 @@ async fn a_stream_is_made_and_its_password_is_never_told_again() {
         (json!({"name": "a b", "source": SOURCE}), 400, "invalid_name"),
         (json!({"name": "x", "source": "file:/etc/passwd"}), 422, "source_forbidden"),
         (json!({"name": "x", "source": SOURCE, "options": {"everyNth": 0}}), 400, "invalid_options"),
+        (json!({"name": "x", "source": SOURCE, "options": {"auth": "plain"}}), 400, "invalid_json"),
+        (
+            json!({"name": "x", "source": "udp://:5000", "options": {"auth": "digest"}}),
+            400,
+            "invalid_options",
+        ),
         (json!({"name": "x", "source": SOURCE, "roles": ["king"]}), 404, "not_found"),
         (json!({"name": "x"}), 400, "invalid_json"),
     ] {
