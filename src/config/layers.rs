@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigErrors;
-use super::keys::{self, KEYS, SECTIONS, STREAM_KEYS};
+use super::keys::{self, SECTIONS, STREAM_KEYS};
 use super::value::Value;
 
 /// The environments that exist (requirement E1).
@@ -129,7 +129,7 @@ pub(crate) fn read(sources: &Sources) -> Result<Layers, ConfigErrors> {
 
 /// The value of every key when nobody says anything.
 pub(crate) fn defaults() -> BTreeMap<&'static str, Value> {
-    KEYS.iter()
+    keys::all()
         .map(|key| (key.name, key.kind.parse(key.default).expect("the default of a key should be allowed")))
         .collect()
 }

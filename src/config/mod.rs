@@ -9,227 +9,32 @@ mod access;
 mod keys;
 mod layers;
 mod oidc;
+mod settings;
 mod shipped;
+#[cfg(test)]
+mod tests;
 mod value;
 mod web;
 
-use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use kinora_kernels::sample::Sampling;
-use kinora_models::{DeviceChoice, Precision};
+use kinora_models::Precision;
 use sha2::{Digest, Sha256};
 
 pub(crate) use access::{Access, AccessKeys};
 pub(crate) use layers::Sources;
 use layers::{Layers, Values};
 pub(crate) use oidc::Oidc;
+pub(crate) use settings::{
+    Analysis, Cluster, Decoder, Inference, Log, Models, Scale, Server, Settings, Storage, Stream,
+    Supervision, WebSocket,
+};
 pub(crate) use shipped::shipped_file;
 pub(crate) use value::Network;
-pub(crate) use web::{Auth, Http, Mail};
-
-/// The settings in force.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// The `[server]` section.
-    pub(crate) server: Server,
-    /// The `[log]` section.
-    pub(crate) log: Log,
-    /// The `[database]`, `[journal]` and `[retention]` sections.
-    pub(crate) storage: Storage,
-    /// The `[models]` section.
-    pub(crate) models: Models,
-    /// The `[analysis]` section.
-    pub(crate) analysis: Analysis,
-    /// The `[decoder]` section.
-    pub(crate) decoder: Decoder,
-    /// The `[inference]` section.
-    pub(crate) inference: Inference,
-    /// The `[scale]` section.
-    pub(crate) scale: Scale,
-    /// The `[supervision]` section.
-    pub(crate) supervision: Supervision,
-    /// The `[cluster]` section.
-    pub(crate) cluster: Cluster,
-    /// The `[websocket]` section.
-    pub(crate) websocket: WebSocket,
-    /// The `[auth]` section.
-    pub(crate) auth: Auth,
-    /// The `[http]` section.
-    pub(crate) http: Http,
-    /// The `[mail]` section.
-    pub(crate) mail: Mail,
-    /// The `[[streams]]`.
-    pub(crate) streams: Vec<Stream>,
-    /// Identifies these settings: the start of the SHA-256 of all keys with their values.
-    pub(crate) revision: String,
-}
-
-/// Where the server listens and keeps its files.
-#[derive(Clone, Debug)]
-pub(crate) struct Server {
-    /// Address and port.
-    pub(crate) listen: SocketAddr,
-    /// Folder of database, journal and secrets.
-    pub(crate) data_directory: PathBuf,
-}
-
-/// What is logged.
-#[derive(Clone, Debug)]
-pub(crate) struct Log {
-    /// The least important level.
-    pub(crate) level: String,
-    /// `auto`, `json` or `text`.
-    pub(crate) format: String,
-}
-
-/// Where events are kept, and for how long.
-#[derive(Clone)]
-pub(crate) struct Storage {
-    /// Address of a database server; `None`: the private one.
-    pub(crate) database_url: Option<String>,
-    /// Folder of PostgreSQL's programs; `None`: they are looked for.
-    pub(crate) database_programs: Option<PathBuf>,
-    /// Value of `PATH`, where they are looked for last.
-    pub(crate) search_path: OsString,
-    /// Connections that are kept.
-    pub(crate) pool_size: usize,
-    /// Connections beyond these.
-    pub(crate) pool_overflow: usize,
-    /// Bound of the journal.
-    pub(crate) journal_max_bytes: u64,
-    /// Age at which events are removed.
-    pub(crate) retention_max_age: Duration,
-    /// Size above which the oldest events are removed.
-    pub(crate) retention_max_bytes: u64,
-}
-
-impl std::fmt::Debug for Storage {
-    /// The address of the database may hold a password: it is never shown.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Storage").field("embedded", &self.database_url.is_none()).finish_non_exhaustive()
-    }
-}
-
-/// Where models are.
-#[derive(Clone, Debug)]
-pub(crate) struct Models {
-    /// The folder of the weights.
-    pub(crate) directory: PathBuf,
-}
-
-/// What is analysed.
-#[derive(Clone, Debug)]
-pub(crate) struct Analysis {
-    /// Whether a frame's region comes from the frame before it.
-    pub(crate) tracking: bool,
-    /// Analyse one frame of so many.
-    pub(crate) every_nth: NonZeroU32,
-    /// Analyse at most so many frames of a second.
-    pub(crate) max_fps: Option<NonZeroU32>,
-    /// How regions are scaled.
-    pub(crate) sampling: Sampling,
-}
-
-/// How sources are read.
-#[derive(Clone, Debug)]
-pub(crate) struct Decoder {
-    /// The GPU whose decoder is tried.
-    pub(crate) gpu: Option<u32>,
-    /// Decoding threads; `None`: FFmpeg's choice.
-    pub(crate) threads: Option<usize>,
-    /// Frames of a file decoded ahead.
-    pub(crate) frames_ahead: usize,
-    /// Limit of opening a source.
-    pub(crate) open_timeout: Duration,
-    /// Limit of waiting for data.
-    pub(crate) read_timeout: Duration,
-}
-
-/// Where networks run.
-#[derive(Clone, Debug)]
-pub(crate) struct Inference {
-    /// What they run on.
-    pub(crate) device: DeviceChoice,
-    /// How long a request may wait for others on a GPU.
-    pub(crate) batch_deadline: Duration,
-    /// Lanes of the CPU; `None`: one a core.
-    pub(crate) workers: Option<NonZeroU32>,
-    /// How exact products are.
-    pub(crate) precision: Precision,
-}
-
-/// When another server is needed.
-#[derive(Clone, Debug)]
-pub(crate) struct Scale {
-    /// The program that is told.
-    pub(crate) command: Option<String>,
-    /// What the 99th percentile of a stream may be.
-    pub(crate) latency_budget: Duration,
-}
-
-/// How streams are watched.
-#[derive(Clone, Debug)]
-pub(crate) struct Supervision {
-    /// Silence after which a stream is stalled.
-    pub(crate) stall_after: Duration,
-    /// The longest wait before another try.
-    pub(crate) retry_max: Duration,
-}
-
-/// Whether other servers use the same database.
-#[derive(Clone, Debug)]
-pub(crate) struct Cluster {
-    /// Whether there may be others.
-    pub(crate) several: bool,
-    /// How long a lease lasts from its last renewal.
-    pub(crate) lease: Duration,
-}
-
-/// Limits of the agents' connections.
-#[derive(Clone, Debug)]
-pub(crate) struct WebSocket {
-    /// Connections of one user.
-    pub(crate) max_per_user: usize,
-    /// Connections of all users.
-    pub(crate) max_total: usize,
-    /// Events that may wait for an agent.
-    pub(crate) queue_events: usize,
-    /// From ping to ping.
-    pub(crate) ping_every: Duration,
-    /// How long an agent may read nothing while events wait for it.
-    pub(crate) stall_after: Duration,
-}
-
-/// One configured stream.
-#[derive(Clone)]
-pub(crate) struct Stream {
-    /// Its unique name.
-    pub(crate) name: String,
-    /// Its path or address, credentials included.
-    pub(crate) source: String,
-    /// How a camera is asked.
-    pub(crate) access: Access,
-    /// Whether it is started with the server.
-    pub(crate) enabled: bool,
-    /// Whether a file begins again at its end.
-    pub(crate) repeat: bool,
-    /// Whether drawn numbers are told.
-    pub(crate) read_marks: bool,
-    /// Which frames are analysed.
-    pub(crate) analysis: Analysis,
-}
-
-impl std::fmt::Debug for Stream {
-    /// The source may hold a password: it is never shown.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
-    }
-}
+pub(crate) use web::Http;
 
 /// Everything that is wrong with the configuration.
 #[derive(Debug)]
@@ -393,137 +198,4 @@ fn data_directory(configured: &str, sources: &Sources) -> PathBuf {
 fn revision(canonical: &str) -> String {
     let digest = Sha256::digest(canonical.as_bytes());
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(super) fn with_overrides(overrides: &[&str]) -> Result<Settings, ConfigErrors> {
-        in_environment("local", overrides)
-    }
-
-    pub(super) fn in_environment(name: &str, overrides: &[&str]) -> Result<Settings, ConfigErrors> {
-        let overrides = overrides.iter().map(ToString::to_string).collect();
-        load(&Sources {
-            file: None,
-            environment: vec![("KINORA_ENVIRONMENT".into(), name.into())],
-            overrides,
-        })
-    }
-
-    #[test]
-    fn the_shipped_file_equals_the_defaults() {
-        assert_eq!(
-            shipped_file(),
-            include_str!("../../config.toml"),
-            "`kinora config defaults > config.toml` writes it"
-        );
-    }
-
-    #[test]
-    fn the_shipped_file_parses_to_the_defaults() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, shipped_file()).unwrap();
-        let shipped =
-            load(&Sources { file: Some(file), environment: Vec::new(), overrides: Vec::new() }).unwrap();
-        assert_eq!(shipped.revision, with_overrides(&[]).unwrap().revision);
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, "[analysis]\nevery_nth = 2\nmax_fps = 20\n[decoder]\nthreads = 2\n").unwrap();
-        std::fs::write(folder.path().join("config.staging.toml"), "[analysis]\nmax_fps = 30\n").unwrap();
-        let sources = Sources {
-            file: Some(file),
-            environment: vec![
-                ("KINORA_ENVIRONMENT".into(), "staging".into()),
-                ("KINORA__DECODER__THREADS".into(), "3".into()),
-            ],
-            overrides: vec!["decoder.frames_ahead=7".into()],
-        };
-        let settings = load(&sources).unwrap();
-        assert_eq!(settings.analysis.every_nth.get(), 2);
-        assert_eq!(settings.analysis.max_fps.unwrap().get(), 30);
-        assert_eq!(settings.decoder.threads, Some(3));
-        assert_eq!(settings.decoder.frames_ahead, 7);
-    }
-
-    #[test]
-    fn all_errors_are_told_at_once_and_each_names_its_key() {
-        let errors = with_overrides(&[
-            "decoder.threads=-1",
-            "decoder.open_timeout=soon",
-            "analysis.tracking=maybe",
-            "analysis.evry_nth=1",
-            "nonsense",
-        ])
-        .unwrap_err();
-        assert_eq!(errors.0.len(), 5, "{errors}");
-        let text = errors.to_string();
-        for word in
-            ["decoder.threads", "decoder.open_timeout", "analysis.tracking", "analysis.every_nth", "nonsense"]
-        {
-            assert!(text.contains(word), "{text}");
-        }
-    }
-
-    fn with_file(text: &str) -> Result<Settings, ConfigErrors> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, text).unwrap();
-        load(&Sources { file: Some(file), environment: Vec::new(), overrides: Vec::new() })
-    }
-
-    #[test]
-    fn streams_have_their_own_keys_and_defaults() {
-        let settings = with_file("[[streams]]\nname = \"door\"\nsource = \"a.mp4\"\nloop = true\n").unwrap();
-        let [stream] = &settings.streams[..] else { panic!("one stream should be read") };
-        assert_eq!((stream.name.as_str(), stream.repeat, stream.enabled), ("door", true, true));
-    }
-
-    #[test]
-    fn wrong_streams_are_told_with_their_place() {
-        let door = "[[streams]]\nname = \"door\"\nsource = \"a.mp4\"\n";
-        let errors =
-            with_file(&format!("{door}{door}colour = 1\n[[streams]]\nname = \"a b\"\n")).unwrap_err();
-        let text = errors.to_string();
-        for words in
-            ["streams[1].name", "already", "streams[1].colour", "streams[2].name", "streams[2].source"]
-        {
-            assert!(text.contains(words), "{words} in {text}");
-        }
-        assert_eq!(errors.0.len(), 4, "{text}");
-    }
-
-    #[test]
-    fn several_servers_need_a_database_that_all_reach() {
-        let errors = with_overrides(&["cluster.servers=several"]).unwrap_err();
-        assert!(
-            errors.to_string().contains("cluster.servers: several servers need a database.url"),
-            "{errors}"
-        );
-        let shared = ["cluster.servers=several", "database.url=postgres://kinora@db/kinora"];
-        let settings = with_overrides(&shared).unwrap();
-        assert_eq!((settings.cluster.several, settings.cluster.lease.as_secs()), (true, 6));
-    }
-
-    #[test]
-    fn a_variable_that_is_not_text_is_an_error() {
-        use std::os::unix::ffi::OsStringExt;
-        let broken = std::ffi::OsString::from_vec(vec![0xFF]);
-        let environment = vec![("KINORA__ANALYSIS__TRACKING".into(), broken)];
-        let errors = load(&Sources { environment, ..Sources::default() }).unwrap_err();
-        assert!(errors.to_string().contains("analysis.tracking") && errors.to_string().contains("UTF-8"));
-    }
-
-    #[test]
-    fn the_revision_changes_with_a_value_and_only_then() {
-        let default = with_overrides(&[]).unwrap().revision;
-        assert_eq!(with_overrides(&["analysis.every_nth=1"]).unwrap().revision, default);
-        assert_ne!(with_overrides(&["analysis.every_nth=2"]).unwrap().revision, default);
-    }
 }

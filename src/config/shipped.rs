@@ -1,6 +1,6 @@
 //! Writes the shipped `config.toml`: every key with its default and a comment.
 
-use super::keys::{KEYS, SECTIONS, STREAM_KEYS};
+use super::keys::{self, SECTIONS, STREAM_KEYS};
 use super::layers::defaults;
 
 /// The whole file.
@@ -14,7 +14,7 @@ pub(crate) fn shipped_file() -> String {
     for (section, doc) in SECTIONS {
         file.push_str(&format!("\n# {doc}\n[{section}]\n"));
         let of_section =
-            KEYS.iter().filter_map(|key| Some((key, key.name.strip_prefix(section)?.strip_prefix('.')?)));
+            keys::all().filter_map(|key| Some((key, key.name.strip_prefix(section)?.strip_prefix('.')?)));
         // A dot more belongs to a section below this one.
         for (key, name) in of_section.filter(|(_, name)| !name.contains('.')) {
             let allowed = key.kind.allowed();
