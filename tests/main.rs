@@ -30,6 +30,7 @@ mod faults_sockets;
 mod first_event;
 mod invariants;
 mod log_search;
+mod outages;
 mod proxy;
 mod raw_socket;
 mod refusals;

@@ -25,6 +25,7 @@
 //! - [`ElementaryDecoder`] takes access units that were received elsewhere, with the same account.
 //! - [`Frame`] is a reference-counted picture whose planes are read in place ([`PixelLayout`], [`Plane`]).
 //! - [`Mp4Writer`] encodes [`YuvImage`]s and sound to H.264 and AAC in MP4.
+//! - [`heap_use`] counts what FFmpeg and everybody else in the process has allocated.
 //! - [`MediaError`] says who, what and where; its [`ErrorKind`] decides what to do.
 //!
 //! Written for FFmpeg 5.1 (Debian 12); the fields it reads exist from 5.1 to 6.1.
@@ -45,6 +46,7 @@ mod error;
 mod format;
 mod frame;
 mod hardware;
+mod heap;
 mod image;
 mod info;
 mod input;
@@ -69,6 +71,7 @@ pub use elementary::{Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit
 pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};
 pub use hardware::Decoding;
+pub use heap::{HeapUse, heap_use};
 pub use image::YuvImage;
 pub use info::{AudioInfo, TrackInfo, VideoInfo};
 pub use input::{Input, OpenOptions};

@@ -34,6 +34,7 @@ pub(super) struct Gauges {
     database_restarts: IntGauge,
     rows: IntCounterVec,
     workers: IntCounterVec,
+    heap: IntGaugeVec,
 }
 
 impl Gauges {
@@ -75,10 +76,17 @@ impl Gauges {
                 &["outcome"],
             )?,
             workers: counters("kinora_workers_lost_total", "Inference workers that were lost", &["how"])?,
+            heap: IntGaugeVec::new(
+                Opts::new(
+                    "kinora_heap_bytes",
+                    "Heap of the process: live, and held with what the allocator keeps",
+                ),
+                &["kind"],
+            )?,
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 10] {
         [
             &self.frames,
             &self.states,
@@ -89,6 +97,7 @@ impl Gauges {
             &self.database_restarts,
             &self.rows,
             &self.workers,
+            &self.heap,
         ]
     }
 
@@ -117,8 +126,14 @@ impl Gauges {
         }
     }
 
+    fn read_heap(&self) {
+        let Some(heap) = kinora_media::heap_use() else { return };
+        for (kind, bytes) in [("live", heap.live), ("held", heap.held)] {
+            self.heap.with_label_values(&[kind]).set(gauge(bytes));
+        }
+    }
+
     fn read_storage(&self) {
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let Gauged { journal, store, counters, lanes, .. } = &self.asked;
         self.journal_bytes.set(gauge(journal.bytes()));
         self.journal_uncommitted.set(gauge(journal.end().0.saturating_sub(journal.committed().0)));
@@ -146,6 +161,11 @@ impl Collector for Gauges {
     fn collect(&self) -> Vec<MetricFamily> {
         self.read_streams();
         self.read_storage();
+        self.read_heap();
         self.parts().into_iter().flat_map(Collector::collect).collect()
     }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
