@@ -103,7 +103,8 @@ impl Watcher {
 
 /// Asserts that what an agent received of each session is in the database, where no number is missing.
 pub(super) fn assert_rows_are(received: &BTreeMap<String, BTreeMap<u64, Value>>, home: &Home) {
-    let store = Store::connect_blocking(StoreSettings::new(StoreTarget::Url(home.database()))).unwrap();
+    let connect = || Store::connect_blocking(StoreSettings::new(StoreTarget::Url(home.database()))).ok();
+    let store = wait_for("PostgreSQL's return", connect);
     let rows = |what: &str, session: &str, last: u64| {
         let query = format!(
             "select concat_ws(' ', {what}) from analysis_results where session_id = '{session}' and seq <= {last}"
