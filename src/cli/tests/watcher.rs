@@ -1,7 +1,6 @@
 //! `kinora watch` in the test's own process: every event of all sessions, and what it noticed.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::scripted::{Home, Server, wait_for};
 use crate::store::{Store, StoreSettings, StoreTarget};
+use crate::watch::tests::Lines;
 use crate::watch::{Credentials, Notice, Timing, WatchOptions, watch};
 
 /// Rows that are asked for at once.
@@ -22,21 +22,6 @@ pub(super) struct Watcher {
     notices: Arc<Mutex<Vec<Notice>>>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
-}
-
-/// What the agent printed.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Watcher {

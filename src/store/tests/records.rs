@@ -250,3 +250,30 @@ fn the_last_administrator_stays_whatever_is_tried_even_at_once() {
     }
     assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
 }
+
+#[test]
+fn of_two_resets_of_one_account_at_once_one_is_done_and_the_other_is_void() {
+    let store = store();
+    let id = store.wait(store.create_user(user("ada", "ada@example.org", &["viewer"]), None)).unwrap();
+    let until = now_us() + 60_000_000;
+    let audit = || AuditEntry {
+        actor: String::new(),
+        action: "password.reset",
+        target: String::new(),
+        done: true,
+        address: None,
+        request_id: None,
+    };
+    // Each round is another chance to get into each other's way.
+    for round in 0..20_u8 {
+        let tokens = [[2 * round; 32], [2 * round + 1; 32]];
+        for token in tokens {
+            let reset = OneTime { purpose: Purpose::Reset, user: Some(id), roles: Vec::new() };
+            store.wait(store.create_one_time(token, reset, until, None)).unwrap();
+        }
+        let resets = tokens.map(|token| store.reset_password(token, "$2b$12$other", now_us(), audit()));
+        let done = store.wait(futures_util::future::join_all(resets));
+        let done: Vec<Option<String>> = done.into_iter().map(|reset| reset.unwrap()).collect();
+        assert_eq!(done.iter().flatten().collect::<Vec<_>>(), ["ada"], "{done:?}");
+    }
+}
