@@ -48,7 +48,7 @@ impl SourceFactory for MediaSource {
         let live = self.address.is_live();
         let decode =
             DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live), gpu: self.gpu };
-        let reader = self.follow(&decode, cancel).map_err(source_error)?;
+        let reader = self.follow(&decode, cancel)?;
         Ok(opened(reader, live))
     }
 }
@@ -56,7 +56,7 @@ impl SourceFactory for MediaSource {
 impl MediaSource {
     /// Opens the address. Within a limited reach FFmpeg follows no redirect: what it stops at is followed here, and each
     /// host is judged anew.
-    fn follow(&self, decode: &DecodeOptions, cancel: &CancelToken) -> Result<FrameReader, MediaError> {
+    fn follow(&self, decode: &DecodeOptions, cancel: &CancelToken) -> Result<FrameReader, SourceError> {
         let deadline = Instant::now() + self.open_timeout;
         let mut address = self.address.clone();
         let mut redirects = 0;
@@ -71,14 +71,17 @@ impl MediaSource {
             let error = match FrameReader::open(&address, &open, decode) {
                 // What FFmpeg says of a redirect that it may not follow.
                 Err(error) if self.reach.is_limited() && matches!(error.kind(), ErrorKind::Other(_)) => error,
-                opened => return opened,
+                opened => return opened.map_err(source_error),
             };
-            let location = redirect::asked(&address, &self.reach, deadline, cancel).ok_or(error.clone())?;
+            let Some(location) = redirect::asked(&address, &self.reach, deadline, cancel) else {
+                return Err(source_error(error));
+            };
             redirects += 1;
             if redirects > MOST_REDIRECTS {
-                return Err(error);
+                let message = format!("{}: it redirects more than {MOST_REDIRECTS} times", self.address);
+                return Err(SourceError { kind: SourceErrorKind::Unavailable, message });
             }
-            address = address.redirected(&location)?;
+            address = address.redirected(&location).map_err(source_error)?;
         }
     }
 }
