@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::format::InputFormat;
 use crate::info::{self, AudioInfo, TrackInfo, VideoInfo};
 use crate::packet::{Packet, PacketKind};
 use crate::raw::{self, sys};
+use crate::reach::Reach;
 use crate::resolve;
 
 mod options;
@@ -34,6 +36,8 @@ pub struct OpenOptions {
     pub read_timeout: Duration,
     /// Whether packets of the best audio stream are read too.
     pub audio: bool,
+    /// Which hosts may be connected to.
+    pub reach: Reach,
 }
 
 impl Default for OpenOptions {
@@ -43,6 +47,7 @@ impl Default for OpenOptions {
             open_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(10),
             audio: false,
+            reach: Reach::default(),
         }
     }
 }
@@ -71,11 +76,14 @@ impl Input {
         check_file(address)?;
         let interrupt = Interrupt::new(options.cancel.clone());
         interrupt.allow(options.open_timeout);
-        if let Some((host, port)) = address.remote() {
-            resolve::resolve(host, port, &interrupt)?;
-        }
-        let what = format!("open `{address}`");
-        let format = open_format(address, interrupt, &what, options)?;
+        let Some((host, port)) = address.remote() else {
+            return Self::choose(open_format(address, interrupt, options)?, address, options);
+        };
+        let numbers = resolve::resolve(host, port, &interrupt)?;
+        let format = match options.reach.is_limited() {
+            true => open_within(address, host, &numbers, &interrupt, options)?,
+            false => open_format(address, interrupt, options)?,
+        };
         Self::choose(format, address, options)
     }
 
@@ -244,12 +252,34 @@ enum Tagged {
     Other(Packet),
 }
 
+/// Opens the first of a host's numbers that may be connected to and answers.
+fn open_within(
+    address: &Address,
+    host: &str,
+    numbers: &[IpAddr],
+    interrupt: &Arc<Interrupt>,
+    options: &OpenOptions,
+) -> Result<InputFormat, MediaError> {
+    let message = format!("the host `{host}` is in a network that the configuration forbids to sources");
+    let mut last = MediaError::new(ErrorKind::OutOfReach, message);
+    // Nobody is connected to at the address where a listener waits, which says "any" as a rule.
+    let is_any = |number: &IpAddr| address.scheme() == Scheme::Srt && number.is_unspecified();
+    let within = numbers.iter().filter(|number| is_any(number) || options.reach.allows(**number));
+    for number in within {
+        match open_format(&address.at(*number), Arc::clone(interrupt), options) {
+            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Unreachable) => last = error,
+            opened => return opened,
+        }
+    }
+    Err(last)
+}
+
 fn open_format(
     address: &Address,
     interrupt: Arc<Interrupt>,
-    what: &str,
     options: &OpenOptions,
 ) -> Result<InputFormat, MediaError> {
+    let what = &*format!("open `{address}`");
     // What an earlier call left in the log is not ours.
     crate::log::take();
     // A server that hangs up leaves nothing to recognise; that may be better at the next try.
@@ -259,7 +289,7 @@ fn open_format(
         None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
         None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
     };
-    let (demuxer, dict) = options::of(address);
+    let (demuxer, dict) = options::of(address, &options.reach);
     let mut format = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
         .map_err(|code| fail(code, &interrupt))?;
     let name = format.name();

@@ -20,6 +20,7 @@
 //! ```
 //!
 //! - [`Address`] is parsed once; its `Display` never shows a password.
+//! - [`Reach`] says which hosts may be connected to.
 //! - [`Input`] opens it with a [`CancelToken`] and deadlines, and gives [`Packet`]s.
 //! - [`VideoDecoder`] turns packets into [`Frame`]s; [`FrameReader`] joins the two and keeps the [`Account`].
 //! - [`ElementaryDecoder`] takes access units that were received elsewhere, with the same account.
@@ -57,6 +58,7 @@ mod muxer;
 mod packet;
 mod raw;
 mod raw_frame;
+mod reach;
 mod reader;
 mod resolve;
 mod settings;
@@ -78,6 +80,7 @@ pub use input::{Input, OpenOptions};
 pub use layout::{Chroma, ColorMatrix, ColorRange, PixelLayout};
 pub use mp4::Mp4Writer;
 pub use packet::{Packet, PacketKind};
+pub use reach::Reach;
 pub use reader::{FrameMeta, FrameReader, Item};
 pub use settings::{AudioSettings, AudioTrack, Preset, VideoSettings};
 

@@ -16,6 +16,7 @@ mod media_source;
 mod picture;
 mod pose_model;
 mod probe;
+mod redirect;
 mod rtsp_source;
 mod sampler;
 mod source_address;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::openapi::schemas::{FrameAccount as AccountSchema, Latency, StateName, Time};
-use crate::accounts::{Digest, Identity, KeyScope};
+use crate::accounts::{Digest, Identity, KeyScope, PrivateSource};
 
 /// The future answer of a query.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -199,7 +199,7 @@ pub(crate) trait StreamControl: Send + Sync {
     /// Opens a source for a moment. Takes as long as opening takes, which is bounded.
     fn test<'a>(
         &'a self,
-        source: &'a str,
+        source: &'a PrivateSource,
         auth: SourceAuth,
     ) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
 

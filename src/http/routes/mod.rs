@@ -12,6 +12,7 @@ pub(super) mod login;
 pub(super) mod machine;
 pub(super) mod oidc;
 pub(super) mod roles;
+mod source_login;
 pub(super) mod stream_edit;
 pub(super) mod streams;
 pub(super) mod tickets;

@@ -1,7 +1,7 @@
 //! Streams, to make, change, steer and delete. What config.toml says stays as it says.
 //!
-//! A source goes in with its credentials and never comes out with them: what is shown has `***` in their place, and
-//! a change that leaves the source out keeps it.
+//! A source goes in with its credentials, in its address or apart from it, and never comes out with them: what is shown
+//! has `***` in their place, and a change that leaves the source out keeps it.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, IF_MATCH};
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields;
-use crate::accounts::Permission;
+use super::source_login::Said;
+use crate::accounts::{Permission, PrivateSource};
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Name, RoleName};
@@ -29,9 +30,15 @@ const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(25);
 pub(in crate::http) struct StreamRequest {
     #[schema(value_type = Name)]
     name: String,
-    /// An address or a file, credentials included.
-    #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
+    /// An address or a file. Credentials may be in it, if they are not given apart.
+    #[schema(example = "rtsp://192.0.2.7/stream1")]
     source: String,
+    /// User at a camera (`rtsp://`, `rtsps://`), of any characters.
+    #[schema(write_only, max_length = 1024, example = "viewer")]
+    username: Option<String>,
+    /// That user's password, of any characters. It is kept sealed and never shown.
+    #[schema(write_only, format = Password, max_length = 1024)]
+    password: Option<String>,
     #[serde(default = "yes")]
     #[schema(default = true)]
     enabled: bool,
@@ -43,11 +50,18 @@ pub(in crate::http) struct StreamRequest {
     options: StreamOptions,
 }
 
-/// What a stream shall be made of from now on; a source that is left out stays.
+/// What a stream shall be made of from now on; a source that is left out stays, and so do user and password as long as the
+/// source is on the same server.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct StreamChange {
     source: Option<String>,
+    /// User at a camera; an empty one is none.
+    #[schema(write_only, max_length = 1024, example = "viewer")]
+    username: Option<String>,
+    /// That user's password. It is kept sealed and never shown.
+    #[schema(write_only, format = Password, max_length = 1024)]
+    password: Option<String>,
     enabled: bool,
     #[schema(value_type = Vec<RoleName>)]
     roles: Vec<String>,
@@ -61,6 +75,8 @@ struct StreamSettings {
     name: String,
     /// Without credentials.
     source: String,
+    /// Whether user and password are kept that were given apart from the source.
+    has_login: bool,
     enabled: bool,
     roles: Vec<String>,
     #[schema(value_type = StreamOptions)]
@@ -73,8 +89,14 @@ struct StreamSettings {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SourceRequest {
-    #[schema(example = "rtsp://user:password@192.0.2.7/stream1")]
+    #[schema(example = "rtsp://192.0.2.7/stream1")]
     source: String,
+    /// User at a camera.
+    #[schema(write_only, max_length = 1024, example = "viewer")]
+    username: Option<String>,
+    /// That user's password.
+    #[schema(write_only, format = Password, max_length = 1024)]
+    password: Option<String>,
     /// Which authentication a camera may be given.
     #[serde(default)]
     auth: SourceAuth,
@@ -110,7 +132,7 @@ pub(in crate::http) async fn stream_settings(
     name: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
-    shown(find(&app, &caller, &name).await?, StatusCode::OK)
+    shown(&app, find(&app, &caller, &name).await?, StatusCode::OK)
 }
 
 /// Makes a stream, and starts it if it is enabled.
@@ -119,7 +141,7 @@ pub(in crate::http) async fn stream_settings(
     request_body = StreamRequest,
     responses(
         (status = 201, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
-        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_text`."),
         (status = 404, description = "`not_found`: there is no such role."),
         (status = 409, description = "`taken`, or a conflict of the `idempotency-key`."),
         (status = 422, description = "`source_forbidden`, `source_invalid`."),
@@ -132,8 +154,9 @@ pub(in crate::http) async fn create_stream(
     body: Json<StreamRequest>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
-    let StreamRequest { name, source, enabled, roles, options } = body.into_inner();
+    let StreamRequest { name, source, username, password, enabled, roles, options } = body.into_inner();
     fields::name(&name)?;
+    let source = Said::of(username, password)?.with(source)?;
     if !caller.sees(&name) {
         // One that is hidden has this name, or had it and left events: they are not the caller's to show.
         return Err(ApiError::conflict("taken", "The name or address is taken."));
@@ -142,12 +165,13 @@ pub(in crate::http) async fn create_stream(
     app.store(app.store.create_stream(&name, spec)).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.create", &name).await;
-    shown(find(&app, &caller, &name).await?, StatusCode::CREATED)
+    shown(&app, find(&app, &caller, &name).await?, StatusCode::CREATED)
 }
 
 /// Changes a stream: it restarts, and no other notices.
 ///
-/// A source that is left out stays. With `If-Match` it is changed only if nobody was faster.
+/// A source that is left out stays, and so do user and password that are left out, as long as the source is on the same
+/// server. With `If-Match` it is changed only if nobody was faster.
 #[utoipa::path(
     put, path = "/api/v1/streams/{name}/settings", tag = "streams", security(("bearer" = ["streams:edit"])),
     request_body = StreamChange,
@@ -157,11 +181,12 @@ pub(in crate::http) async fn create_stream(
     ),
     responses(
         (status = 200, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
-        (status = 400, description = "`invalid_json`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_text`."),
         (status = 404, description = "`stream_not_found`, or `not_found`: there is no such role."),
         (status = 409, description = "`managed_by_config`, `source_lost`."),
         (status = 412, description = "`stale`: somebody was faster."),
-        (status = 422, description = "`source_forbidden`, `source_invalid`."),
+        (status = 422, description = "`source_forbidden`, `source_invalid`, or `login_needed`: the source is another \
+            server, which does not get the kept password."),
     )
 )]
 pub(in crate::http) async fn change_stream(
@@ -174,16 +199,19 @@ pub(in crate::http) async fn change_stream(
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
     let old = find(&app, &caller, &name).await?;
-    let StreamChange { source, enabled, roles, options } = body.into_inner();
+    let StreamChange { source, username, password, enabled, roles, options } = body.into_inner();
+    let said = Said::of(username, password)?;
+    let kept = kept_source(&app, &old);
     let source = match source {
-        Some(source) => source,
-        None => kept_source(&app, &old)?,
+        None => said.after(kept?, None)?,
+        // What is replaced need not be readable any more.
+        Some(source) => said.after(kept.unwrap_or_default(), Some(source))?,
     };
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     app.store(app.store.change_stream(&name, seen(&request)?, spec)).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.change", &name).await;
-    shown(find(&app, &caller, &name).await?, StatusCode::OK)
+    shown(&app, find(&app, &caller, &name).await?, StatusCode::OK)
 }
 
 /// Deletes a stream. Its sessions and events stay until retention takes them.
@@ -260,7 +288,7 @@ pub(in crate::http) async fn order_stream(
     request_body = SourceRequest,
     responses(
         (status = 200, body = SourceFacts),
-        (status = 400, description = "`invalid_json`, `invalid_options`."),
+        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_options`."),
         (status = 422, description = "`source_forbidden`, `source_invalid`, `source_unreachable`, `source_silent` and \
             others: the source cannot be used."),
     )
@@ -271,8 +299,10 @@ pub(in crate::http) async fn test_source(
     body: Json<SourceRequest>,
 ) -> Result<Json<SourceFacts>, ApiError> {
     caller.require(Permission::EditStreams)?;
-    for_cameras_only(&body.source, body.auth)?;
-    let trying = app.ports.control.test(&body.source, body.auth);
+    let SourceRequest { source, username, password, auth } = body.into_inner();
+    for_cameras_only(&source, auth)?;
+    let source = Said::of(username, password)?.with(source)?;
+    let trying = app.ports.control.test(&source, auth);
     let tried = actix_web::rt::time::timeout(TRY_LIMIT, trying).await;
     let late =
         |_| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "source_silent", "The source says nothing.");
@@ -298,7 +328,7 @@ async fn find(app: &App, caller: &Caller, name: &str) -> Result<ManagedStream, A
 async fn spec(
     app: &App,
     name: &str,
-    source: &str,
+    source: &PrivateSource,
     enabled: bool,
     roles: Vec<String>,
     options: &StreamOptions,
@@ -307,11 +337,11 @@ async fn spec(
         let detail = "everyNth is 1 to 10000, maxFps is 0 to 1000.";
         return Err(ApiError::bad_request("invalid_options", detail));
     }
-    for_cameras_only(source, options.auth)?;
-    let address = app.ask("streams", app.ports.control.check(source)).await?.map_err(refusal)?;
+    for_cameras_only(&source.address, options.auth)?;
+    let address = app.ask("streams", app.ports.control.check(&source.address)).await?.map_err(refusal)?;
     Ok(StreamSpec {
         address,
-        sealed_source: app.sealer.seal(name, source).map_err(|_| ApiError::internal())?,
+        sealed_source: source.seal(name, &app.sealer).map_err(|_| ApiError::internal())?,
         settings: serde_json::to_string(options).map_err(|_| ApiError::internal())?,
         enabled,
         roles,
@@ -328,9 +358,9 @@ fn for_cameras_only(source: &str, auth: SourceAuth) -> Result<(), ApiError> {
     Err(ApiError::bad_request("invalid_options", detail))
 }
 
-fn kept_source(app: &App, stream: &ManagedStream) -> Result<String, ApiError> {
+fn kept_source(app: &App, stream: &ManagedStream) -> Result<PrivateSource, ApiError> {
     let Some(sealed) = &stream.sealed_source else { return Err(ApiError::managed_by_config()) };
-    app.sealer.open(&stream.name, sealed).map_err(|_| {
+    PrivateSource::open(&stream.name, sealed, &app.sealer).map_err(|_| {
         let detail =
             "The stored source cannot be read any more: its key was replaced. Send the source again.";
         ApiError::conflict("source_lost", detail)
@@ -347,9 +377,12 @@ fn seen(request: &HttpRequest) -> Result<Option<i64>, ApiError> {
     }
 }
 
-fn shown(stream: ManagedStream, status: StatusCode) -> Result<HttpResponse, ApiError> {
+fn shown(app: &App, stream: ManagedStream, status: StatusCode) -> Result<HttpResponse, ApiError> {
+    // What cannot be opened any more has no login either.
+    let has_login = kept_source(app, &stream).is_ok_and(|source| source.login.is_some());
     let settings = StreamSettings {
         source: stream.address,
+        has_login,
         enabled: stream.enabled,
         roles: stream.roles,
         options: serde_json::from_str(&stream.settings).map_err(|_| ApiError::internal())?,
