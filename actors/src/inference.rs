@@ -3,7 +3,7 @@
 //! One worker has one thread and one model value; the weights behind it are shared. It keeps nothing between
 //! requests: the memory of a stream is its Tracker. It answers by message, since the asker must stay free; a
 //! request that is dropped without an answer, by a panic or with a mailbox, says so itself. On a device that is faster
-//! with several images it gathers requests by the rules of [`Batcher`]. A worker whose device failed ends: its lane
+//! with several images it gathers requests by the rules of [`Batcher`], which it asks only when its mailbox is empty. A worker whose device failed ends: its lane
 //! builds a fresh one, or learns that none will work again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -29,10 +29,16 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// A request. `input` is as the sampler made it; it comes back with the answer, to be used again.
+    /// A request made at `asked_us`, in monotonic microseconds. `input` is as the sampler made it; it comes back with the
+    /// answer, to be used again.
     #[must_use]
-    pub fn new(ticket: u64, network: NetworkId, input: Vec<f32>, reply_to: Recipient<Inferred>) -> Self {
-        let debt = Debt { ticket, input, reply_to: Some(reply_to), begun: false };
+    pub fn new(
+        (ticket, asked_us): (u64, u64),
+        network: NetworkId,
+        input: Vec<f32>,
+        reply_to: Recipient<Inferred>,
+    ) -> Self {
+        let debt = Debt { ticket, asked_us, input, reply_to: Some(reply_to), begun: false };
         Self { network, debt }
     }
 }
@@ -66,6 +72,7 @@ pub enum InferenceError {
 /// The promise of an answer, kept in any case.
 struct Debt {
     ticket: u64,
+    asked_us: u64,
     input: Vec<f32>,
     reply_to: Option<Recipient<Inferred>>,
     begun: bool,
@@ -130,6 +137,11 @@ impl Pulse {
     }
 }
 
+/// Told by the worker to itself: all requests that were made so far are offered.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RunDue;
+
 /// The actor.
 pub struct InferenceWorker {
     model: Box<dyn PoseModel>,
@@ -139,6 +151,8 @@ pub struct InferenceWorker {
     /// Streams of the lane, of which each may have a request.
     streams: Arc<AtomicUsize>,
     alarm: Option<SpawnHandle>,
+    /// Whether [`RunDue`] is on its way.
+    is_called: bool,
     _guard: Option<ExitGuard>,
 }
 
@@ -152,7 +166,16 @@ impl InferenceWorker {
         guard: Option<ExitGuard>,
     ) -> Self {
         let batcher = Batcher::new(BatchPolicy::ALONE);
-        Self { model, clock, pulse, batcher, streams: Arc::default(), alarm: None, _guard: guard }
+        Self {
+            model,
+            clock,
+            pulse,
+            batcher,
+            streams: Arc::default(),
+            alarm: None,
+            is_called: false,
+            _guard: guard,
+        }
     }
 
     /// The same for a lane of so many streams, whose requests are gathered.
@@ -239,8 +262,20 @@ impl Handler<Infer> for InferenceWorker {
     type Result = ();
 
     fn handle(&mut self, Infer { network, debt }: Infer, ctx: &mut Self::Context) {
-        let stream = debt.stream();
-        self.batcher.offer(stream, network, debt, self.clock.monotonic_us());
+        let (stream, asked_us) = (debt.stream(), debt.asked_us);
+        self.batcher.offer(stream, network, debt, asked_us);
+        // While a batch ran, others asked. actix empties the mailbox before it looks at what an actor tells itself.
+        if !std::mem::replace(&mut self.is_called, true) {
+            ctx.notify(RunDue);
+        }
+    }
+}
+
+impl Handler<RunDue> for InferenceWorker {
+    type Result = ();
+
+    fn handle(&mut self, _: RunDue, ctx: &mut Self::Context) {
+        self.is_called = false;
         self.run_due(ctx);
     }
 }

@@ -175,7 +175,7 @@ pub enum Border {
 }
 
 /// Identifies one of a model's networks; the model's tracker and networks agree on the numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkId(pub u8);
 
 /// The networks of a model on one lane.

@@ -250,7 +250,7 @@ impl Preprocessor {
         flight.ticket = self.next_ticket;
         flight.asked_us = self.parts.clock.monotonic_us();
         flight.question = Some((network, *request));
-        let infer = Infer::new(flight.ticket, network, input, ctx.address().recipient());
+        let infer = Infer::new((flight.ticket, flight.asked_us), network, input, ctx.address().recipient());
         let worker = match &self.parts.lane {
             Lane::Own(worker) => worker.clone(),
             Lane::Shared(seat) => {
