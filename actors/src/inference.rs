@@ -14,8 +14,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 
 use crate::batch::{BatchPolicy, Batcher, Due};
+use crate::domain::Picture;
 use crate::guard::ExitGuard;
-use crate::ports::{Clock, ModelHealth, ModelOutput, NetworkId, PoseModel};
+use crate::ports::{Clock, ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, SampleRequest};
 
 /// Each stream of a lane has one request under way; so many streams fit on a lane.
 const MAILBOX: usize = 1_024;
@@ -29,17 +30,40 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// A request made at `asked_us`, in monotonic microseconds. `input` is as the sampler made it; it comes back with the
-    /// answer, to be used again.
+    /// A request made at `asked_us`, in monotonic microseconds. A sampled input comes back with the answer, to be used again.
     #[must_use]
     pub fn new(
         (ticket, asked_us): (u64, u64),
         network: NetworkId,
-        input: Vec<f32>,
+        input: InferInput,
         reply_to: Recipient<Inferred>,
     ) -> Self {
         let debt = Debt { ticket, asked_us, input, reply_to: Some(reply_to), begun: false };
         Self { network, debt }
+    }
+}
+
+/// What a network is to be run on.
+pub enum InferInput {
+    /// As the sampler made it.
+    Sampled(Vec<f32>),
+    /// What the model samples itself. The picture stays until the answer.
+    Region(Arc<dyn Picture>, SampleRequest),
+}
+
+impl InferInput {
+    fn lend(&self) -> ModelInput<'_> {
+        match self {
+            Self::Sampled(input) => ModelInput::Sampled(input),
+            Self::Region(picture, request) => ModelInput::Region(&**picture, request),
+        }
+    }
+
+    fn into_buffer(self) -> Vec<f32> {
+        match self {
+            Self::Sampled(input) => input,
+            Self::Region(..) => Vec::new(),
+        }
     }
 }
 
@@ -49,7 +73,7 @@ impl Infer {
 pub struct Inferred {
     /// The request's ticket.
     pub ticket: u64,
-    /// The request's input buffer.
+    /// The request's input buffer; empty if it had none.
     pub input: Vec<f32>,
     /// What the network made of it, or why it did not.
     pub output: Result<ModelOutput, InferenceError>,
@@ -73,7 +97,7 @@ pub enum InferenceError {
 struct Debt {
     ticket: u64,
     asked_us: u64,
-    input: Vec<f32>,
+    input: InferInput,
     reply_to: Option<Recipient<Inferred>>,
     begun: bool,
 }
@@ -91,7 +115,7 @@ impl Debt {
         // One request a stream is under way, so its mailbox has room; an asker that is gone needs no answer.
         let _ = reply_to.try_send(Inferred {
             ticket: self.ticket,
-            input: std::mem::take(&mut self.input),
+            input: std::mem::replace(&mut self.input, InferInput::Sampled(Vec::new())).into_buffer(),
             output,
             done_at_us,
         });
@@ -214,11 +238,7 @@ impl InferenceWorker {
         // Zero means idle; the first microsecond of the clock is as good as the second.
         let begun_at_us = self.clock.monotonic_us();
         self.pulse.set(begun_at_us.max(1));
-        let inputs: Vec<&[f32]> = debts.iter().map(|debt| debt.input.as_slice()).collect();
-        let outputs = match inputs.as_slice() {
-            [input] => self.model.infer(network, input).map(|output| vec![output]),
-            inputs => self.model.infer_batch(network, inputs),
-        };
+        let outputs = self.run(network, &debts);
         self.pulse.set(0);
         let done_at_us = self.clock.monotonic_us();
         self.pulse.busy_us.fetch_add(done_at_us.saturating_sub(begun_at_us), Ordering::AcqRel);
@@ -230,6 +250,19 @@ impl InferenceWorker {
                 true
             }
             Err(message) => self.refuse(&mut debts, &message, done_at_us),
+        }
+    }
+
+    fn run(&mut self, network: NetworkId, debts: &[Debt]) -> Result<Vec<ModelOutput>, String> {
+        let inputs: Vec<ModelInput<'_>> = debts.iter().map(|debt| debt.input.lend()).collect();
+        let sampled = inputs.iter().map(|input| match input {
+            ModelInput::Sampled(input) => Some(*input),
+            ModelInput::Region(..) => None,
+        });
+        match sampled.collect::<Option<Vec<&[f32]>>>().as_deref() {
+            None => self.model.infer_regions(network, &inputs),
+            Some([input]) => self.model.infer(network, input).map(|output| vec![output]),
+            Some(inputs) => self.model.infer_batch(network, inputs),
         }
     }
 

@@ -8,10 +8,13 @@ use actix::{Actor, Context, Handler, System};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::batch::BatchPolicy;
-use crate::inference::{Infer, InferenceError, Inferred};
+use crate::domain::Picture;
+use crate::inference::{Infer, InferInput, InferenceError, Inferred};
 use crate::lanes::{LaneSeat, Lanes};
-use crate::ports::{Clock, ModelFactory, ModelHealth, ModelOutput, NetworkId, PoseModel};
-use crate::testing::{Fuse, HostClock};
+use crate::ports::{
+    Border, Clock, ModelFactory, ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, SampleRequest,
+};
+use crate::testing::{Fuse, GreyPixel, HostClock};
 
 /// Longer than any test takes: what is run was gathered, or did not wait.
 const FOREVER: Duration = Duration::from_secs(600);
@@ -58,6 +61,16 @@ impl PoseModel for Device {
         Ok(inputs.iter().map(|input| ModelOutput(vec![input.to_vec()])).collect())
     }
 
+    /// Regions are answered with the side of their square.
+    fn infer_regions(&mut self, _: NetworkId, inputs: &[ModelInput<'_>]) -> Result<Vec<ModelOutput>, String> {
+        self.batches.lock().unwrap().push(inputs.len());
+        let answer = |input: &ModelInput<'_>| match input {
+            ModelInput::Sampled(input) => ModelOutput(vec![input.to_vec()]),
+            ModelInput::Region(_, request) => ModelOutput(vec![vec![request.side]]),
+        };
+        Ok(inputs.iter().map(answer).collect())
+    }
+
     fn health(&mut self) -> ModelHealth {
         if self.is_lost { ModelHealth::Lost } else { ModelHealth::Broken }
     }
@@ -93,12 +106,12 @@ impl Stream {
     }
 
     fn ask(&self, value: f32) {
-        let request = Infer::new(
-            (1, clock().monotonic_us()),
-            NetworkId(0),
-            vec![value],
-            self.asker.clone().recipient(),
-        );
+        self.ask_of(InferInput::Sampled(vec![value]));
+    }
+
+    fn ask_of(&self, input: InferInput) {
+        let request =
+            Infer::new((1, clock().monotonic_us()), NetworkId(0), input, self.asker.clone().recipient());
         self.seat.worker().0.try_send(request).unwrap();
     }
 
@@ -132,6 +145,36 @@ fn requests_that_came_while_the_device_was_busy_go_to_it_together_and_come_back_
             assert_eq!(stream.answer().await, Ok(vec![vec![f32::from(number)]]));
         }
         assert_eq!(*device.batches.lock().unwrap(), [1, 3]);
+    });
+}
+
+#[test]
+fn pictures_that_the_device_samples_itself_go_with_sampled_ones_and_are_let_go_with_the_answer() {
+    System::new().block_on(async {
+        let device = Device::default();
+        let lanes = lanes(&device, FOREVER, &Arc::default());
+        let (mut first, mut streams) = (Stream::new(&lanes), Vec::new());
+        streams.resize_with(2, || Stream::new(&lanes));
+        let held = hold(&device, &first, &lanes);
+        let picture: Arc<dyn Picture> = Arc::new(GreyPixel);
+        let request = SampleRequest {
+            centre_x: 0.0,
+            centre_y: 0.0,
+            side: 7.0,
+            angle: 0.0,
+            size: 1,
+            border: Border::Zero,
+            range: (0.0, 1.0),
+        };
+        streams[0].ask_of(InferInput::Region(Arc::clone(&picture), request));
+        streams[1].ask(2.0);
+        drop(held);
+        assert_eq!(first.answer().await, Ok(vec![vec![-1.0]]));
+        for (stream, expected) in streams.iter_mut().zip([7.0, 2.0]) {
+            assert_eq!(stream.answer().await, Ok(vec![vec![expected]]));
+        }
+        assert_eq!((*device.batches.lock().unwrap()).clone(), [1, 2]);
+        assert_eq!(Arc::strong_count(&picture), 1);
     });
 }
 
