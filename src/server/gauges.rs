@@ -8,7 +8,7 @@ use kinora_actors::lanes::Lanes;
 use kinora_actors::status::StatusBoard;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::journal::Journal;
 use crate::store::Store;
@@ -34,6 +34,7 @@ pub(super) struct Gauges {
     database_restarts: IntGauge,
     rows: IntCounterVec,
     workers: IntCounterVec,
+    fetched: IntCounter,
 }
 
 impl Gauges {
@@ -75,10 +76,14 @@ impl Gauges {
                 &["outcome"],
             )?,
             workers: counters("kinora_workers_lost_total", "Inference workers that were lost", &["how"])?,
+            fetched: IntCounter::new(
+                "kinora_gpu_pictures_fetched_total",
+                "Pictures that were copied from a GPU's memory to the host's",
+            )?,
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 10] {
         [
             &self.frames,
             &self.states,
@@ -89,6 +94,7 @@ impl Gauges {
             &self.database_restarts,
             &self.rows,
             &self.workers,
+            &self.fetched,
         ]
     }
 
@@ -131,6 +137,8 @@ impl Gauges {
         {
             self.rows.with_label_values(&[outcome]).inc_by(count);
         }
+        self.fetched.reset();
+        self.fetched.inc_by(kinora_media::gpu_pictures_fetched());
         self.workers.reset();
         for (how, count) in [("panicked", replaced), ("hung", abandoned)] {
             self.workers.with_label_values(&[how]).inc_by(count);
