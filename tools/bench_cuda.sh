@@ -22,6 +22,10 @@ for line in sys.stdin:
     message = json.loads(line)
     if message["reason"] == "compiler-artifact" and message["target"]["name"] == "cuda" and message["executable"]:
         print(message["executable"])')
+if [ "$DEVICE" != cpu ]; then
+    # Without it the table says that no kernel was looked at.
+    sanitizer=$(tools/cuda_sanitizer.sh) && PATH=$(dirname "$sanitizer"):$PATH && export PATH
+fi
 write='--write docs/reference/performance.md'
 [ "$DEVICE" != cpu ] || write=
 # shellcheck disable=SC2086

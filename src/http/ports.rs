@@ -242,7 +242,8 @@ pub(crate) struct Overload {
 pub(crate) struct Estimate {
     /// How much of its time the stream's lane would be busy; more than 100 cannot be.
     pub(crate) load_percent: u32,
-    /// The 99th percentile of preprocessing to extraction, in milliseconds; absent if it would grow without end.
+    /// What the 99th percentile of preprocessing to extraction of those that run would come to, in milliseconds, or is if it is
+    /// late already; absent if it would grow without end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_ms: Option<u32>,
     /// What it may be: `scale.latency_budget`.

@@ -60,7 +60,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// How much of its time the lane would be busy; more than 1 cannot be.
     pub(crate) load: f64,
-    /// What the 99th percentile of the others is thought to become, in milliseconds; infinite at a load of 1.
+    /// What the 99th percentile of the others is thought to become, in milliseconds, infinite at a load of 1; what it is if it
+    /// is late already.
     pub(crate) p99_ms: f64,
     pub(crate) budget_ms: f64,
 }
@@ -259,7 +260,8 @@ impl Judge {
             () if then_ms > self.budget_ms => Reason::WouldBeLate,
             () => return Ok(()),
         };
-        Err(Refusal { reason, load: after, p99_ms: then_ms, budget_ms: self.budget_ms })
+        let told_ms = if reason == Reason::Late { p99_ms } else { then_ms };
+        Err(Refusal { reason, load: after, p99_ms: told_ms, budget_ms: self.budget_ms })
     }
 
     /// What a frame costs a lane, in seconds: measured there, or on all lanes if it had too few.

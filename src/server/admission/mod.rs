@@ -203,7 +203,7 @@ impl Admission {
 fn in_words(Refusal { reason, load, p99_ms, budget_ms }: &Refusal) -> String {
     let load = load * 100.0;
     match reason {
-        Reason::Late => format!("p99 {p99_ms:.0} ms is over the budget of {budget_ms:.0} ms or would be"),
+        Reason::Late => format!("p99 {p99_ms:.0} ms is over the budget of {budget_ms:.0} ms"),
         Reason::Full => format!("its lane would be busy for {load:.0} % of its time"),
         Reason::WouldBeLate => {
             format!(
