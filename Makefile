@@ -10,7 +10,7 @@
 #   make fuzz-api   schemathesis against the running server: at least CALLS=5000 requests
 #   make setup      packages and weights only
 #   make check-cuda all of the CUDA path that can be built and tested without a GPU; the compiler comes from PyPI
-#   make bench-cuda measurements on a GPU, where there is one
+#   make bench-cuda measures on a GPU all that must hold there, written to docs/reference/performance.md; DEVICE=cuda:N
 
 # How long `make demo` runs; empty is until Ctrl-C.
 SECONDS ?=
@@ -77,7 +77,7 @@ check-cuda: setup
 	@tools/check_cuda.sh
 
 bench-cuda: setup
-	@tools/bench_cuda.sh
+	@tools/bench_cuda.sh $(if $(QUICK),--quick)
 
 clean:
 	cargo clean

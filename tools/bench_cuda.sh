@@ -1,33 +1,32 @@
 #!/bin/sh
-# Measures the CUDA path where there is a GPU: `make bench-cuda`. Prints figures; docs/reference/performance.md is for a
-# person to write, with the name of the GPU.
-#   1. keypoints against the CPU's, and the time of each network for batches of 1, 2, 4 and 8
-#   2. kernels under compute-sanitizer, if it is installed
-#   3. two clips of the test dancer through `kinora analyze`: throughput and latencies
+# Measures all that must hold on a GPU, where there is one, and writes the table of docs/reference/performance.md:
+# `make bench-cuda`. See tools/bench/cuda.py for what is measured; arguments go there (`--quick`, `--only streams`).
+# DEVICE=cuda:N is another GPU than the first; DEVICE=cpu tries the tool itself where there is none, and writes nothing.
 set -eu
 
 cd "$(dirname "$0")/.."
-command -v nvidia-smi >/dev/null || { echo "bench-cuda: there is no NVIDIA driver here; make check-cuda needs none" >&2; exit 69; }
+DEVICE=${DEVICE:-cuda:0}
+if [ "$DEVICE" != cpu ] && ! command -v nvidia-smi >/dev/null; then
+    echo "bench-cuda: there is no NVIDIA driver here; make check-cuda needs none" >&2; exit 69
+fi
 CUDA_HOME=$(tools/cuda_home.sh)
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cuda}
 export CUDA_HOME CARGO_TARGET_DIR
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
-nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-cargo bench --locked -p kinora-models --features cuda --bench cuda
-if command -v compute-sanitizer >/dev/null; then
-    bench=$(find "$CARGO_TARGET_DIR/release/deps" -maxdepth 1 -type f -executable -name 'cuda-*' | head -n 1)
-    compute-sanitizer --error-exitcode 1 "$bench"
-else
-    echo "bench-cuda: compute-sanitizer is not installed, so no kernel was looked at"
-fi
 cargo build --release --locked --features cuda
-kinora=$CARGO_TARGET_DIR/release/kinora
-"$kinora" dancer --out "$work/clip.mp4" --frames 600 >/dev/null
-for hardware in off auto; do
-    echo "bench-cuda: decoder.hardware = $hardware"
-    "$kinora" analyze "$work/clip.mp4" --set inference.device=cuda:0 --set "decoder.hardware=$hardware" \
-        --summary "$work/summary" >/dev/null
-    cat "$work/summary"
-done
+# The name of the program has a hash in it: cargo tells it.
+program=$(cargo bench --locked -p kinora-models --features cuda --bench cuda --no-run --message-format=json |
+    python3 -c '
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["reason"] == "compiler-artifact" and message["target"]["name"] == "cuda" and message["executable"]:
+        print(message["executable"])')
+if [ "$DEVICE" != cpu ]; then
+    # Without it the table says that no kernel was looked at.
+    sanitizer=$(tools/cuda_sanitizer.sh) && PATH=$(dirname "$sanitizer"):$PATH && export PATH
+fi
+write='--write docs/reference/performance.md'
+[ "$DEVICE" != cpu ] || write=
+# shellcheck disable=SC2086
+exec tools/bench/cuda.py --kinora "$CARGO_TARGET_DIR/release/kinora" --program "$program" --device "$DEVICE" $write "$@"

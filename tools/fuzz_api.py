@@ -44,6 +44,9 @@ forbidden_networks = "192.0.2.0/24"
 signup = "open"
 access_token_lifetime = "12h"
 
+[scale]
+admission = "off"
+
 [[streams]]
 name = "dance"
 source = "{clip}"

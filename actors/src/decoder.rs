@@ -181,6 +181,7 @@ impl Decoder {
         match opened {
             Ok(source) => {
                 let description = source.description.clone();
+                self.parts.ledger.decoded_by(description.decoder.as_deref().map(Arc::from));
                 self.open = Some(self.first_round(source));
                 // Frames can only be published after this message; a mailbox without room for it has had one.
                 let _ = self.parts.broadcaster.try_send(StartSession(description));
@@ -267,6 +268,10 @@ impl Decoder {
             SourceItem::Lost(count) => {
                 self.receive(count);
                 self.since.lose(count, DropReason::Corrupt);
+                ctx.notify(DecodeNext);
+            }
+            SourceItem::Decoder(decoder) => {
+                self.parts.ledger.decoded_by(Some(decoder.into()));
                 ctx.notify(DecodeNext);
             }
             SourceItem::End(error) => self.source_ended(error, ctx),

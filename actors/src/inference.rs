@@ -3,7 +3,7 @@
 //! One worker has one thread and one model value; the weights behind it are shared. It keeps nothing between
 //! requests: the memory of a stream is its Tracker. It answers by message, since the asker must stay free; a
 //! request that is dropped without an answer, by a panic or with a mailbox, says so itself. On a device that is faster
-//! with several images it gathers requests by the rules of [`Batcher`]. A worker whose device failed ends: its lane
+//! with several images it gathers requests by the rules of [`Batcher`], which it asks only when its mailbox is empty. A worker whose device failed ends: its lane
 //! builds a fresh one, or learns that none will work again.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +14,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 
 use crate::batch::{BatchPolicy, Batcher, Due};
+use crate::domain::Picture;
 use crate::guard::ExitGuard;
-use crate::ports::{Clock, ModelHealth, ModelOutput, NetworkId, PoseModel};
+use crate::ports::{Clock, ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, SampleRequest};
 
 /// Each stream of a lane has one request under way; so many streams fit on a lane.
 const MAILBOX: usize = 1_024;
@@ -29,11 +30,40 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// A request. `input` is as the sampler made it; it comes back with the answer, to be used again.
+    /// A request made at `asked_us`, in monotonic microseconds. A sampled input comes back with the answer, to be used again.
     #[must_use]
-    pub fn new(ticket: u64, network: NetworkId, input: Vec<f32>, reply_to: Recipient<Inferred>) -> Self {
-        let debt = Debt { ticket, input, reply_to: Some(reply_to), begun: false };
+    pub fn new(
+        (ticket, asked_us): (u64, u64),
+        network: NetworkId,
+        input: InferInput,
+        reply_to: Recipient<Inferred>,
+    ) -> Self {
+        let debt = Debt { ticket, asked_us, input, reply_to: Some(reply_to), begun: false };
         Self { network, debt }
+    }
+}
+
+/// What a network is to be run on.
+pub enum InferInput {
+    /// As the sampler made it.
+    Sampled(Vec<f32>),
+    /// What the model samples itself. The picture stays until the answer.
+    Region(Arc<dyn Picture>, SampleRequest),
+}
+
+impl InferInput {
+    fn lend(&self) -> ModelInput<'_> {
+        match self {
+            Self::Sampled(input) => ModelInput::Sampled(input),
+            Self::Region(picture, request) => ModelInput::Region(&**picture, request),
+        }
+    }
+
+    fn into_buffer(self) -> Vec<f32> {
+        match self {
+            Self::Sampled(input) => input,
+            Self::Region(..) => Vec::new(),
+        }
     }
 }
 
@@ -43,7 +73,7 @@ impl Infer {
 pub struct Inferred {
     /// The request's ticket.
     pub ticket: u64,
-    /// The request's input buffer.
+    /// The request's input buffer; empty if it had none.
     pub input: Vec<f32>,
     /// What the network made of it, or why it did not.
     pub output: Result<ModelOutput, InferenceError>,
@@ -66,7 +96,8 @@ pub enum InferenceError {
 /// The promise of an answer, kept in any case.
 struct Debt {
     ticket: u64,
-    input: Vec<f32>,
+    asked_us: u64,
+    input: InferInput,
     reply_to: Option<Recipient<Inferred>>,
     begun: bool,
 }
@@ -84,7 +115,7 @@ impl Debt {
         // One request a stream is under way, so its mailbox has room; an asker that is gone needs no answer.
         let _ = reply_to.try_send(Inferred {
             ticket: self.ticket,
-            input: std::mem::take(&mut self.input),
+            input: std::mem::replace(&mut self.input, InferInput::Sampled(Vec::new())).into_buffer(),
             output,
             done_at_us,
         });
@@ -130,6 +161,11 @@ impl Pulse {
     }
 }
 
+/// Told by the worker to itself: all requests that were made so far are offered.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RunDue;
+
 /// The actor.
 pub struct InferenceWorker {
     model: Box<dyn PoseModel>,
@@ -139,6 +175,8 @@ pub struct InferenceWorker {
     /// Streams of the lane, of which each may have a request.
     streams: Arc<AtomicUsize>,
     alarm: Option<SpawnHandle>,
+    /// Whether [`RunDue`] is on its way.
+    is_called: bool,
     _guard: Option<ExitGuard>,
 }
 
@@ -152,7 +190,16 @@ impl InferenceWorker {
         guard: Option<ExitGuard>,
     ) -> Self {
         let batcher = Batcher::new(BatchPolicy::ALONE);
-        Self { model, clock, pulse, batcher, streams: Arc::default(), alarm: None, _guard: guard }
+        Self {
+            model,
+            clock,
+            pulse,
+            batcher,
+            streams: Arc::default(),
+            alarm: None,
+            is_called: false,
+            _guard: guard,
+        }
     }
 
     /// The same for a lane of so many streams, whose requests are gathered.
@@ -191,11 +238,7 @@ impl InferenceWorker {
         // Zero means idle; the first microsecond of the clock is as good as the second.
         let begun_at_us = self.clock.monotonic_us();
         self.pulse.set(begun_at_us.max(1));
-        let inputs: Vec<&[f32]> = debts.iter().map(|debt| debt.input.as_slice()).collect();
-        let outputs = match inputs.as_slice() {
-            [input] => self.model.infer(network, input).map(|output| vec![output]),
-            inputs => self.model.infer_batch(network, inputs),
-        };
+        let outputs = self.run(network, &debts);
         self.pulse.set(0);
         let done_at_us = self.clock.monotonic_us();
         self.pulse.busy_us.fetch_add(done_at_us.saturating_sub(begun_at_us), Ordering::AcqRel);
@@ -207,6 +250,19 @@ impl InferenceWorker {
                 true
             }
             Err(message) => self.refuse(&mut debts, &message, done_at_us),
+        }
+    }
+
+    fn run(&mut self, network: NetworkId, debts: &[Debt]) -> Result<Vec<ModelOutput>, String> {
+        let inputs: Vec<ModelInput<'_>> = debts.iter().map(|debt| debt.input.lend()).collect();
+        let sampled = inputs.iter().map(|input| match input {
+            ModelInput::Sampled(input) => Some(*input),
+            ModelInput::Region(..) => None,
+        });
+        match sampled.collect::<Option<Vec<&[f32]>>>().as_deref() {
+            None => self.model.infer_regions(network, &inputs),
+            Some([input]) => self.model.infer(network, input).map(|output| vec![output]),
+            Some(inputs) => self.model.infer_batch(network, inputs),
         }
     }
 
@@ -239,8 +295,20 @@ impl Handler<Infer> for InferenceWorker {
     type Result = ();
 
     fn handle(&mut self, Infer { network, debt }: Infer, ctx: &mut Self::Context) {
-        let stream = debt.stream();
-        self.batcher.offer(stream, network, debt, self.clock.monotonic_us());
+        let (stream, asked_us) = (debt.stream(), debt.asked_us);
+        self.batcher.offer(stream, network, debt, asked_us);
+        // While a batch ran, others asked. actix empties the mailbox before it looks at what an actor tells itself.
+        if !std::mem::replace(&mut self.is_called, true) {
+            ctx.notify(RunDue);
+        }
+    }
+}
+
+impl Handler<RunDue> for InferenceWorker {
+    type Result = ();
+
+    fn handle(&mut self, _: RunDue, ctx: &mut Self::Context) {
+        self.is_called = false;
         self.run_due(ctx);
     }
 }

@@ -1,17 +1,20 @@
 //! A lane of a device: requests of its streams go together, and what happens when the device fails.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler, System};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::batch::BatchPolicy;
-use crate::inference::{Infer, InferenceError, Inferred};
+use crate::domain::Picture;
+use crate::inference::{Infer, InferInput, InferenceError, Inferred};
 use crate::lanes::{LaneSeat, Lanes};
-use crate::ports::{ModelFactory, ModelHealth, ModelOutput, NetworkId, PoseModel};
-use crate::testing::{Fuse, HostClock};
+use crate::ports::{
+    Border, Clock, ModelFactory, ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, SampleRequest,
+};
+use crate::testing::{Fuse, GreyPixel, HostClock};
 
 /// Longer than any test takes: what is run was gathered, or did not wait.
 const FOREVER: Duration = Duration::from_secs(600);
@@ -37,6 +40,10 @@ impl Handler<Inferred> for Asker {
 struct Device {
     batches: Arc<Mutex<Vec<usize>>>,
     fuse: Fuse,
+    /// Whoever holds it keeps the device at its batch.
+    gate: Arc<Mutex<()>>,
+    /// It does not fail with so few requests.
+    spares: usize,
     is_lost: bool,
 }
 
@@ -46,11 +53,22 @@ impl PoseModel for Device {
     }
 
     fn infer_batch(&mut self, _: NetworkId, inputs: &[&[f32]]) -> Result<Vec<ModelOutput>, String> {
-        if self.fuse.burns() {
+        drop(self.gate.lock().unwrap());
+        if inputs.len() > self.spares && self.fuse.burns() {
             return Err("the device fails, as the test asked".into());
         }
         self.batches.lock().unwrap().push(inputs.len());
         Ok(inputs.iter().map(|input| ModelOutput(vec![input.to_vec()])).collect())
+    }
+
+    /// Regions are answered with the side of their square.
+    fn infer_regions(&mut self, _: NetworkId, inputs: &[ModelInput<'_>]) -> Result<Vec<ModelOutput>, String> {
+        self.batches.lock().unwrap().push(inputs.len());
+        let answer = |input: &ModelInput<'_>| match input {
+            ModelInput::Sampled(input) => ModelOutput(vec![input.to_vec()]),
+            ModelInput::Region(_, request) => ModelOutput(vec![vec![request.side]]),
+        };
+        Ok(inputs.iter().map(answer).collect())
     }
 
     fn health(&mut self) -> ModelHealth {
@@ -65,7 +83,13 @@ fn lanes(device: &Device, deadline: Duration, fatal: &Arc<AtomicU32>) -> Arc<Lan
     let told = Box::new(move || {
         fatal.fetch_add(1, Ordering::AcqRel);
     });
-    Lanes::gathering(1, model, policy, Arc::new(HostClock(Instant::now())), HANG_AFTER, told)
+    Lanes::gathering(1, model, policy, Arc::new(clock()), HANG_AFTER, told)
+}
+
+/// The same time for lanes and streams.
+fn clock() -> HostClock {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    HostClock(*START)
 }
 
 /// A stream on a lane.
@@ -82,7 +106,12 @@ impl Stream {
     }
 
     fn ask(&self, value: f32) {
-        let request = Infer::new(1, NetworkId(0), vec![value], self.asker.clone().recipient());
+        self.ask_of(InferInput::Sampled(vec![value]));
+    }
+
+    fn ask_of(&self, input: InferInput) {
+        let request =
+            Infer::new((1, clock().monotonic_us()), NetworkId(0), input, self.asker.clone().recipient());
         self.seat.worker().0.try_send(request).unwrap();
     }
 
@@ -91,24 +120,61 @@ impl Stream {
     }
 }
 
+/// A stream whose request the device is at, until the guard is dropped.
+fn hold<'a>(device: &'a Device, stream: &Stream, lanes: &Lanes) -> MutexGuard<'a, ()> {
+    let held = device.gate.lock().unwrap();
+    stream.ask(-1.0);
+    while !lanes.loads()[0].1 {
+        std::thread::yield_now();
+    }
+    held
+}
+
 #[test]
-fn requests_of_all_streams_of_a_lane_go_to_the_device_together_and_come_back_apart() {
+fn requests_that_came_while_the_device_was_busy_go_to_it_together_and_come_back_apart() {
     System::new().block_on(async {
         let device = Device::default();
         let lanes = lanes(&device, FOREVER, &Arc::default());
-        let mut streams: Vec<Stream> = (0..3).map(|_| Stream::new(&lanes)).collect();
+        let (mut first, mut streams) = (Stream::new(&lanes), Vec::new());
+        streams.resize_with(3, || Stream::new(&lanes));
+        let held = hold(&device, &first, &lanes);
         (0_u8..).zip(&streams).for_each(|(number, stream)| stream.ask(f32::from(number)));
+        drop(held);
+        assert_eq!(first.answer().await, Ok(vec![vec![-1.0]]));
         for (number, stream) in (0_u8..).zip(&mut streams) {
             assert_eq!(stream.answer().await, Ok(vec![vec![f32::from(number)]]));
         }
-        assert_eq!(*device.batches.lock().unwrap(), [3]);
-        // A stream that left is not waited for.
-        streams.pop();
-        streams.iter().for_each(|stream| stream.ask(5.0));
-        for stream in &mut streams {
-            assert_eq!(stream.answer().await, Ok(vec![vec![5.0]]));
+        assert_eq!(*device.batches.lock().unwrap(), [1, 3]);
+    });
+}
+
+#[test]
+fn pictures_that_the_device_samples_itself_go_with_sampled_ones_and_are_let_go_with_the_answer() {
+    System::new().block_on(async {
+        let device = Device::default();
+        let lanes = lanes(&device, FOREVER, &Arc::default());
+        let (mut first, mut streams) = (Stream::new(&lanes), Vec::new());
+        streams.resize_with(2, || Stream::new(&lanes));
+        let held = hold(&device, &first, &lanes);
+        let picture: Arc<dyn Picture> = Arc::new(GreyPixel);
+        let request = SampleRequest {
+            centre_x: 0.0,
+            centre_y: 0.0,
+            side: 7.0,
+            angle: 0.0,
+            size: 1,
+            border: Border::Zero,
+            range: (0.0, 1.0),
+        };
+        streams[0].ask_of(InferInput::Region(Arc::clone(&picture), request));
+        streams[1].ask(2.0);
+        drop(held);
+        assert_eq!(first.answer().await, Ok(vec![vec![-1.0]]));
+        for (stream, expected) in streams.iter_mut().zip([7.0, 2.0]) {
+            assert_eq!(stream.answer().await, Ok(vec![vec![expected]]));
         }
-        assert_eq!(*device.batches.lock().unwrap(), [3, 2]);
+        assert_eq!((*device.batches.lock().unwrap()).clone(), [1, 2]);
+        assert_eq!(Arc::strong_count(&picture), 1);
     });
 }
 
@@ -117,6 +183,22 @@ fn a_request_that_nobody_joins_is_run_at_its_deadline() {
     System::new().block_on(async {
         let device = Device::default();
         let lanes = lanes(&device, Duration::from_millis(4), &Arc::default());
+        let (mut asks, mut pauses) = (Stream::new(&lanes), Stream::new(&lanes));
+        // Two requests of one time: the next one is expected at any moment.
+        for _ in 0..2 {
+            pauses.ask(2.0);
+            assert_eq!(pauses.answer().await, Ok(vec![vec![2.0]]));
+        }
+        asks.ask(1.0);
+        assert_eq!(asks.answer().await, Ok(vec![vec![1.0]]));
+    });
+}
+
+#[test]
+fn a_stream_that_only_holds_a_seat_is_not_waited_for() {
+    System::new().block_on(async {
+        let device = Device::default();
+        let lanes = lanes(&device, FOREVER, &Arc::default());
         let (mut asks, _silent) = (Stream::new(&lanes), Stream::new(&lanes));
         asks.ask(1.0);
         assert_eq!(asks.answer().await, Ok(vec![vec![1.0]]));
@@ -126,22 +208,25 @@ fn a_request_that_nobody_joins_is_run_at_its_deadline() {
 #[test]
 fn a_worker_whose_device_fails_is_replaced_and_its_requests_say_so() {
     System::new().block_on(async {
-        let (device, fatal) = (Device { fuse: Fuse::of(1), ..Device::default() }, Arc::default());
+        let device = Device { fuse: Fuse::of(1), spares: 1, ..Device::default() };
+        let fatal = Arc::default();
         let lanes = lanes(&device, FOREVER, &fatal);
-        let mut streams: Vec<Stream> = (0..2).map(|_| Stream::new(&lanes)).collect();
+        let (mut first, mut streams) = (Stream::new(&lanes), Vec::new());
+        streams.resize_with(2, || Stream::new(&lanes));
+        let held = hold(&device, &first, &lanes);
         streams.iter().for_each(|stream| stream.ask(1.0));
+        drop(held);
+        assert_eq!(first.answer().await, Ok(vec![vec![-1.0]]));
         for stream in &mut streams {
             assert_eq!(stream.answer().await, Err(InferenceError::WorkerLost { begun: true }));
         }
         // The worker ends after its requests have told.
-        while streams[0].seat.generation() == 1 {
+        while first.seat.generation() == 1 {
             actix::clock::sleep(Duration::from_millis(1)).await;
-            let _ = streams[0].seat.worker();
+            let _ = first.seat.worker();
         }
-        streams.iter().for_each(|stream| stream.ask(2.0));
-        for stream in &mut streams {
-            assert_eq!(stream.answer().await, Ok(vec![vec![2.0]]));
-        }
+        first.ask(2.0);
+        assert_eq!(first.answer().await, Ok(vec![vec![2.0]]));
         assert_eq!((lanes.losses().0, fatal.load(Ordering::Acquire)), (1, 0));
     });
 }

@@ -36,6 +36,8 @@ struct Lane {
     generation: u64,
     /// How many are pinned to it; its worker looks, too.
     streams: Arc<AtomicUsize>,
+    /// Their names, as far as they have any.
+    names: Vec<Arc<str>>,
 }
 
 struct Running {
@@ -88,13 +90,21 @@ impl Lanes {
         })
     }
 
-    /// Pins a stream to the lane with the fewest streams.
+    /// Pins the stream of this name to the lane with the fewest streams.
+    #[must_use]
+    pub fn pin_as(self: &Arc<Self>, name: Arc<str>) -> LaneSeat {
+        let seat = self.pin();
+        lock(&self.lanes[seat.index]).names.push(Arc::clone(&name));
+        seat.named(name)
+    }
+
+    /// Pins a stream without a name.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> LaneSeat {
         let loads = self.lanes.iter().map(|lane| lock(lane).streams.load(Ordering::Acquire)).enumerate();
         let index = loads.min_by_key(|&(_, load)| load).map_or(0, |(index, _)| index);
         lock(&self.lanes[index]).streams.fetch_add(1, Ordering::AcqRel);
-        LaneSeat { lanes: Arc::clone(self), index }
+        LaneSeat { lanes: Arc::clone(self), index, name: None }
     }
 
     /// The watch over the threads of these lanes and of the streams that use them.
@@ -146,11 +156,17 @@ impl Lanes {
         self.lanes.len()
     }
 
-    /// How long the workers of now have been busy in all, in microseconds: `count()` seconds of a second at most.
+    /// How long the worker of now of each lane has been busy in all, in microseconds: a second of a second at most.
     #[must_use]
-    pub fn busy_us(&self) -> u64 {
+    pub fn busy_us(&self) -> Vec<u64> {
         let busy = |lane: &Mutex<Lane>| lock(lane).worker.as_ref().map_or(0, |worker| worker.pulse.busy_us());
-        self.lanes.iter().map(busy).sum()
+        self.lanes.iter().map(busy).collect()
+    }
+
+    /// The names of the streams of each lane, whether they run or not.
+    #[must_use]
+    pub fn names(&self) -> Vec<Vec<Arc<str>>> {
+        self.lanes.iter().map(|lane| lock(lane).names.clone()).collect()
     }
 
     fn build(&self, streams: &Arc<AtomicUsize>) -> Running {
@@ -167,9 +183,15 @@ impl Lanes {
 pub struct LaneSeat {
     lanes: Arc<Lanes>,
     index: usize,
+    name: Option<Arc<str>>,
 }
 
 impl LaneSeat {
+    fn named(mut self, name: Arc<str>) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// The lane's worker, built anew if the last one is gone, and which build it is.
     #[must_use]
     pub fn worker(&self) -> (Addr<InferenceWorker>, u64) {
@@ -200,7 +222,13 @@ impl LaneSeat {
 
 impl Drop for LaneSeat {
     fn drop(&mut self) {
-        lock(&self.lanes.lanes[self.index]).streams.fetch_sub(1, Ordering::AcqRel);
+        let mut lane = lock(&self.lanes.lanes[self.index]);
+        lane.streams.fetch_sub(1, Ordering::AcqRel);
+        // A stream that is built anew holds two seats for a moment.
+        let place = self.name.as_ref().and_then(|name| lane.names.iter().position(|other| other == name));
+        if let Some(place) = place {
+            lane.names.swap_remove(place);
+        }
     }
 }
 

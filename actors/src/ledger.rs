@@ -3,7 +3,7 @@
 //! Shared memory and not messages, because the word of a part that panicked never arrives. Each connection writes
 //! with its own ticket; what a connection that was thrown away still writes is refused.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{DropReason, FrameAccount, StageLatency};
 use crate::stats::{LatencyStats, LatencySummary};
@@ -29,6 +29,7 @@ struct Entries {
     published: FrameAccount,
     last_seq: u64,
     latency: LatencyStats,
+    decoder: Option<Arc<str>>,
 }
 
 impl SessionLedger {
@@ -90,6 +91,17 @@ impl SessionLedger {
     /// Broadcaster: counts the latency of one frame.
     pub fn record(&self, latency: &StageLatency) {
         self.entries().latency.record(latency);
+    }
+
+    /// Decoder: who decodes from now on, in words; `None`: the CPU, as asked.
+    pub fn decoded_by(&self, decoder: Option<Arc<str>>) {
+        self.entries().decoder = decoder;
+    }
+
+    /// Who decodes, where a GPU was asked for: it, or the CPU and why.
+    #[must_use]
+    pub fn decoder(&self) -> Option<Arc<str>> {
+        self.entries().decoder.clone()
     }
 
     /// Units received so far.

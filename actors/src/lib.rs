@@ -34,6 +34,7 @@ pub mod domain;
 mod encode;
 pub mod family;
 pub mod guard;
+mod habits;
 pub mod handoff;
 pub mod hub;
 pub mod inference;

@@ -74,6 +74,8 @@ pub enum SourceItem {
     Frame(SourceFrame),
     /// Access units that were offered to the decoder and gave no frame.
     Lost(u64),
+    /// Somebody else decodes from here on, in words, as in [`SourceDescription::decoder`]; nothing is lost by it.
+    Decoder(String),
     /// Nothing follows; an error when the source did not end by itself.
     End(Option<SourceError>),
 }
@@ -144,6 +146,12 @@ pub trait Sampler: Send {
         request: &SampleRequest,
         out: &mut Vec<f32>,
     ) -> Result<(), String>;
+
+    /// Whether the lane's model samples this itself, from a picture in its device's memory: then it is given the picture and the
+    /// request, and [`Sampler::sample`] is not called.
+    fn leaves_to_model(&self, _: &dyn Picture, _: &SampleRequest) -> bool {
+        false
+    }
 }
 
 /// What to sample: a rotated square of the displayed frame.
@@ -175,8 +183,16 @@ pub enum Border {
 }
 
 /// Identifies one of a model's networks; the model's tracker and networks agree on the numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkId(pub u8);
+
+/// One input of a network.
+pub enum ModelInput<'a> {
+    /// As the sampler made it.
+    Sampled(&'a [f32]),
+    /// What the model samples itself.
+    Region(&'a dyn Picture, &'a SampleRequest),
+}
 
 /// The networks of a model on one lane.
 pub trait PoseModel: Send {
@@ -192,6 +208,18 @@ pub trait PoseModel: Send {
     /// As [`PoseModel::infer`], for all of them.
     fn infer_batch(&mut self, network: NetworkId, inputs: &[&[f32]]) -> Result<Vec<ModelOutput>, String> {
         inputs.iter().map(|input| self.infer(network, input)).collect()
+    }
+
+    /// The same for inputs of which some are regions, which only a model gets whose sampler leaves them to it.
+    ///
+    /// # Errors
+    /// As [`PoseModel::infer`], for all of them.
+    fn infer_regions(
+        &mut self,
+        network: NetworkId,
+        _: &[ModelInput<'_>],
+    ) -> Result<Vec<ModelOutput>, String> {
+        Err(format!("the model of network {} reads no pictures", network.0))
     }
 
     /// What is left of it; asked after an error.

@@ -15,7 +15,7 @@ use crate::decoder::RoomMade;
 use crate::domain::{DropReason, EndReason, FrameAccount, FrameAnalyzed, Pose, StageLatency, VideoFrame};
 use crate::guard::ExitGuard;
 use crate::handoff::{Handed, Handoff, HandoffEnd};
-use crate::inference::{Infer, InferenceError, InferenceWorker, Inferred, Pulse};
+use crate::inference::{Infer, InferInput, InferenceError, InferenceWorker, Inferred, Pulse};
 use crate::lanes::LaneSeat;
 use crate::ledger::{ConnectionTicket, SessionLedger};
 use crate::policy::FramePolicy;
@@ -241,16 +241,22 @@ impl Preprocessor {
         let Some(flight) = self.in_flight.as_mut() else {
             return;
         };
-        let mut input = std::mem::take(&mut self.buffer);
-        if let Err(message) = self.parts.sampler.sample(&*flight.frame.picture, request, &mut input) {
-            self.buffer = input;
-            return self.fail(format!("preprocessing failed: {message}"), ctx);
-        }
+        let picture = &flight.frame.picture;
+        let input = if self.parts.sampler.leaves_to_model(&**picture, request) {
+            InferInput::Region(Arc::clone(picture), *request)
+        } else {
+            let mut input = std::mem::take(&mut self.buffer);
+            if let Err(message) = self.parts.sampler.sample(&**picture, request, &mut input) {
+                self.buffer = input;
+                return self.fail(format!("preprocessing failed: {message}"), ctx);
+            }
+            InferInput::Sampled(input)
+        };
         self.next_ticket += 1;
         flight.ticket = self.next_ticket;
         flight.asked_us = self.parts.clock.monotonic_us();
         flight.question = Some((network, *request));
-        let infer = Infer::new(flight.ticket, network, input, ctx.address().recipient());
+        let infer = Infer::new((flight.ticket, flight.asked_us), network, input, ctx.address().recipient());
         let worker = match &self.parts.lane {
             Lane::Own(worker) => worker.clone(),
             Lane::Shared(seat) => {
@@ -298,7 +304,9 @@ impl Preprocessor {
     }
 
     fn inferred(&mut self, answer: Inferred, ctx: &mut Context<Self>) {
-        self.buffer = answer.input;
+        if !answer.input.is_empty() {
+            self.buffer = answer.input;
+        }
         let Some(flight) = self.in_flight.as_mut().filter(|flight| flight.ticket == answer.ticket) else {
             return;
         };

@@ -124,7 +124,8 @@ impl StreamRegistry {
         let name = Arc::clone(&parts.name);
         self.retire(&name, ctx);
         let since = Timestamp(self.clock.unix_us());
-        let entry = self.board.enter(Arc::clone(&name), Arc::clone(&parts.address), since);
+        let is_paced = parts.life.live || parts.life.looped;
+        let entry = self.board.enter(Arc::clone(&name), (Arc::clone(&parts.address), is_paced), since);
         let supervisor = {
             let threads = self.lanes.as_ref().map(|lanes| lanes.threads());
             StreamSupervisor::of_stream(parts, entry, threads).start()

@@ -17,6 +17,8 @@ pub struct StreamStatus {
     pub name: Arc<str>,
     /// Its address without credentials.
     pub address: Arc<str>,
+    /// Whether its frames come at the pace of a clock, not as fast as they are taken: a live source, or a looped file.
+    pub is_paced: bool,
     /// Its state.
     pub state: StreamState,
     /// Why, as a stable code.
@@ -74,6 +76,8 @@ pub struct SessionView {
     pub last_seq: u64,
     /// Its account; what is in flight is `account.in_flight()`.
     pub account: FrameAccount,
+    /// Who decodes it, where a GPU was asked for: `cuda:N`, or the CPU and why.
+    pub decoder: Option<Arc<str>>,
     /// Its latency percentiles.
     pub latency: LatencySummary,
     /// The 99th percentile of the extraction of its last thousand frames, in milliseconds.
@@ -144,8 +148,14 @@ impl StatusBoard {
     }
 
     /// Enters a stream that was not started yet.
-    pub(crate) fn enter(&self, name: Arc<str>, address: Arc<str>, since: Timestamp) -> Arc<StatusEntry> {
-        let entry = Arc::new(StatusEntry::new(name, address, since, self.observer.clone()));
+    pub(crate) fn enter(
+        &self,
+        name: Arc<str>,
+        (address, is_paced): (Arc<str>, bool),
+        since: Timestamp,
+    ) -> Arc<StatusEntry> {
+        let entry = StatusEntry { is_paced, ..StatusEntry::new(name, address, since, self.observer.clone()) };
+        let entry = Arc::new(entry);
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.insert(Arc::clone(&entry.name), Arc::clone(&entry));
         entry
@@ -160,6 +170,7 @@ impl StatusBoard {
 pub(crate) struct StatusEntry {
     name: Arc<str>,
     address: Arc<str>,
+    is_paced: bool,
     observer: Option<StreamObserver>,
     now: Mutex<Now>,
 }
@@ -191,7 +202,7 @@ impl StatusEntry {
             next_try_at: None,
             session: None,
         };
-        Self { name, address, observer, now: Mutex::new(now) }
+        Self { name, address, is_paced: false, observer, now: Mutex::new(now) }
     }
 
     pub(crate) fn change(&self, change: StreamStateChanged, since: Timestamp) {
@@ -234,12 +245,14 @@ impl StatusEntry {
             ended: session.ended.clone(),
             last_seq: session.ledger.last_seq(),
             account: session.ledger.live_account(),
+            decoder: session.ledger.decoder(),
             latency: session.ledger.latency(),
             recent_p99_ms: session.ledger.recent_p99_ms(),
         });
         StreamStatus {
             name: Arc::clone(&self.name),
             address: Arc::clone(&self.address),
+            is_paced: self.is_paced,
             state: now.state,
             reason: now.reason,
             message: Arc::clone(&now.message),

@@ -45,6 +45,17 @@ fn a_camera_that_is_absent_refuses_comes_goes_and_returns_is_one_session() {
 }
 
 #[test]
+fn a_decoder_that_changes_in_the_middle_is_told_in_the_status_and_costs_no_frame() {
+    play((0, None), async |stage| {
+        stage.add(stage.stream(&Plot::of(false, [Take::Redecode(5)]), false)).await;
+        stage.until(|events| count(events, "sessionEnded") == 1).await;
+        assert_eq!(stage.assert_whole()["analyzed"], 10);
+        let session = stage.board.stream("cam").unwrap().session.unwrap();
+        assert_eq!(session.decoder.as_deref(), Some("cpu: as the test asked"));
+    });
+}
+
+#[test]
 fn a_camera_that_hangs_is_abandoned_and_tried_again() {
     play((0, None), async |stage| {
         stage.add(stage.stream(&Plot::of(true, [Take::Silence(1), Take::Silence(1)]), false)).await;

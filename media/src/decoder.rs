@@ -8,6 +8,7 @@ use crate::convert::Converter;
 use crate::elementary::ElementaryCodec;
 use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
+use crate::gpu_picture::Shelf;
 use crate::hardware::{self, Decoding};
 use crate::input::Input;
 use crate::packet::Packet;
@@ -48,6 +49,9 @@ pub struct VideoDecoder {
     who: String,
     threads: usize,
     decoding: Decoding,
+    /// The GPU that was opened, whoever decodes now.
+    gpu: Option<u32>,
+    shelf: Shelf,
 }
 
 impl VideoDecoder {
@@ -114,6 +118,7 @@ impl VideoDecoder {
         // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
         let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
         let (time_base, rotation) = (what.time_base, what.rotation);
+        let gpu = if let Decoding::Gpu(number) = decoding { Some(number) } else { None };
         Ok(Self {
             context,
             converter: Converter::new(),
@@ -123,6 +128,8 @@ impl VideoDecoder {
             who,
             threads,
             decoding,
+            gpu,
+            shelf: Shelf::default(),
         })
     }
 
@@ -166,11 +173,7 @@ impl VideoDecoder {
                 Ok(None)
             }
             code if code < 0 => Err(self.error(code)),
-            _ => {
-                let frame = self.in_host_memory(frame)?;
-                let frame = self.converter.presentable(frame)?;
-                Frame::new(frame, self.time_base, self.rotation).map(Some)
-            }
+            _ => self.present(frame).map(Some),
         }
     }
 
@@ -180,19 +183,32 @@ impl VideoDecoder {
         unsafe { (*self.context.as_ptr()).reordered_opaque = tag };
     }
 
-    /// A picture as it is, or fetched from a GPU; notes who decodes.
-    fn in_host_memory(&mut self, frame: RawFrame) -> Result<RawFrame, MediaError> {
-        if hardware::is_on_gpu(&frame) {
-            return hardware::download(&frame);
+    /// A picture where it is, if it can be read there; else in the host's memory.
+    fn present(&mut self, frame: RawFrame) -> Result<Frame, MediaError> {
+        let (is_on_gpu, time) = (hardware::is_on_gpu(&frame), (self.time_base, self.rotation));
+        self.note_decoder(is_on_gpu);
+        let kept = self.gpu.filter(|_| is_on_gpu).zip(self.shelf.keep(&frame));
+        if let Some((gpu, kept)) = kept {
+            return Frame::on_gpu_of(kept, gpu, time.0, time.1);
         }
-        if let Decoding::Gpu(number) = self.decoding {
-            let reason = format!("the decoder of cuda:{number} is busy or does not know this stream");
-            self.decoding = Decoding::Instead(reason);
-        }
-        Ok(frame)
+        let frame = if is_on_gpu { hardware::download(&frame)? } else { frame };
+        Frame::new(self.converter.presentable(frame)?, time.0, time.1)
     }
 
-    /// Who decodes. A GPU's decoder that was opened may turn out to refuse the stream at its first picture.
+    /// A picture of the GPU's decoder has come, or one of FFmpeg's own where the GPU's was expected.
+    fn note_decoder(&mut self, is_on_gpu: bool) {
+        let Some(number) = self.gpu else { return };
+        match (&self.decoding, is_on_gpu) {
+            (Decoding::Gpu(_), false) => {
+                let reason = format!("the decoder of cuda:{number} is busy or does not know this stream");
+                self.decoding = Decoding::Instead(reason);
+            }
+            (Decoding::Instead(_), true) => self.decoding = Decoding::Gpu(number),
+            _ => {}
+        }
+    }
+
+    /// Who decodes. A GPU's decoder that was opened may turn out to refuse the stream at any picture.
     pub fn decoding(&self) -> &Decoding {
         &self.decoding
     }

@@ -1,8 +1,10 @@
-//! Decoded pictures: [`Frame`], which shares an `AVFrame` that nobody writes to any more.
+//! Decoded pictures: [`Frame`], which shares an `AVFrame` that nobody writes to any more, in the host's memory or in a GPU's.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{ErrorKind, MediaError};
+use crate::gpu_picture::{self, GpuPicture};
+use crate::hardware;
 use crate::layout::{ColorMatrix, ColorRange, PixelLayout};
 use crate::raw::{self, sys};
 use crate::raw_frame::{PlaneAt, RawFrame, plane_in_buffer};
@@ -25,7 +27,7 @@ pub struct Plane<'a> {
 #[derive(Debug)]
 struct Shared {
     frame: RawFrame,
-    planes: [PlaneAt; 3],
+    place: Place,
     layout: PixelLayout,
     colors: (ColorRange, ColorMatrix),
     pts: Option<i64>,
@@ -39,10 +41,18 @@ struct Shared {
     interlaced: bool,
 }
 
-// SAFETY: the pointers of `planes` lie in buffers that `frame` holds a reference to, and may be used on any thread.
+/// Where a picture lies.
+#[derive(Debug)]
+enum Place {
+    Host([PlaneAt; 3]),
+    /// In a GPU's memory. What is read of it here is fetched once; nothing if that failed.
+    Gpu(GpuPicture, OnceLock<Option<(RawFrame, [PlaneAt; 3])>>),
+}
+
+// SAFETY: the pointers of planes lie in buffers that a frame beside them holds a reference to, and may be used on any thread.
 unsafe impl Send for Shared {}
 // SAFETY: after `Frame::new` nothing of it is written: not by us, for there is no `&mut`, and not by the decoder, which
-// only reads a picture once it has given it out.
+// only reads a picture once it has given it out. What is fetched from a GPU is written before it is shared, by one thread.
 unsafe impl Sync for Shared {}
 
 impl Frame {
@@ -52,7 +62,30 @@ impl Frame {
             let name = raw::pixel_name(frame.format());
             MediaError::new(ErrorKind::Corrupt, format!("a picture of pixel format {name} was not converted"))
         })?;
-        let planes = planes(&frame, layout)?;
+        let place = Place::Host(planes(&frame, layout)?);
+        Ok(Self::placed(frame, (layout, place), time_base, rotation))
+    }
+
+    /// Shares a picture in the memory of GPU `gpu`.
+    pub(crate) fn on_gpu_of(
+        frame: RawFrame,
+        gpu: u32,
+        time_base: (i32, i32),
+        rotation: u16,
+    ) -> Result<Self, MediaError> {
+        let (layout, picture) = gpu_picture::placed(&frame, gpu).ok_or_else(|| {
+            MediaError::new(ErrorKind::Corrupt, "a GPU's picture has a form that is not read there")
+        })?;
+        let place = Place::Gpu(picture, OnceLock::new());
+        Ok(Self::placed(frame, (layout, place), time_base, rotation))
+    }
+
+    fn placed(
+        frame: RawFrame,
+        (layout, place): (PixelLayout, Place),
+        time_base: (i32, i32),
+        rotation: u16,
+    ) -> Self {
         let raw = frame.as_ptr();
         // SAFETY: plain fields of an allocated frame are read.
         let (damaged, key, interlaced) = unsafe {
@@ -68,7 +101,7 @@ impl Frame {
         let (pts, packet_pts) = (raw::timestamp(pts), raw::timestamp(packet_pts));
         let shared = Shared {
             frame,
-            planes,
+            place,
             layout,
             colors,
             pts,
@@ -81,7 +114,7 @@ impl Frame {
             corrupt: damaged,
             interlaced,
         };
-        Ok(Self(Arc::new(shared)))
+        Self(Arc::new(shared))
     }
 
     /// Pixels in a row, as decoded (before any rotation).
@@ -99,11 +132,21 @@ impl Frame {
         self.0.layout
     }
 
-    /// Plane `index`, from 0.
+    /// Where it lies in a GPU's memory, if it does.
+    pub fn on_gpu(&self) -> Option<&GpuPicture> {
+        match &self.0.place {
+            Place::Host(_) => None,
+            Place::Gpu(picture, _) => Some(picture),
+        }
+    }
+
+    /// Plane `index`, from 0. The first call for a picture in a GPU's memory fetches it, which takes about a millisecond; if that
+    /// fails, it has no planes.
     pub fn plane(&self, index: usize) -> Option<Plane<'_>> {
-        let at = self.0.planes.get(index).filter(|at| at.rows > 0)?;
-        // SAFETY: `planes` has checked that these bytes lie in one buffer, which `frame` keeps alive and nobody writes
-        // to; the slice lives no longer than `self`.
+        let (_, planes) = self.in_host()?;
+        let at = planes.get(index).filter(|at| at.rows > 0)?;
+        // SAFETY: `planes` has checked that these bytes lie in one buffer of the frame beside them, which `self` keeps
+        // alive and nobody writes to; the slice lives no longer.
         let data = unsafe { std::slice::from_raw_parts(at.start, at.len) };
         Some(Plane { data, stride: at.stride, rows: at.rows })
     }
@@ -164,9 +207,25 @@ impl Frame {
         self.0.tag
     }
 
-    pub(crate) fn raw(&self) -> &RawFrame {
-        &self.0.frame
+    /// The picture in the host's memory.
+    pub(crate) fn raw(&self) -> Option<&RawFrame> {
+        self.in_host().map(|(frame, _)| frame)
     }
+
+    fn in_host(&self) -> Option<(&RawFrame, &[PlaneAt; 3])> {
+        match &self.0.place {
+            Place::Host(planes) => Some((&self.0.frame, planes)),
+            Place::Gpu(_, fetched) => {
+                fetched.get_or_init(|| fetch(&self.0)).as_ref().map(|(frame, planes)| (frame, planes))
+            }
+        }
+    }
+}
+
+fn fetch(shared: &Shared) -> Option<(RawFrame, [PlaneAt; 3])> {
+    let frame = hardware::download(&shared.frame).ok()?;
+    let planes = planes(&frame, shared.layout).ok()?;
+    Some((frame, planes))
 }
 
 /// Where the planes lie; fails rather than point outside the frame's buffers.

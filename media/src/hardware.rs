@@ -2,11 +2,15 @@
 //!
 //! The context is the device's primary one, which everything in the process shares. FFmpeg opens the driver at run time:
 //! without one, or with a codec that the GPU does not know, the stream is decoded on the CPU, and says why. When the GPU's
-//! decoder refuses a stream in mid-course, FFmpeg itself goes on in software. Pictures come back to the host's memory, as
-//! NV12 or P010.
+//! decoder refuses a stream in mid-course, FFmpeg itself goes on in software. Pictures stay in the GPU's memory
+//! (`gpu_picture.rs`) until somebody asks for their planes, and come back to the host's as NV12 or P010 then.
+//!
+//! FFmpeg takes the primary context only while it is idle, or as FFmpeg would make it: threads that wait for it sleep
+//! (`CU_CTX_SCHED_BLOCKING_SYNC`). Whoever else opens it in this process has to make it so, and does.
 
 use std::ffi::{CString, c_int};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::codec::CodecContext;
 use crate::error::{ErrorKind, MediaError};
@@ -109,17 +113,32 @@ pub(crate) fn is_on_gpu(frame: &RawFrame) -> bool {
     frame.format() == sys::AVPixelFormat::AV_PIX_FMT_CUDA as c_int
 }
 
+/// The frames context of a picture in a GPU's memory.
+pub(crate) fn frames_context(frame: &RawFrame) -> Option<NonNull<sys::AVHWFramesContext>> {
+    // SAFETY: a reference that is there is live, and its data are a frames context.
+    unsafe {
+        let frames = NonNull::new((*frame.as_ptr()).hw_frames_ctx)?;
+        NonNull::new((*frames.as_ptr()).data.cast::<sys::AVHWFramesContext>())
+    }
+}
+
+/// How the samples of a picture in a GPU's memory lie there.
+pub(crate) fn stored_format(frame: &RawFrame) -> Option<c_int> {
+    // SAFETY: the context lives as long as the frame; its enumeration is read as an integer.
+    frames_context(frame).map(|context| unsafe { raw::int(&raw const (*context.as_ptr()).sw_format) })
+}
+
+static FETCHED: AtomicU64 = AtomicU64::new(0);
+
+/// Pictures that this process has copied from a GPU's memory to the host's.
+pub fn gpu_pictures_fetched() -> u64 {
+    FETCHED.load(Ordering::Relaxed)
+}
+
 /// The picture in the host's memory.
 pub(crate) fn download(frame: &RawFrame) -> Result<RawFrame, MediaError> {
-    // SAFETY: a picture in a GPU's memory has a frames context; its enumeration is read as an integer.
-    let format = unsafe {
-        let frames = (*frame.as_ptr()).hw_frames_ctx;
-        let context =
-            NonNull::new(frames).map(|frames| (*frames.as_ptr()).data.cast::<sys::AVHWFramesContext>());
-        context.map(|context| raw::int(&raw const (*context).sw_format))
-    };
-    let format =
-        format.ok_or_else(|| MediaError::new(ErrorKind::Corrupt, "a GPU's picture without a form"))?;
+    let format = stored_format(frame)
+        .ok_or_else(|| MediaError::new(ErrorKind::Corrupt, "a GPU's picture without a form"))?;
     let (width, height) = frame.size();
     let here = RawFrame::with_picture(format, width, height)?;
     // SAFETY: both frames are live; the target has buffers of the picture's size and form that nobody else sees.
@@ -132,5 +151,6 @@ pub(crate) fn download(frame: &RawFrame) -> Result<RawFrame, MediaError> {
     if code < 0 {
         return Err(MediaError::from_code(code, "fetch a picture from the GPU", ErrorKind::Corrupt));
     }
+    FETCHED.fetch_add(1, Ordering::Relaxed);
     Ok(here)
 }

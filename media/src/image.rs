@@ -47,7 +47,10 @@ impl YuvImage {
         if frame.layout() == LAYOUT && colors == COLORS {
             return Ok(Self::copy(frame));
         }
-        let converted = Converter::new().convert(frame.raw(), layout::YUV420P, COLORS)?;
+        let here = frame
+            .raw()
+            .ok_or_else(|| MediaError::new(ErrorKind::Corrupt, "a picture cannot be fetched from its GPU"))?;
+        let converted = Converter::new().convert(here, layout::YUV420P, COLORS)?;
         Ok(Self::copy(&Frame::new(converted, frame.time_base(), 0)?))
     }
 

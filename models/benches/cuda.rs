@@ -1,4 +1,6 @@
 //! The networks on a GPU: how far from the CPU, and how long for batches of 1, 2, 4 and 8. `make bench-cuda`.
+//!
+//! `KINORA_BENCH_DEVICE` names another device than cuda:0, and `KINORA_BENCH_ROUNDS` another number of rounds than 500.
 #![allow(clippy::print_stdout, reason = "measured figures are what it is for")]
 
 #[path = "../tests/support/mod.rs"]
@@ -12,19 +14,23 @@ use kinora_models::{
 use support::inputs::image;
 
 const INPUTS: [&str; 3] = ["standing", "arms-up", "noisy"];
-const ROUNDS: usize = 500;
 
 fn main() {
     let open = |choice: DeviceChoice| PoseNetworks::open(&support::weights_dir(), choice, Precision::Auto);
-    let mut gpu = open(DeviceChoice::Cuda(0)).unwrap_or_else(|error| panic!("{error}"));
+    let told = |name: &str| std::env::var(name).ok();
+    let device = told("KINORA_BENCH_DEVICE").map_or(Ok(DeviceChoice::Cuda(0)), |device| device.parse());
+    let rounds = told("KINORA_BENCH_ROUNDS").map_or(Ok(500), |rounds| rounds.parse());
+    let device = device.unwrap_or_else(|error| panic!("{error}"));
+    let rounds: usize = rounds.unwrap_or_else(|error| panic!("KINORA_BENCH_ROUNDS: {error}"));
+    let mut gpu = open(device).unwrap_or_else(|error| panic!("{error}"));
     let mut cpu = open(DeviceChoice::Cpu).unwrap_or_else(|error| panic!("{error}"));
     let apart = INPUTS.map(|name| keypoints_apart(&mut gpu, &mut cpu, name)).into_iter().fold(0.0, f32::max);
     println!("keypoints: {:.3} % of the image from the CPU's, 0.2 % allowed", apart * 100.0);
     for batch in [1, 2, 4, 8] {
         let landmarks = vec![image(INPUTS[0], LANDMARK_SIDE, 0.0); batch];
         let faces = vec![image(INPUTS[0], DETECTOR_SIDE, -1.0); batch];
-        let landmarks = time(&landmarks, |inputs| drop(gpu.landmarks_batch(inputs)));
-        let faces = time(&faces, |inputs| drop(gpu.detect_batch(inputs)));
+        let landmarks = time(rounds, &landmarks, |inputs| drop(gpu.landmarks_batch(inputs)));
+        let faces = time(rounds, &faces, |inputs| drop(gpu.detect_batch(inputs)));
         println!("batch of {batch}: landmarks {landmarks}, detector {faces}");
     }
 }
@@ -40,9 +46,9 @@ fn keypoints_apart(gpu: &mut PoseNetworks, cpu: &mut PoseNetworks, name: &str) -
 }
 
 /// Median and 99th percentile of a batch, copies included, in words.
-fn time(inputs: &[Vec<f32>], mut run: impl FnMut(&[&[f32]])) -> String {
+fn time(rounds: usize, inputs: &[Vec<f32>], mut run: impl FnMut(&[&[f32]])) -> String {
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let mut times: Vec<f64> = (0..ROUNDS)
+    let mut times: Vec<f64> = (0..rounds.max(1))
         .map(|_| {
             let begin = Instant::now();
             run(&inputs);
@@ -50,5 +56,5 @@ fn time(inputs: &[Vec<f32>], mut run: impl FnMut(&[&[f32]])) -> String {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    format!("{:.2} ms (p99 {:.2} ms)", times[ROUNDS / 2], times[ROUNDS * 99 / 100])
+    format!("{:.2} ms (p99 {:.2} ms)", times[times.len() / 2], times[times.len() * 99 / 100])
 }

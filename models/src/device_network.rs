@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 #[cfg(feature = "cuda-host")]
 use kinora_kernels::device::HostNetwork;
-use kinora_kernels::device::Program;
 #[cfg(feature = "cuda")]
 use kinora_kernels::device::{Gpu, GpuNetwork};
+use kinora_kernels::device::{NetworkInput, Program};
 
 use crate::error::ModelError;
 
@@ -88,11 +88,11 @@ impl DeviceNetwork {
     #[cfg(feature = "cuda")]
     pub(crate) fn warm_up(&mut self) -> Result<(), ModelError> {
         let image = vec![0.0; self.program.input_len];
-        self.forward(&[&image]).map(drop)
+        self.forward(&[NetworkInput::Floats(&image)]).map(drop)
     }
 
     /// Runs the network on any number of images; gives the outputs of each. Errors: `Device`.
-    pub(crate) fn forward(&mut self, images: &[&[f32]]) -> Result<Vec<Vec<Vec<f32>>>, ModelError> {
+    pub(crate) fn forward(&mut self, images: &[NetworkInput<'_>]) -> Result<Vec<Vec<Vec<f32>>>, ModelError> {
         let mut all = Vec::with_capacity(images.len());
         for batch in images.chunks(MOST_BATCH) {
             let outputs = match self.running() {
@@ -148,7 +148,7 @@ impl DeviceNetwork {
 }
 
 impl Running {
-    fn forward(&mut self, images: &[&[f32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn forward(&mut self, images: &[NetworkInput<'_>]) -> Result<Vec<Vec<f32>>, ModelError> {
         match self {
             #[cfg(feature = "cuda")]
             Self::Gpu(network) => {

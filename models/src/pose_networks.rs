@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use kinora_kernels::device::NetworkInput;
 
 use crate::device::{DeviceChoice, OpenDevice};
 #[cfg(any(feature = "cuda", feature = "cuda-host"))]
@@ -156,12 +157,26 @@ impl PoseNetworks {
 
     /// Looks for persons in several images at once; each as for `detect`. Errors: as `detect`.
     pub fn detect_batch(&mut self, inputs: &[&[f32]]) -> Result<Vec<DetectorOutput>, ModelError> {
+        self.detect_inputs(&floats(inputs))
+    }
+
+    /// The same for images of which some are regions of pictures that a device samples itself. Errors: as `detect`, and `Input`
+    /// for a region where networks run on the CPU.
+    pub fn detect_inputs(&mut self, inputs: &[NetworkInput<'_>]) -> Result<Vec<DetectorOutput>, ModelError> {
         let outputs = self.detector.run_batch(&POSE_DETECTION, DETECTOR_SIDE, inputs)?;
         Ok(outputs.into_iter().map(|[boxes, scores]| DetectorOutput { boxes, scores }).collect())
     }
 
     /// Finds the landmarks of several persons at once; each as for `landmarks`. Errors: as `landmarks`.
     pub fn landmarks_batch(&mut self, inputs: &[&[f32]]) -> Result<Vec<LandmarkOutput>, ModelError> {
+        self.landmarks_inputs(&floats(inputs))
+    }
+
+    /// As `detect_inputs` for landmarks. Errors: likewise.
+    pub fn landmarks_inputs(
+        &mut self,
+        inputs: &[NetworkInput<'_>],
+    ) -> Result<Vec<LandmarkOutput>, ModelError> {
         let outputs = self.landmarks.run_batch(&POSE_LANDMARK_FULL, LANDMARK_SIDE, inputs)?;
         let outputs = outputs.into_iter().map(|[landmarks, flag, heatmap, world]| LandmarkOutput {
             landmarks,
@@ -275,16 +290,23 @@ impl Executor {
         &mut self,
         weights: &WeightFile,
         side: usize,
-        inputs: &[&[f32]],
+        inputs: &[NetworkInput<'_>],
     ) -> Result<Vec<[Vec<f32>; N]>, ModelError> {
         #[cfg(any(feature = "cuda", feature = "cuda-host"))]
         if let Self::Device(network) = self {
-            inputs.iter().try_for_each(|input| expect_input(weights, side, input))?;
+            inputs.iter().try_for_each(|input| expect_input(weights, side, input.len()))?;
             let outputs = network.forward(inputs)?.into_iter().map(|outputs| outputs.try_into());
             let outputs = outputs.collect::<Result<_, _>>();
             return Ok(outputs.expect("loading should have checked the number of outputs"));
         }
-        inputs.iter().map(|input| self.run(weights, side, input)).collect()
+        let run = |input: &NetworkInput<'_>| match input {
+            NetworkInput::Floats(floats) => self.run(weights, side, floats),
+            // The CPU reads no pictures of a device: a bug of the caller.
+            NetworkInput::Region(..) => {
+                expect_input(weights, side, 0).and_then(|()| self.run(weights, side, &[]))
+            }
+        };
+        inputs.iter().map(run).collect()
     }
 
     /// One image through a network of `N` outputs.
@@ -294,7 +316,7 @@ impl Executor {
         side: usize,
         input: &[f32],
     ) -> Result<[Vec<f32>; N], ModelError> {
-        expect_input(weights, side, input)?;
+        expect_input(weights, side, input.len())?;
         let outputs = match self {
             Self::Plain(network, device) => {
                 let image = Tensor::from_slice(input, (1, side, side, 3), device)?;
@@ -304,16 +326,20 @@ impl Executor {
             }
             Self::Plan(plan) => plan.forward(input)?,
             #[cfg(any(feature = "cuda", feature = "cuda-host"))]
-            Self::Device(network) => network.forward(&[input])?.swap_remove(0),
+            Self::Device(network) => network.forward(&[NetworkInput::Floats(input)])?.swap_remove(0),
         };
         Ok(outputs.try_into().expect("loading should have checked the number of outputs"))
     }
 }
 
-/// Errors: `Input` unless `input` is an image of this side.
-fn expect_input(weights: &WeightFile, side: usize, input: &[f32]) -> Result<(), ModelError> {
+fn floats<'a>(inputs: &[&'a [f32]]) -> Vec<NetworkInput<'a>> {
+    inputs.iter().map(|input| NetworkInput::Floats(input)).collect()
+}
+
+/// Errors: `Input` unless so many floats are an image of this side.
+fn expect_input(weights: &WeightFile, side: usize, len: usize) -> Result<(), ModelError> {
     let expected = side * side * 3;
-    match input.len() {
+    match len {
         got if got == expected => Ok(()),
         got => Err(ModelError::Input { network: weights.name, expected, got }),
     }

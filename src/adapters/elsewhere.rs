@@ -129,6 +129,7 @@ mod tests {
             since: Timestamp(0),
             next_try_at: None,
             session_id: session.map(|session| SessionId(session.into())),
+            decoder: None,
             frames: None,
             latency_ms: None,
         }

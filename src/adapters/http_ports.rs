@@ -179,6 +179,7 @@ fn stream_status(stream: status::StreamStatus) -> StreamStatus {
         since: stream.since,
         next_try_at: stream.next_try_at,
         session_id: running.as_ref().map(|session| session.id.clone()),
+        decoder: running.as_ref().and_then(|session| session.decoder.as_deref().map(str::to_owned)),
         frames: running.as_ref().map(|session| live_account(session.account)),
         latency_ms: running.map(|session| session.latency),
     }

@@ -99,8 +99,28 @@ pub(super) fn opened(reader: FrameReader, live: bool) -> OpenSource {
         .map_or(DEFAULT_STEP_US, |(num, den)| 1_000_000 * i64::from(den) / i64::from(num.max(1)));
     let unwrapper = (info.container == "mpegts").then(|| Unwrapper::new(TRANSPORT_BITS));
     let clock = live.then(LiveClock::new);
-    let frames = Box::new(MediaFrames { reader, unwrapper, clock, last_media_us: None, step_us });
+    let told = DecoderTold::of(reader.decoding());
+    let frames = Box::new(MediaFrames { reader, told, unwrapper, clock, last_media_us: None, step_us });
     OpenSource { description, created_unix_us, frames }
+}
+
+/// Tells each change of who decodes, once.
+pub(super) struct DecoderTold(Decoding);
+
+impl DecoderTold {
+    /// This is known.
+    pub(super) fn of(decoding: &Decoding) -> Self {
+        Self(decoding.clone())
+    }
+
+    /// The word for it, if it is another one now.
+    pub(super) fn change(&mut self, now: &Decoding) -> Option<SourceItem> {
+        let changed = self.0 != *now;
+        changed.then(|| {
+            self.0.clone_from(now);
+            SourceItem::Decoder(now.to_string())
+        })
+    }
 }
 
 /// Who decodes, where a GPU was asked for.
@@ -127,6 +147,7 @@ fn describe(address: &Address, info: &VideoInfo, live: bool) -> SourceDescriptio
 
 struct MediaFrames {
     reader: FrameReader,
+    told: DecoderTold,
     /// For timestamps that wrap.
     unwrapper: Option<Unwrapper>,
     /// For sources that go on by themselves.
@@ -155,13 +176,16 @@ impl MediaFrames {
             corrupt: meta.corrupt,
             decode_us: meta.decode_us,
             stamp: self.clock.as_mut().map(|clock| clock.stamp(media_us)),
-            picture: Arc::new(MediaPicture(frame)),
+            picture: Arc::new(MediaPicture::new(frame)),
         }
     }
 }
 
 impl FrameSource for MediaFrames {
     fn next(&mut self) -> SourceItem {
+        if let Some(told) = self.told.change(self.reader.decoding()) {
+            return told;
+        }
         match self.reader.next_item() {
             Item::Frame(frame, meta) => SourceItem::Frame(self.frame(frame, meta)),
             Item::Lost(lost) => SourceItem::Lost(lost.count),
@@ -202,6 +226,20 @@ pub(super) fn source_error(error: MediaError) -> SourceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_the_decoder_is_told_once_and_back_again() {
+        let mut told = DecoderTold::of(&Decoding::Gpu(0));
+        let mut words = |now: &Decoding| match told.change(now) {
+            Some(SourceItem::Decoder(words)) => Some(words),
+            _ => None,
+        };
+        assert_eq!(words(&Decoding::Gpu(0)), None);
+        let instead = Decoding::Instead("it is busy".into());
+        assert_eq!(words(&instead), Some("cpu: it is busy".into()));
+        assert_eq!(words(&instead), None);
+        assert_eq!(words(&Decoding::Gpu(0)), Some("cuda:0".into()));
+    }
 
     #[test]
     fn ticks_become_microseconds_without_drift_or_overflow() {

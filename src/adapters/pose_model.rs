@@ -1,7 +1,10 @@
 //! The model port on the networks of `kinora-models`, and the numbers by which tracker and networks understand
 //! each other.
 
-use kinora_actors::ports::{ModelHealth, ModelOutput, NetworkId, PoseModel};
+use super::sampler;
+use kinora_actors::ports::{ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel};
+use kinora_kernels::device::{DevicePicture, NetworkInput};
+use kinora_kernels::sample::Sampling;
 use kinora_models::{DetectorOutput, LandmarkOutput, ModelError, PoseNetworks};
 
 /// Finds people in the letterboxed frame. Output: boxes, scores.
@@ -53,11 +56,44 @@ impl PoseModel for CandlePoseModel {
         .map_err(|error| self.failed(&error))
     }
 
+    fn infer_regions(
+        &mut self,
+        network: NetworkId,
+        inputs: &[ModelInput<'_>],
+    ) -> Result<Vec<ModelOutput>, String> {
+        let inputs: Vec<NetworkInput<'_>> = inputs.iter().map(on_device).collect::<Result<_, _>>()?;
+        match network {
+            DETECTOR => {
+                let outputs = self.networks.detect_inputs(&inputs);
+                outputs.map(|outputs| outputs.into_iter().map(pack_detector).collect())
+            }
+            LANDMARKS => {
+                let outputs = self.networks.landmarks_inputs(&inputs);
+                outputs.map(|outputs| outputs.into_iter().map(pack_landmarks).collect())
+            }
+            NetworkId(other) => return Err(format!("this model has no network {other}")),
+        }
+        .map_err(|error| self.failed(&error))
+    }
+
     fn health(&mut self) -> ModelHealth {
         match self.device_failed {
             false => ModelHealth::Sound,
             true if self.networks.is_lost() => ModelHealth::Lost,
             true => ModelHealth::Broken,
+        }
+    }
+}
+
+/// An input as the networks of a device take it.
+fn on_device<'a>(input: &ModelInput<'a>) -> Result<NetworkInput<'a>, String> {
+    match input {
+        ModelInput::Sampled(floats) => Ok(NetworkInput::Floats(floats)),
+        ModelInput::Region(picture, request) => {
+            let handle = picture.device_handle().and_then(|handle| handle.downcast_ref::<DevicePicture>());
+            let picture = handle.ok_or("a picture has no place in the device's memory")?;
+            let (region, output) = (sampler::region(request), sampler::output(request, Sampling::MediaPipe));
+            Ok(NetworkInput::Region(picture, region, output))
         }
     }
 }

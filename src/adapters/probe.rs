@@ -259,6 +259,7 @@ impl Seen {
                     self.take(frame.media_us, frame.stamp.map(|stamp| stamp.epoch), frame.corrupt);
                     self.captured = frame.stamp.map(|stamp| stamp.captured);
                 }
+                SourceItem::Decoder(_) => {}
                 SourceItem::Lost(count) => self.damaged += count,
                 SourceItem::End(None) => return Ok(()),
                 SourceItem::End(Some(error)) => return Err(Fault::of_source(error)),

@@ -16,7 +16,7 @@ use kinora_media::{
 use kinora_rtsp::{AccessUnit, Address, Client, Codec, Error, ErrorKind, Options, Stamp, TransportReader};
 
 use super::live_clock::source_stamp;
-use super::media_source;
+use super::media_source::{self, DecoderTold};
 use super::picture::MediaPicture;
 
 /// A camera whose first key frame takes longer sends none, as a rule.
@@ -80,9 +80,11 @@ impl RtspSource {
         let decoder = ElementaryDecoder::new(codec, (timebase.num, timebase.den), &name, decode)
             .map_err(media_source::source_error)?;
         let (patience, patient_until) = (self.patience, Instant::now() + self.patience);
+        let told = DecoderTold::of(decoder.decoding());
         let mut frames = RtspFrames {
             client,
             decoder,
+            told,
             timebase,
             is_synchronised: false,
             patience,
@@ -133,6 +135,7 @@ impl RtspSource {
 struct RtspFrames {
     client: Client,
     decoder: ElementaryDecoder<Stamp>,
+    told: DecoderTold,
     timebase: Timebase,
     /// A key frame has come: what is before it can be no picture, and is not offered to the decoder.
     is_synchronised: bool,
@@ -152,6 +155,8 @@ impl RtspFrames {
         loop {
             match self.next() {
                 SourceItem::Frame(frame) => return Ok((lost, frame)),
+                // The description has the last word of it.
+                SourceItem::Decoder(_) => {}
                 SourceItem::Lost(count) if Instant::now() < self.patient_until => lost += count,
                 SourceItem::Lost(_) => return Err(no_key_frame(name, self.patience)),
                 SourceItem::End(Some(error)) => return Err(error),
@@ -203,7 +208,7 @@ impl RtspFrames {
             corrupt: meta.corrupt,
             decode_us: meta.decode_us,
             stamp: Some(source_stamp(stamp)),
-            picture: Arc::new(MediaPicture(frame)),
+            picture: Arc::new(MediaPicture::new(frame)),
         }
     }
 }
@@ -211,6 +216,9 @@ impl RtspFrames {
 impl FrameSource for RtspFrames {
     fn next(&mut self) -> SourceItem {
         loop {
+            if let Some(told) = self.told.change(self.decoder.decoding()) {
+                return told;
+            }
             match self.decoder.pop() {
                 Some(Decoded::Frame(frame, meta, stamp)) => {
                     return SourceItem::Frame(self.frame(frame, meta, &stamp));

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<(), CliError> {
         },
         max_frames: args.max_frames.map(NonZeroU64::get),
         policy: FramePolicy::new(settings.analysis.every_nth, settings.analysis.max_fps),
-        sampler: Box::new(KernelSampler::new(settings.analysis.sampling)),
+        sampler: Box::new(KernelSampler::new(settings.analysis.sampling, &provenance.device)),
         tracker: Box::new(BlazePoseTracker::new(settings.analysis.tracking)),
         marks: args.read_marks.then(|| Box::new(StripReader) as Box<dyn MarkReader>),
         model: model_factory(networks),

@@ -118,6 +118,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
                 .filter(|&command| command != "none")
                 .map(str::to_owned),
             latency_budget: values.duration("scale.latency_budget"),
+            admission: values.text("scale.admission") == "on",
+            leave_free: values.duration("scale.leave_free"),
         },
         supervision: Supervision {
             stall_after: values.duration("supervision.stall_after"),

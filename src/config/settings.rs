@@ -150,6 +150,10 @@ pub(crate) struct Scale {
     pub(crate) command: Option<String>,
     /// What the 99th percentile of a stream may be.
     pub(crate) latency_budget: Duration,
+    /// Whether streams are refused that would make others pass it.
+    pub(crate) admission: bool,
+    /// How long a full server leaves free streams to others.
+    pub(crate) leave_free: Duration,
 }
 
 /// How streams are watched.

@@ -145,6 +145,9 @@ pub(crate) struct StreamStatus {
     /// The session that runs.
     #[schema(value_type = Option<String>)]
     pub(crate) session_id: Option<SessionId>,
+    /// Who decodes it, where `decoder.hardware` asks for a GPU: it, or the CPU and why, as it is now.
+    #[schema(example = "cpu: the decoder of cuda:0 is busy or does not know this stream")]
+    pub(crate) decoder: Option<String>,
     /// The account of the session that runs.
     #[schema(value_type = Option<AccountSchema>)]
     pub(crate) frames: Option<LiveAccount>,
@@ -203,8 +206,48 @@ pub(crate) trait StreamControl: Send + Sync {
         auth: SourceAuth,
     ) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
 
+    /// Whether a stream may begin, or go on if it runs. One that may counts as one that runs from then on.
+    ///
+    /// # Errors
+    /// Why there is no room for it; never if it is forced.
+    fn admit(&self, beginning: Beginning<'_>) -> Result<(), Overload>;
+
     /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
+}
+
+/// A stream that is to begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning<'a> {
+    /// Its name.
+    pub(crate) stream: &'a str,
+    /// Its source and options, where the order says them; otherwise they are known.
+    pub(crate) made_of: Option<(&'a str, &'a StreamOptions)>,
+    /// Whatever it does to others.
+    pub(crate) force: bool,
+}
+
+/// Why there is no room for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overload {
+    /// A sentence.
+    pub(crate) detail: &'static str,
+    /// Its numbers.
+    pub(crate) estimate: Estimate,
+}
+
+/// What one more stream would do to those that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Estimate {
+    /// How much of its time the stream's lane would be busy; more than 100 cannot be.
+    pub(crate) load_percent: u32,
+    /// What the 99th percentile of preprocessing to extraction of those that run would come to, in milliseconds, or is if it is
+    /// late already; absent if it would grow without end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_ms: Option<u32>,
+    /// What it may be: `scale.latency_budget`.
+    pub(crate) budget_ms: u32,
 }
 
 /// How a stream is analysed, as in `[[streams]]`.

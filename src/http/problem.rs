@@ -11,6 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ports::{Estimate, Overload};
 use crate::store::StoreError;
 
 /// The media type of a problem.
@@ -26,6 +27,7 @@ pub(super) struct ApiError {
     code: &'static str,
     detail: &'static str,
     oauth: Option<&'static str>,
+    estimate: Option<Estimate>,
     header: Option<(HeaderNameText, &'static str)>,
 }
 
@@ -35,7 +37,7 @@ type HeaderNameText = &'static str;
 impl ApiError {
     /// An error with its status, its stable code and a sentence.
     pub(super) const fn new(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
-        Self { status, code, detail, oauth: None, header: None }
+        Self { status, code, detail, oauth: None, estimate: None, header: None }
     }
 
     /// The request is wrong.
@@ -63,6 +65,12 @@ impl ApiError {
     pub(super) const fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A component is away. Try again.")
             .with_header("retry-after", "5")
+    }
+
+    /// There is no room for a stream now; there may be later.
+    pub(super) const fn over_capacity(Overload { detail, estimate }: Overload) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "over_capacity", detail);
+        Self { estimate: Some(estimate), ..error.with_header("retry-after", "30") }
     }
 
     /// Something is in the way of the request.
@@ -156,6 +164,9 @@ pub(super) struct Problem {
     detail: &'static str,
     /// The same as in the header `x-request-id`.
     request_id: String,
+    /// With `over_capacity`: what the stream would do to others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimate>,
     /// The code of OAuth2, from `/login`.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -173,6 +184,7 @@ pub(super) fn render(error: Option<ApiError>, status: StatusCode, request_id: &s
         code: error.code,
         detail: error.detail,
         request_id: request_id.to_owned(),
+        estimate: error.estimate,
         error: error.oauth,
         error_description: error.oauth.map(|_| error.detail),
     };

@@ -12,11 +12,15 @@ use kinora_actors::ports::{CancelToken, SourceErrorKind};
 use kinora_media::Scheme;
 use kinora_rtsp::{AuthPolicy, Credentials};
 
+use super::admission::Admission;
+use super::admission::judge::{Demand, Reason, Refusal};
 use super::keeper::Keeper;
 use crate::accounts::{CameraLogin, PrivateSource};
 use crate::adapters::SourceAddress;
 use crate::config::{Access, Decoder, Http, Network};
-use crate::http::ports::{Answer, SourceAuth, SourceFacts, SourceRefusal, StreamControl, Unavailable};
+use crate::http::ports::{
+    Answer, Beginning, Estimate, Overload, SourceAuth, SourceFacts, SourceRefusal, StreamControl, Unavailable,
+};
 
 /// Limits of trying a source: shorter than those of a stream, since somebody waits.
 const TRY_TIMEOUT: Duration = Duration::from_secs(8);
@@ -26,6 +30,10 @@ pub(super) struct Control {
     folders: Vec<PathBuf>,
     forbidden: Vec<Network>,
     keeper: OnceLock<Arc<Keeper>>,
+    /// Who may begin here; `None`: whoever is ordered.
+    admission: Option<Arc<Admission>>,
+    /// No other server could run a stream.
+    is_alone: bool,
 }
 
 const FORBIDDEN: SourceRefusal = SourceRefusal {
@@ -39,10 +47,16 @@ const NOT_AN_ADDRESS: SourceRefusal = SourceRefusal {
 
 impl Control {
     /// Not running yet.
-    pub(super) fn new(rules: &Http) -> Self {
+    pub(super) fn new(rules: &Http, (admission, is_alone): (Arc<Admission>, bool)) -> Self {
         // A folder that is not there allows nothing.
         let folders = rules.source_folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-        Self { folders, forbidden: rules.forbidden_networks.clone(), keeper: OnceLock::new() }
+        Self {
+            folders,
+            forbidden: rules.forbidden_networks.clone(),
+            keeper: OnceLock::new(),
+            admission: Some(admission),
+            is_alone,
+        }
     }
 
     /// From now on it steers.
@@ -122,6 +136,24 @@ impl StreamControl for Control {
         })
     }
 
+    fn admit(&self, Beginning { stream, made_of, force }: Beginning<'_>) -> Result<(), Overload> {
+        let Some(admission) = &self.admission else { return Ok(()) };
+        if !self.is_alone {
+            admission.order_of_many(stream, force);
+            return Ok(());
+        }
+        let demand = made_of.map(|(source, options)| {
+            // What is no address is refused before.
+            let is_live = SourceAddress::parse(source).is_ok_and(|address| address.is_live());
+            Demand::assumed(
+                is_live || options.r#loop,
+                options.every_nth,
+                Some(options.max_fps).filter(|&fps| fps > 0),
+            )
+        });
+        admission.order(stream, demand, force).map_err(overload)
+    }
+
     fn changed<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         // A look sees all streams; those that did not change notice nothing.
         Box::pin(self.look())
@@ -132,6 +164,28 @@ impl StreamControl for Control {
 pub(super) fn access(auth: SourceAuth, login: Option<&CameraLogin>, forbidden: &[Network]) -> Access {
     let credentials = login.map(|login| Credentials::new(&login.username, &login.password));
     Access { auth: policy(auth), credentials, ..Access::outside(forbidden) }
+}
+
+fn overload(Refusal { reason, load, p99_ms, budget_ms }: Refusal) -> Overload {
+    let detail = match reason {
+        Reason::Late => {
+            "Results of streams that run are late already. Stop one, use another server, or add force=true."
+        }
+        Reason::Full => {
+            "The device has no time left for it. Stop a stream, use another server, or add force=true."
+        }
+        Reason::WouldBeLate => {
+            "It would make results of streams that run too late. Stop one, use another server, or add force=true."
+        }
+    };
+    let whole =
+        |number: f64| Some(number).filter(|number| number.is_finite()).map(|number| number.round() as u32);
+    let estimate = Estimate {
+        load_percent: whole(load * 100.0).unwrap_or(u32::MAX),
+        p99_ms: whole(p99_ms),
+        budget_ms: whole(budget_ms).unwrap_or(u32::MAX),
+    };
+    Overload { detail, estimate }
 }
 
 /// The wire's word for which authentication may be used.
@@ -190,7 +244,19 @@ mod tests {
                 Network::parse("127.0.0.0/8").unwrap(),
             ],
             keeper: OnceLock::new(),
+            admission: None,
+            is_alone: true,
         }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_whole_numbers_and_what_grows_without_end_in_none() {
+        let refusal = Refusal { reason: Reason::Full, load: 1.296, p99_ms: f64::INFINITY, budget_ms: 150.0 };
+        let expected = Estimate { load_percent: 130, p99_ms: None, budget_ms: 150 };
+        assert_eq!(overload(refusal).estimate, expected);
+        let refusal = Refusal { reason: Reason::WouldBeLate, load: 0.951, p99_ms: 200.4, budget_ms: 150.0 };
+        let expected = Estimate { load_percent: 95, p99_ms: Some(200), budget_ms: 150 };
+        assert_eq!(overload(refusal).estimate, expected);
     }
 
     #[actix_web::test]

@@ -53,8 +53,8 @@ impl DeviceMeter {
 
     /// What was used since the last look.
     pub(super) fn read(&mut self, now_us: u64) -> DeviceUse {
-        let busy_us = self.lanes.busy_us();
-        let since = self.last.replace((now_us, busy_us));
+        let busy_us = self.lanes.busy_us().iter().sum();
+        let since: Option<(u64, u64)> = self.last.replace((now_us, busy_us));
         let lanes = since.map_or(0.0, |(then, busy)| {
             let all = now_us.saturating_sub(then).saturating_mul(self.lanes.count() as u64);
             // A worker that was replaced takes its time with it; a request counts when it is done.

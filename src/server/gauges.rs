@@ -8,7 +8,7 @@ use kinora_actors::lanes::Lanes;
 use kinora_actors::status::StatusBoard;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::journal::Journal;
 use crate::store::Store;
@@ -35,6 +35,7 @@ pub(super) struct Gauges {
     rows: IntCounterVec,
     workers: IntCounterVec,
     heap: IntGaugeVec,
+    fetched: IntCounter,
 }
 
 impl Gauges {
@@ -83,10 +84,14 @@ impl Gauges {
                 ),
                 &["kind"],
             )?,
+            fetched: IntCounter::new(
+                "kinora_gpu_pictures_fetched_total",
+                "Pictures that were copied from a GPU's memory to the host's",
+            )?,
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 10] {
+    fn parts(&self) -> [&dyn Collector; 11] {
         [
             &self.frames,
             &self.states,
@@ -98,6 +103,7 @@ impl Gauges {
             &self.rows,
             &self.workers,
             &self.heap,
+            &self.fetched,
         ]
     }
 
@@ -146,6 +152,8 @@ impl Gauges {
         {
             self.rows.with_label_values(&[outcome]).inc_by(count);
         }
+        self.fetched.reset();
+        self.fetched.inc_by(kinora_media::gpu_pictures_fetched());
         self.workers.reset();
         for (how, count) in [("panicked", replaced), ("hung", abandoned)] {
             self.workers.with_label_values(&[how]).inc_by(count);

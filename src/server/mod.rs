@@ -4,6 +4,7 @@
 //! in it, streams, HTTP. Order of the end: streams, their leases, rows, connections, journal, database.
 
 mod admin;
+mod admission;
 mod control;
 mod device_use;
 mod gauges;
@@ -39,6 +40,7 @@ use crate::config::Settings;
 use crate::http::{Metrics, Passwords, Server, ServerSettings, Stopper};
 use crate::journal::{Journal, JournalLog};
 use crate::store::{EmbeddedSettings, IfRunning, KnownHere, Store, StoreSettings, StoreTarget};
+use admission::{Admission, AdmissionParts};
 use control::Control;
 use gauges::{Gauged, Gauges};
 use keeper::{Keeper, KeeperParts};
@@ -143,7 +145,15 @@ pub(crate) async fn start(
     let shown = prometheus::Registry::new();
     let scale = ScaleGauges::new(&shown).map_err(away)?;
     let sealer = Arc::new(secrets::sealer(&data).map_err(away)?);
-    let control = Arc::new(Control::new(&settings.http));
+    let admission = AdmissionParts {
+        lanes: Arc::clone(&lanes),
+        board: Arc::clone(&board),
+        clock: Arc::clone(&clock),
+        refused: scale.refused(),
+        log: log.new(o!("part" => "admission")),
+    };
+    let admission = Admission::new(admission, &settings.scale);
+    let control = Arc::new(Control::new(&settings.http, (Arc::clone(&admission), is_alone)));
     let web = Web {
         store: &store,
         board: &board,
@@ -170,6 +180,7 @@ pub(crate) async fn start(
         board: Arc::clone(&board),
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
+        admission: Arc::clone(&admission),
         device: provenance.device.clone(),
     };
     let shared = streams::Shared {
@@ -180,6 +191,7 @@ pub(crate) async fn start(
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
         fences: Arc::default(),
+        admission,
         membership,
     };
     store_configured_streams(&shared, &store).await?;

@@ -12,9 +12,10 @@ use std::time::Duration;
 use kinora_actors::lanes::Lanes;
 use kinora_actors::ports::Clock;
 use kinora_actors::status::StatusBoard;
-use prometheus::IntGauge;
+use prometheus::{IntCounter, IntGauge};
 use slog::{Logger, info, o, warn};
 
+use super::admission::Admission;
 use super::device_use::{DeviceGauges, DeviceMeter};
 use crate::config::Scale;
 
@@ -98,6 +99,8 @@ pub(super) struct Watched {
     pub(super) board: Arc<StatusBoard>,
     pub(super) lanes: Arc<Lanes>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Measures at the same times.
+    pub(super) admission: Arc<Admission>,
     /// `cpu` or `cuda:N`.
     pub(super) device: String,
 }
@@ -105,6 +108,7 @@ pub(super) struct Watched {
 /// The metrics of this file and of the devices.
 pub(super) struct ScaleGauges {
     scale_out: IntGauge,
+    refused: IntCounter,
     devices: DeviceGauges,
 }
 
@@ -116,7 +120,15 @@ impl ScaleGauges {
     pub(super) fn new(registry: &prometheus::Registry) -> prometheus::Result<Self> {
         let scale_out = IntGauge::new("kinora_scale_out", "1 when another server is needed")?;
         registry.register(Box::new(scale_out.clone()))?;
-        Ok(Self { scale_out, devices: DeviceGauges::new(registry)? })
+        let refused =
+            IntCounter::new("kinora_streams_refused_total", "Streams that this server had no room for")?;
+        registry.register(Box::new(refused.clone()))?;
+        Ok(Self { scale_out, refused, devices: DeviceGauges::new(registry)? })
+    }
+
+    /// Counts streams that there was no room for.
+    pub(super) fn refused(&self) -> IntCounter {
+        self.refused.clone()
     }
 }
 
@@ -128,6 +140,7 @@ pub(super) fn start(watched: Watched, gauges: ScaleGauges, settings: &Scale, log
         loop {
             tokio::time::sleep(EVERY).await;
             let at_us = watched.clock.monotonic_us();
+            watched.admission.look();
             let usage = meter.read(at_us);
             gauges.devices.show(&watched.device, &usage);
             let latencies = watched.board.streams().into_iter().filter_map(|stream| stream.session);

@@ -15,6 +15,8 @@ use kinora_actors::policy::FramePolicy;
 use kinora_actors::ports::{Clock, MarkReader};
 use kinora_actors::supervisor::StreamParts;
 
+use super::admission::Admission;
+use super::admission::judge::Demand;
 use super::control;
 use super::membership::{Fences, Membership};
 use crate::accounts::{PrivateSource, Sealer};
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     /// What this server is among several.
     pub(super) membership: Option<Membership>,
     pub(super) fences: Arc<Fences>,
+    /// Who may begin here.
+    pub(super) admission: Arc<Admission>,
 }
 
 /// The parts of a stream of the table: those of config.toml are made as the file says.
@@ -101,6 +105,7 @@ pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, Add
     let supervision = &shared.settings.supervision;
     let decoder = &shared.settings.decoder;
     let name: Arc<str> = stream.name.as_str().into();
+    shared.admission.expect(&name, demand(live || stream.repeat, &stream.analysis));
     Ok(StreamParts {
         name: Arc::clone(&name),
         address: address.to_string().into(),
@@ -117,6 +122,11 @@ pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, Add
         connection: connection_factory(stream.clone(), address, live, shared.clone()),
         clock: Arc::clone(&shared.clock),
     })
+}
+
+/// What a stream asks of a lane.
+pub(super) fn demand(is_paced: bool, analysis: &Analysis) -> Demand {
+    Demand::assumed(is_paced, analysis.every_nth.get(), analysis.max_fps.map(std::num::NonZero::get))
 }
 
 fn session_factory(stream: Arc<str>, shared: Shared) -> Box<dyn FnMut() -> SessionParts + Send> {
@@ -146,7 +156,7 @@ fn connection_factory(
     shared: Shared,
 ) -> Box<dyn FnMut() -> ConnectionParts + Send> {
     // The stream stays on its lane over all its connections.
-    let seat = Arc::new(shared.lanes.pin());
+    let seat = Arc::new(shared.lanes.pin_as(stream.name.as_str().into()));
     Box::new(move || ConnectionParts {
         source: address.source(&stream.access, &shared.settings.decoder),
         handoff: match live {
@@ -157,7 +167,7 @@ fn connection_factory(
         looped: stream.repeat,
         max_frames: None,
         policy: FramePolicy::new(stream.analysis.every_nth, stream.analysis.max_fps),
-        sampler: Box::new(KernelSampler::new(stream.analysis.sampling)),
+        sampler: Box::new(KernelSampler::new(stream.analysis.sampling, &shared.provenance.device)),
         tracker: Box::new(BlazePoseTracker::new(stream.analysis.tracking)),
         marks: stream.read_marks.then(|| Box::new(StripReader) as Box<dyn MarkReader>),
         lane: LaneChoice::Shared(Arc::clone(&seat)),

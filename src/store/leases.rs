@@ -37,6 +37,12 @@ const ACQUIRE: &str = "
     where lease.lease_until <= clock_timestamp()
     returning stream, fence";
 
+const FREE: &str = "
+    select name from unnest($1::text[]) with ordinality as wanted (name, place)
+    where not exists (
+        select from stream_leases where stream = name and lease_until > clock_timestamp())
+    order by place";
+
 // A lease that is over is not renewed even if nobody has taken it: its owner may have stopped believing in it.
 const RENEW: &str = "
     update stream_leases set lease_until = clock_timestamp() + $2 * interval '1 millisecond'
@@ -60,6 +66,19 @@ impl Store {
         let (streams, owner, millis) = (streams.to_vec(), owner.to_owned(), millis(time));
         self.run_for_leases(ANSWER_LIMIT, move |client| async move {
             leases(&client.query(ACQUIRE, &[&streams, &owner, &millis]).await?)
+        })
+        .await
+    }
+
+    /// Those of `streams` that no server has, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn free_streams(&self, streams: &[String]) -> Result<Vec<String>, StoreError> {
+        let streams = streams.to_vec();
+        self.run_for_leases(ANSWER_LIMIT, move |client| async move {
+            let rows = client.query(FREE, &[&streams]).await?;
+            rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
         })
         .await
     }

@@ -1,9 +1,9 @@
 """Rows of the result: what was measured, what is required, whether it holds."""
 
 import dataclasses
+import math
 import statistics
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 @dataclasses.dataclass
@@ -24,6 +24,8 @@ class Row:
 
     def verdict(self):
         """In a word."""
+        if math.isnan(self.value):
+            return "not measured"
         if self.least is None:
             return "reported"
         if self.aim is not None and self.holds(self.aim):
@@ -34,7 +36,8 @@ class Row:
         """The columns of the table."""
         sign = "<=" if self.below else ">="
         bounds = [f"{sign} {bound:g}" if bound is not None else "" for bound in (self.least, self.aim)]
-        return [self.what, f"{self.value:.3g}{self.unit}", *bounds, self.verdict(), self.detail]
+        value = "" if math.isnan(self.value) else f"{self.value:.3g}{self.unit}"
+        return [self.what, value, *bounds, self.verdict(), self.detail]
 
 
 def spread(values):
@@ -49,11 +52,12 @@ def table(rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(path, rows, machine, quick):
-    """Puts the table between the markers of the document, which has to have them."""
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def write(path, rows, machine, quick, name="bench"):
+    """Puts the table between the markers of this name in the document, which has to have them."""
+    first, last = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, begin, rest = path.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"bench: {path} has no {BEGIN} and {END}")
+        raise SystemExit(f"bench: {path} has no {first} and {last}")
     kind = "A short run: figures are rough.\n\n" if quick else ""
-    path.write_text(f"{before}{BEGIN}\n{kind}Measured on {machine}.\n\n{table(rows)}\n{END}{after}")
+    path.write_text(f"{before}{first}\n{kind}Measured on {machine}.\n\n{table(rows)}\n{last}{after}")

@@ -1,7 +1,10 @@
 //! What a decoded picture looks like to the pipeline: layout, colour, and planes by reference.
 //!
 //! A `Picture` is never copied to cross a layer. The adapter of a decoder wraps its reference-counted frame
-//! and lends the planes; the sampler reads them where they lie.
+//! and lends the planes; the sampler reads them where they lie. One that lies in a device's memory lends a handle instead,
+//! which means something to adapters alone.
+
+use std::any::Any;
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,12 @@ pub trait Picture: Send + Sync {
 
     /// Plane `index` (0 is luma, or packed pixels), or `None` when the layout has no such plane.
     fn plane(&self, index: usize) -> Option<Plane<'_>>;
+
+    /// What a device needs to read the picture in its own memory, if it lies there. Its planes are then fetched by the first call
+    /// of [`Picture::plane`], so whoever can do without them should.
+    fn device_handle(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
 
     /// The size as displayed: stored size after rotation. All coordinates of events refer to it.
     fn displayed_size(&self) -> Size {

@@ -139,6 +139,8 @@ pub enum Take {
     Flood,
     /// Frames, each second one damaged, then a loss of so many units, then the end.
     Corrupt(u64, u64),
+    /// Frames, then the word that another decoder decodes, then as many again.
+    Redecode(u64),
 }
 
 /// A source that comes to something else each time it is opened; when the plot is over, to silence.
@@ -193,6 +195,7 @@ impl PlayedTake {
             | Take::Silence(frames)
             | Take::Hang(frames, _)
             | Take::Panic(frames)
+            | Take::Redecode(frames)
             | Take::Corrupt(frames, _) => frames,
         }
     }
@@ -215,6 +218,10 @@ impl FrameSource for PlayedTake {
             Take::Corrupt(_, lost) if lost > 0 => {
                 self.take = Take::Frames(0);
                 return SourceItem::Lost(lost);
+            }
+            Take::Redecode(frames) => {
+                self.take = Take::Frames(2 * frames);
+                return SourceItem::Decoder("cpu: as the test asked".into());
             }
             Take::Hang(_, time) => std::thread::sleep(time),
             // A read that blocks until it is interrupted.

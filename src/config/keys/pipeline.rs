@@ -96,6 +96,18 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Another server is needed when the 99th percentile of a stream, preprocessing to extraction, passes this.",
     },
     Key {
+        name: "scale.admission",
+        kind: Kind::Choice(&["on", "off"]),
+        default: "on",
+        doc: "on: a stream that would make others pass that budget is refused (503 over_capacity) unless the order says force=true.",
+    },
+    Key {
+        name: "scale.leave_free",
+        kind: Kind::Duration { min_ms: 1_000, max_ms: 3_600_000 },
+        default: "1m",
+        doc: "Among several servers: how long a full one leaves a stream that nobody runs to others, before it runs it all the same.",
+    },
+    Key {
         name: "supervision.stall_after",
         kind: Kind::Duration { min_ms: 100, max_ms: 60_000 },
         default: "2s",

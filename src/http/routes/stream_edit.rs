@@ -8,7 +8,7 @@ use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::web::{self, Json};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::fields;
 use super::source_login::Said;
@@ -16,7 +16,7 @@ use crate::accounts::{Permission, PrivateSource};
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Name, RoleName};
-use crate::http::ports::{SourceAuth, SourceFacts, SourceRefusal, StreamOptions};
+use crate::http::ports::{Beginning, SourceAuth, SourceFacts, SourceRefusal, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{ManagedStream, StreamSpec, StreamWish};
@@ -102,6 +102,15 @@ pub(in crate::http) struct SourceRequest {
     auth: SourceAuth,
 }
 
+/// How an order is meant.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Manner {
+    /// The stream begins even if it makes others late.
+    #[serde(default)]
+    force: bool,
+}
+
 /// What can be asked of a stream.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -138,19 +147,22 @@ pub(in crate::http) async fn stream_settings(
 /// Makes a stream, and starts it if it is enabled.
 #[utoipa::path(
     post, path = "/api/v1/streams", tag = "streams", security(("bearer" = ["streams:edit"])),
-    request_body = StreamRequest,
+    request_body = StreamRequest, params(Manner),
     responses(
         (status = 201, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
-        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_query`, `invalid_text`."),
         (status = 404, description = "`not_found`: there is no such role."),
         (status = 409, description = "`taken`, or a conflict of the `idempotency-key`."),
         (status = 422, description = "`source_forbidden`, `source_invalid`."),
+        (status = 503, description = "`over_capacity`: it would make others late; or `unavailable`.",
+            headers(("retry-after" = u32, description = "Seconds to wait"))),
     )
 )]
 pub(in crate::http) async fn create_stream(
     app: web::Data<App>,
     visit: Visit,
     caller: Caller,
+    manner: web::Query<Manner>,
     body: Json<StreamRequest>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
@@ -162,6 +174,12 @@ pub(in crate::http) async fn create_stream(
         return Err(ApiError::conflict("taken", "The name or address is taken."));
     }
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
+    if enabled {
+        admit(
+            &app,
+            Beginning { stream: &name, made_of: Some((&source.address, &options)), force: manner.force },
+        )?;
+    }
     app.store(app.store.create_stream(&name, spec)).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.create", &name).await;
@@ -178,15 +196,18 @@ pub(in crate::http) async fn create_stream(
     params(
         ("name" = inline(Name), Path, description = "The stream"),
         ("if-match" = Option<String>, Header, description = "The `etag` that was seen", example = "\"3\""),
+        Manner,
     ),
     responses(
         (status = 200, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
-        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_text`."),
+        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_query`, `invalid_text`."),
         (status = 404, description = "`stream_not_found`, or `not_found`: there is no such role."),
         (status = 409, description = "`managed_by_config`, `source_lost`."),
         (status = 412, description = "`stale`: somebody was faster."),
         (status = 422, description = "`source_forbidden`, `source_invalid`, or `login_needed`: the source is another \
             server, which does not get the kept password."),
+        (status = 503, description = "`over_capacity`: it would begin, and make others late; or `unavailable`.",
+            headers(("retry-after" = u32, description = "Seconds to wait"))),
     )
 )]
 pub(in crate::http) async fn change_stream(
@@ -195,6 +216,7 @@ pub(in crate::http) async fn change_stream(
     visit: Visit,
     caller: Caller,
     name: web::Path<String>,
+    manner: web::Query<Manner>,
     body: Json<StreamChange>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
@@ -208,6 +230,12 @@ pub(in crate::http) async fn change_stream(
         Some(source) => said.after(kept.unwrap_or_default(), Some(source))?,
     };
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
+    if enabled && old.wanted {
+        admit(
+            &app,
+            Beginning { stream: &name, made_of: Some((&source.address, &options)), force: manner.force },
+        )?;
+    }
     app.store(app.store.change_stream(&name, seen(&request)?, spec)).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     visit.done(&caller, "stream.change", &name).await;
@@ -252,11 +280,14 @@ pub(in crate::http) async fn delete_stream(
     params(
         ("name" = inline(Name), Path, description = "The stream"),
         ("order" = inline(OrderName), Path, description = "What to do"),
+        Manner,
     ),
     responses(
         (status = 202, description = "It is being done."),
-        (status = 400, description = "`invalid_name`."),
+        (status = 400, description = "`invalid_name`, `invalid_query`."),
         (status = 404, description = "`stream_not_found`, or `not_found`: there is no such order."),
+        (status = 503, description = "`over_capacity`: it would begin, and make others late; or `unavailable`.",
+            headers(("retry-after" = u32, description = "Seconds to wait"))),
     )
 )]
 pub(in crate::http) async fn order_stream(
@@ -264,6 +295,7 @@ pub(in crate::http) async fn order_stream(
     visit: Visit,
     caller: Caller,
     path: web::Path<(String, String)>,
+    manner: web::Query<Manner>,
 ) -> Result<impl Responder, ApiError> {
     let (name, order) = path.into_inner();
     let (wish, action) = match order.as_str() {
@@ -273,8 +305,11 @@ pub(in crate::http) async fn order_stream(
         _ => return Err(ApiError::not_found("not_found", "There is nothing at this address.")),
     };
     caller.require(Permission::ControlStreams)?;
-    fields::name(&name)?;
-    if !caller.sees(&name) || !app.store(app.store.wish_of_stream(&name, wish)).await? {
+    find(&app, &caller, &name).await?;
+    if !matches!(wish, StreamWish::Stop) {
+        admit(&app, Beginning { stream: &name, made_of: None, force: manner.force })?;
+    }
+    if !app.store(app.store.wish_of_stream(&name, wish)).await? {
         return Err(unknown());
     }
     app.ask("streams", app.ports.control.changed(&name)).await?;
@@ -311,6 +346,10 @@ pub(in crate::http) async fn test_source(
 
 fn refusal(SourceRefusal { code, detail }: SourceRefusal) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+}
+
+fn admit(app: &App, beginning: Beginning<'_>) -> Result<(), ApiError> {
+    app.ports.control.admit(beginning).map_err(ApiError::over_capacity)
 }
 
 const fn unknown() -> ApiError {

@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
     /// The streams that were told to be made as they are stored, in order.
     pub(crate) changed: Mutex<Vec<String>>,
+    /// No stream has room unless it is forced.
+    pub(crate) is_full: AtomicBool,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -144,6 +146,7 @@ impl StreamsView for World {
             since: Timestamp(0),
             next_try_at: None,
             session_id: Some(session("s")),
+            decoder: Some("cpu: no GPU decodes this codec".to_owned()),
             frames: None,
             latency_ms: None,
         }]
@@ -203,6 +206,12 @@ impl StreamControl for World {
         };
         let refusal = SourceRefusal { code: "source_unreachable", detail: "It is not there." };
         answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
+    }
+
+    fn admit(&self, Beginning { force, .. }: Beginning<'_>) -> Result<(), Overload> {
+        let estimate = Estimate { load_percent: 130, p99_ms: None, budget_ms: 150 };
+        let is_refused = self.is_full.load(Ordering::SeqCst) && !force;
+        if is_refused { Err(Overload { detail: "It is full.", estimate }) } else { Ok(()) }
     }
 
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()> {

@@ -218,3 +218,31 @@ async fn a_source_is_tried_before_it_is_saved() {
     assert_eq!((bad.status, &bad.json()["code"]), (422, &json!("source_unreachable")));
     assert!(fixture.world.changed.lock().unwrap().is_empty());
 }
+
+#[actix_web::test]
+async fn a_stream_that_there_is_no_room_for_is_refused_and_not_stored_unless_it_is_forced() {
+    let (fixture, olga) = fixture().await;
+    fixture.world.is_full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = create(&fixture, &olga).await;
+    let problem = refused.json();
+    assert_eq!((refused.status, &problem["code"]), (503, &json!("over_capacity")), "{}", refused.body);
+    assert_eq!(problem["estimate"], json!({"loadPercent": 130, "budgetMs": 150}));
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    assert!(fixture.app.store.find_stream("door").await.unwrap().is_none());
+    let body = json!({"name": "door", "source": SOURCE, "enabled": false});
+    let idle = send(&fixture, "POST", "/api/v1/streams", &olga, body).await;
+    assert_eq!(idle.status, 201, "one that does not begin needs no room");
+    for order in ["start", "restart"] {
+        let path = format!("/api/v1/streams/door/{order}");
+        let refused = send(&fixture, "POST", &path, &olga, json!({})).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("over_capacity")), "{order}");
+    }
+    assert_eq!(send(&fixture, "POST", "/api/v1/streams/nope/start", &olga, json!({})).await.status, 404);
+    let change = send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, change(Value::Null)).await;
+    assert_eq!(change.status, 503);
+    let row = fixture.app.store.find_stream("door").await.unwrap().unwrap();
+    assert_eq!((row.enabled, row.starts, row.restarts), (false, 0, 0), "nothing was stored");
+    let forced = send(&fixture, "POST", "/api/v1/streams/door/start?force=true", &olga, json!({})).await;
+    assert_eq!(forced.status, 202);
+    assert_eq!(send(&fixture, "POST", "/api/v1/streams/door/stop", &olga, json!({})).await.status, 202);
+}

@@ -183,8 +183,16 @@ impl Keeper {
         owner: &str,
         times: LeaseTimes,
     ) -> Result<(), StoreError> {
+        let admission = &self.parts.shared.admission;
+        let wanted = admission.choose(&self.parts.store.free_streams(wanted).await?);
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let sent_us = self.now_us();
-        let leases = self.parts.store.acquire_leases(wanted, owner, times.length).await?;
+        let leases = self.parts.store.acquire_leases(&wanted, owner, times.length).await?;
+        for stream in wanted.iter().filter(|name| !leases.iter().any(|lease| lease.stream == **name)) {
+            admission.forget(stream);
+        }
         let mut book = self.book.lock().await;
         let acts = book.acquired(&leases, sent_us);
         self.perform(&mut book, acts, Built::new()).await;
@@ -236,11 +244,15 @@ impl Keeper {
                     self.order(&stream, Order::Start).await;
                 }
                 Act::Stop(stream) => {
+                    self.parts.shared.admission.dismiss(&stream);
                     self.order(&stream, Order::Stop).await;
                     actix::spawn(Arc::clone(self).await_stop(stream));
                 }
                 Act::Restart(stream) => self.order(&stream, Order::Restart).await,
-                Act::Remove(stream) => self.order(&stream, Order::Remove).await,
+                Act::Remove(stream) => {
+                    self.parts.shared.admission.remove(&stream);
+                    self.order(&stream, Order::Remove).await;
+                }
                 Act::Release(lease) => {
                     let keeper = Arc::clone(self);
                     actix::spawn(async move { keeper.release(&lease).await });

@@ -1,12 +1,15 @@
 //! Programs on an NVIDIA GPU, by the driver's own interface, which is opened at run time: a binary that has this code
 //! starts where there is no driver, and is told so when it asks for a device.
 //!
-//! A device has one primary context, which everything in the process shares (FFmpeg's decoder too), and one stream. What a
+//! A device has one primary context, which everything in the process shares (FFmpeg's decoder too, which works on the default
+//! stream), and one stream. What a
 //! network needs there is allocated once; for each size of a batch its kernels are captured into a graph, so that a batch
 //! costs one copy in, one launch and one copy out, both from and to pinned memory.
 
+mod input;
+
 use std::collections::HashMap;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
@@ -17,7 +20,9 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 
 use super::launch::{Bases, Launch};
+use super::picture::NetworkInput;
 use super::program::{Fault, Program};
+use input::Samplers;
 
 /// Machine code for each kind of device, made by `build.rs`.
 static KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
@@ -60,8 +65,11 @@ impl GpuError {
 /// An open device with its kernels. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Gpu {
+    number: usize,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    /// The default stream, on which FFmpeg's decoders of this device put their pictures.
+    decoders: Arc<CudaStream>,
     module: Arc<CudaModule>,
 }
 
@@ -75,16 +83,16 @@ impl Gpu {
         if !unsafe { sys::is_culib_present() } {
             return Err(GpuError::Missing("the driver's library libcuda.so.1 is not there".into()));
         }
+        sleep_while_waiting(ordinal).map_err(|error| missing(ordinal, error))?;
         let context = CudaContext::new(ordinal).map_err(|error| missing(ordinal, error))?;
         // SAFETY: everything of this device runs on one stream, so no access has to wait for another one; and a captured
         // stream must not meet events from before the capture.
         unsafe { context.disable_event_tracking() };
-        // A thread that waits for results sleeps: decoders need the cores.
-        context.set_blocking_synchronize().map_err(refused("set the way of waiting"))?;
         let stream = context.new_stream().map_err(refused("make a stream"))?;
         let kernels = Ptx::from_binary(KERNELS.to_vec());
         let module = context.load_module(kernels).map_err(refused("load the kernels"))?;
-        Ok(Self { context, stream, module })
+        let decoders = context.default_stream();
+        Ok(Self { number: ordinal, context, stream, decoders, module })
     }
 
     /// How many devices there are; none without a driver.
@@ -123,6 +131,7 @@ pub struct GpuNetwork {
     bases: Bases,
     pinned_input: PinnedHostSlice<f32>,
     pinned_output: PinnedHostSlice<f32>,
+    samplers: Samplers,
     graphs: Vec<(usize, CudaGraph)>,
 }
 
@@ -175,6 +184,7 @@ impl GpuNetwork {
                 gpu.context.alloc_pinned_with_flags(most * program.output_len, 0),
             ]
         };
+        let samplers = Samplers::find(&gpu)?;
         let mut network = Self {
             pinned_input: pinned_input.map_err(refused("pin memory"))?,
             pinned_output: pinned_output.map_err(refused("pin memory"))?,
@@ -185,20 +195,22 @@ impl GpuNetwork {
             _input: input,
             _output: output,
             bases,
+            samplers,
             graphs: Vec::new(),
         };
         network.capture()?;
         Ok(network)
     }
 
-    /// Runs the program on up to `program.most` images of `input_len` floats; gives `output_len` floats for each.
+    /// Runs the program on up to `program.most` images that come to `input_len` floats each; gives `output_len` floats for each.
+    /// Pictures are not read any more when it returns.
     ///
     /// # Errors
-    /// `Refused` or `Lost` by the driver.
+    /// `Refused` or `Lost` by the driver; `Refused` for a picture that is not in this device's memory.
     ///
     /// # Panics
     /// If there are more images than that, none, or one of another length: a bug of the caller.
-    pub fn forward(&mut self, images: &[&[f32]]) -> Result<Vec<Vec<f32>>, GpuError> {
+    pub fn forward(&mut self, images: &[NetworkInput<'_>]) -> Result<Vec<Vec<f32>>, GpuError> {
         let (input_len, output_len) = (self.program.input_len, self.program.output_len);
         assert!(
             images.iter().all(|image| image.len() == input_len),
@@ -209,23 +221,25 @@ impl GpuNetwork {
             panic!("a batch should be what the memory is planned for, not {}", images.len());
         };
         self.gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
-        let pinned = self.pinned_input.as_mut_slice().map_err(refused("reach pinned memory"))?;
-        for (image, to) in images.iter().zip(pinned.chunks_exact_mut(input_len)) {
-            to.copy_from_slice(image);
-        }
-        let (stream, bases) = (self.gpu.stream.cu_stream(), self.bases);
-        let sent = &pinned[..images.len() * input_len];
-        // SAFETY: the device's input holds `most` images, of which these are the first; the pinned memory lives as long as
-        // this value and is not touched before `synchronize` below has returned.
-        unsafe { result::memcpy_htod_async(bases.input, sent, stream) }.map_err(refused("send images"))?;
+        let enqueued = self.enqueue(images, graph);
+        // In any case: what was begun reads pinned memory and pictures until it is done.
+        let finished = self.gpu.stream.synchronize().map_err(refused("finish the network"));
+        enqueued.and(finished)?;
+        let pinned = self.pinned_output.as_slice().map_err(refused("reach pinned memory"))?;
+        let received = &pinned[..images.len() * output_len];
+        Ok(received.chunks_exact(output_len).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Orders a batch: inputs in, the network, results out.
+    fn enqueue(&mut self, images: &[NetworkInput<'_>], graph: usize) -> Result<(), GpuError> {
+        self.send(images)?;
         self.graphs[graph].1.launch().map_err(refused("run the network"))?;
         let pinned = self.pinned_output.as_mut_slice().map_err(refused("reach pinned memory"))?;
-        let received = &mut pinned[..images.len() * output_len];
-        // SAFETY: likewise for the outputs.
-        unsafe { result::memcpy_dtoh_async(received, bases.output, stream) }
-            .map_err(refused("fetch results"))?;
-        self.gpu.stream.synchronize().map_err(refused("finish the network"))?;
-        Ok(received.chunks_exact(output_len).map(<[f32]>::to_vec).collect())
+        let received = &mut pinned[..images.len() * self.program.output_len];
+        // SAFETY: the device's output holds `most` results, of which these are the first; the pinned memory lives as long as
+        // this value and is not touched before the caller has synchronised.
+        unsafe { result::memcpy_dtoh_async(received, self.bases.output, self.gpu.stream.cu_stream()) }
+            .map_err(refused("fetch results"))
     }
 
     /// Runs all kernels once for each size of a batch, which loads them, then records them.
@@ -279,6 +293,17 @@ impl GpuNetwork {
         }
         Ok(())
     }
+}
+
+/// Threads that wait for this device sleep, since decoders need the cores. That is set for the primary context before it is
+/// opened, in the very way in which FFmpeg's decoder sets it: FFmpeg refuses a context that was opened otherwise.
+fn sleep_while_waiting(ordinal: usize) -> Result<(), DriverError> {
+    result::init()?;
+    let number = c_int::try_from(ordinal).map_err(|_| DriverError(CUresult::CUDA_ERROR_INVALID_DEVICE))?;
+    let device = result::device::get(number)?;
+    let flags = sys::CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC as c_uint;
+    // SAFETY: the device is one of the driver's; the call changes how threads wait, and nothing else.
+    unsafe { sys::cuDevicePrimaryCtxSetFlags_v2(device, flags) }.result()
 }
 
 fn address<T>(memory: &CudaSlice<T>, stream: &CudaStream) -> u64 {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
 use super::call::SampleCall;
 use super::launch::{Bases, Launch};
+use super::picture::{Home, NetworkInput};
 use super::program::{Fault, Program};
 
 unsafe extern "C" {
@@ -74,15 +75,29 @@ impl HostNetwork {
     /// Runs the program on up to `program.most` images of `input_len` floats; gives `output_len` floats for each.
     ///
     /// # Panics
-    /// If there are more images than that, none, or one of another length: a bug of the caller.
-    pub fn forward(&mut self, images: &[&[f32]]) -> Vec<Vec<f32>> {
+    /// If there are more images than that, none, or one of another length or place: a bug of the caller.
+    pub fn forward(&mut self, images: &[NetworkInput<'_>]) -> Vec<Vec<f32>> {
         let Program { input_len, output_len, .. } = self.program;
         assert!(
             images.iter().all(|image| image.len() == input_len),
             "each image should have the input's length"
         );
         let mut input = Memory::zeros(images.len() * input_len * 4);
-        input.fill(images.iter().flat_map(|image| image.iter()).flat_map(|value| value.to_le_bytes()));
+        let floats = images.iter().flat_map(|image| match image {
+            NetworkInput::Floats(floats) => floats.to_vec(),
+            NetworkInput::Region(..) => vec![f32::NAN; input_len],
+        });
+        input.fill(floats.flat_map(f32::to_le_bytes));
+        for (index, image) in images.iter().enumerate() {
+            if let NetworkInput::Region(picture, region, output) = image {
+                assert_eq!(picture.home(), Home::Host, "the picture should be of the host");
+                let address = input.address() + (index * input_len * 4) as u64;
+                let launch =
+                    picture.launch(region, output, address).expect("the caller should have checked it");
+                // SAFETY: pictures of the host own planes of the sizes that they tell; the output is an image of `input`.
+                unsafe { sample_on_host(&launch) };
+            }
+        }
         let mut output = Memory::zeros(images.len() * output_len * 4);
         output.0.fill(u128::MAX);
         let bases = Bases {

@@ -13,6 +13,7 @@ mod gpu;
 #[cfg(feature = "cuda-host")]
 mod host;
 mod launch;
+mod picture;
 mod program;
 mod sample;
 mod weights;
@@ -23,6 +24,7 @@ pub use gpu::{Gpu, GpuError, GpuNetwork};
 #[cfg(feature = "cuda-host")]
 pub use host::{HostNetwork, sample_on_host};
 pub use launch::{Bases, Launch};
+pub use picture::{DevicePicture, NetworkInput};
 pub use program::{Element, Fault, Piece, Program, Space, Step, Window, Work};
 pub use sample::{DeviceImage, DevicePlane, sample_launch};
 pub use weights::{Packed, Weights};
