@@ -1,4 +1,4 @@
-//! Streams, to make, change, steer and delete. What config.toml says stays as it says.
+//! Streams, to make, change and delete. What config.toml says stays as it says.
 //!
 //! A source goes in with its credentials, in its address or apart from it, and never comes out with them: what is shown
 //! has `***` in their place, and a change that leaves the source out keeps it.
@@ -8,21 +8,20 @@ use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::web::{self, Json};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::fields;
 use super::source_login::Said;
+use super::sources::{for_cameras_only, refusal};
+use super::stream_orders::{Manner, admit, find};
 use crate::accounts::{Permission, PrivateSource};
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Name, RoleName};
-use crate::http::ports::{Beginning, SourceAuth, SourceFacts, SourceRefusal, StreamOptions};
+use crate::http::ports::{Beginning, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
-use crate::store::{ManagedStream, StreamSpec, StreamWish};
-
-/// How long trying a source may take; opening has limits of its own.
-const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(25);
+use crate::store::{ManagedStream, StreamSpec};
 
 /// A stream to be made.
 #[derive(Deserialize, ToSchema)]
@@ -85,42 +84,6 @@ struct StreamSettings {
     revision: i64,
 }
 
-/// A source to be tried.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct SourceRequest {
-    #[schema(example = "rtsp://192.0.2.7/stream1")]
-    source: String,
-    /// User at a camera.
-    #[schema(write_only, max_length = 1024, example = "viewer")]
-    username: Option<String>,
-    /// That user's password.
-    #[schema(write_only, format = Password, max_length = 1024)]
-    password: Option<String>,
-    /// Which authentication a camera may be given.
-    #[serde(default)]
-    auth: SourceAuth,
-}
-
-/// How an order is meant.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct Manner {
-    /// The stream begins even if it makes others late.
-    #[serde(default)]
-    force: bool,
-}
-
-/// What can be asked of a stream.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the document is written from it; the handler reads the word itself")]
-enum OrderName {
-    Start,
-    Stop,
-    Restart,
-}
-
 const fn yes() -> bool {
     true
 }
@@ -175,14 +138,12 @@ pub(in crate::http) async fn create_stream(
     }
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     if enabled {
-        admit(
-            &app,
-            Beginning { stream: &name, made_of: Some((&source.address, &options)), force: manner.force },
-        )?;
+        let made_of = Some((source.address.as_str(), &options));
+        admit(&app, Beginning { stream: &name, made_of, force: manner.force })?;
     }
-    app.store(app.store.create_stream(&name, spec)).await?;
+    let entry = visit.entry(&caller, "stream.create", &name);
+    app.store(app.store.create_stream(&name, spec, Some(entry))).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
-    visit.done(&caller, "stream.create", &name).await;
     shown(&app, find(&app, &caller, &name).await?, StatusCode::CREATED)
 }
 
@@ -231,14 +192,12 @@ pub(in crate::http) async fn change_stream(
     };
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
     if enabled && old.wanted {
-        admit(
-            &app,
-            Beginning { stream: &name, made_of: Some((&source.address, &options)), force: manner.force },
-        )?;
+        let made_of = Some((source.address.as_str(), &options));
+        admit(&app, Beginning { stream: &name, made_of, force: manner.force })?;
     }
-    app.store(app.store.change_stream(&name, seen(&request)?, spec)).await?;
+    let entry = visit.entry(&caller, "stream.change", &name);
+    app.store(app.store.change_stream(&name, seen(&request)?, spec, Some(entry))).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
-    visit.done(&caller, "stream.change", &name).await;
     shown(&app, find(&app, &caller, &name).await?, StatusCode::OK)
 }
 
@@ -266,102 +225,10 @@ pub(in crate::http) async fn delete_stream(
 ) -> Result<impl Responder, ApiError> {
     caller.require(Permission::EditStreams)?;
     find(&app, &caller, &name).await?;
-    app.store(app.store.delete_stream(&name, seen(&request)?)).await?;
+    let entry = visit.entry(&caller, "stream.delete", &name);
+    app.store(app.store.delete_stream(&name, seen(&request)?, Some(entry))).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
-    visit.done(&caller, "stream.delete", &name).await;
     Ok(HttpResponse::NoContent())
-}
-
-/// Starts, stops or restarts a stream.
-///
-/// A stream of config.toml can be steered too; the next start of the server does what the file says.
-#[utoipa::path(
-    post, path = "/api/v1/streams/{name}/{order}", tag = "streams", security(("bearer" = ["streams:control"])),
-    params(
-        ("name" = inline(Name), Path, description = "The stream"),
-        ("order" = inline(OrderName), Path, description = "What to do"),
-        Manner,
-    ),
-    responses(
-        (status = 202, description = "It is being done."),
-        (status = 400, description = "`invalid_name`, `invalid_query`."),
-        (status = 404, description = "`stream_not_found`, or `not_found`: there is no such order."),
-        (status = 503, description = "`over_capacity`: it would begin, and make others late; or `unavailable`.",
-            headers(("retry-after" = u32, description = "Seconds to wait"))),
-    )
-)]
-pub(in crate::http) async fn order_stream(
-    app: web::Data<App>,
-    visit: Visit,
-    caller: Caller,
-    path: web::Path<(String, String)>,
-    manner: web::Query<Manner>,
-) -> Result<impl Responder, ApiError> {
-    let (name, order) = path.into_inner();
-    let (wish, action) = match order.as_str() {
-        "start" => (StreamWish::Start, "stream.start"),
-        "stop" => (StreamWish::Stop, "stream.stop"),
-        "restart" => (StreamWish::Restart, "stream.restart"),
-        _ => return Err(ApiError::not_found("not_found", "There is nothing at this address.")),
-    };
-    caller.require(Permission::ControlStreams)?;
-    find(&app, &caller, &name).await?;
-    if !matches!(wish, StreamWish::Stop) {
-        admit(&app, Beginning { stream: &name, made_of: None, force: manner.force })?;
-    }
-    if !app.store(app.store.wish_of_stream(&name, wish)).await? {
-        return Err(unknown());
-    }
-    app.ask("streams", app.ports.control.changed(&name)).await?;
-    visit.done(&caller, action, &name).await;
-    Ok(HttpResponse::Accepted())
-}
-
-/// Opens a source and says what it is, without saving anything.
-#[utoipa::path(
-    post, path = "/api/v1/sources/test", tag = "streams", security(("bearer" = ["streams:edit"])),
-    request_body = SourceRequest,
-    responses(
-        (status = 200, body = SourceFacts),
-        (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_options`."),
-        (status = 422, description = "`source_forbidden`, `source_invalid`, `source_unreachable`, `source_silent` and \
-            others: the source cannot be used."),
-    )
-)]
-pub(in crate::http) async fn test_source(
-    app: web::Data<App>,
-    caller: Caller,
-    body: Json<SourceRequest>,
-) -> Result<Json<SourceFacts>, ApiError> {
-    caller.require(Permission::EditStreams)?;
-    let SourceRequest { source, username, password, auth } = body.into_inner();
-    for_cameras_only(&source, auth)?;
-    let source = Said::of(username, password)?.with(source)?;
-    let trying = app.ports.control.test(&source, auth);
-    let tried = actix_web::rt::time::timeout(TRY_LIMIT, trying).await;
-    let late =
-        |_| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "source_silent", "The source says nothing.");
-    tried.map_err(late)?.map_err(|_| ApiError::unavailable())?.map(Json).map_err(refusal)
-}
-
-fn refusal(SourceRefusal { code, detail }: SourceRefusal) -> ApiError {
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
-}
-
-fn admit(app: &App, beginning: Beginning<'_>) -> Result<(), ApiError> {
-    app.ports.control.admit(beginning).map_err(ApiError::over_capacity)
-}
-
-const fn unknown() -> ApiError {
-    ApiError::not_found("stream_not_found", "There is no stream of this name.")
-}
-
-async fn find(app: &App, caller: &Caller, name: &str) -> Result<ManagedStream, ApiError> {
-    fields::name(name)?;
-    if !caller.sees(name) {
-        return Err(unknown());
-    }
-    app.store(app.store.find_stream(name)).await?.ok_or(unknown())
 }
 
 async fn spec(
@@ -385,16 +252,6 @@ async fn spec(
         enabled,
         roles,
     })
-}
-
-/// Refuses what would do nothing.
-fn for_cameras_only(source: &str, auth: SourceAuth) -> Result<(), ApiError> {
-    let scheme = source.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
-    if auth == SourceAuth::Auto || matches!(scheme.as_str(), "rtsp" | "rtsps") {
-        return Ok(());
-    }
-    let detail = "auth other than auto is for cameras: rtsp:// and rtsps:// sources.";
-    Err(ApiError::bad_request("invalid_options", detail))
 }
 
 fn kept_source(app: &App, stream: &ManagedStream) -> Result<PrivateSource, ApiError> {

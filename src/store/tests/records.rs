@@ -151,7 +151,7 @@ fn orders_are_counted_and_a_start_lets_a_stream_run_that_might_not() {
         &store,
         "insert into streams (name, address, enabled, managed_by_config) values ('door', 'file:a', false, true)",
     );
-    let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish)).unwrap();
+    let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish, None)).unwrap();
     let state = || {
         let row = store.wait(store.find_stream("door")).unwrap().unwrap();
         (row.enabled, row.wanted, row.starts, row.restarts)
