@@ -45,9 +45,12 @@ struct KeySet {
 /// while the provider is silent would wait for one time-out after the other.
 pub(super) struct Issuer {
     address: String,
-    metadata: Mutex<Option<(Instant, Result<Arc<Metadata>, OidcError>)>>,
+    metadata: Mutex<Option<Described>>,
     keys: Mutex<KeptKeys>,
 }
+
+/// How it described itself last, or why it did not.
+type Described = (Instant, Result<Arc<Metadata>, OidcError>);
 
 #[derive(Default)]
 struct KeptKeys {
