@@ -149,7 +149,7 @@ pub(in crate::http) async fn create_stream(
 
 /// Changes a stream: it restarts, and no other notices.
 ///
-/// A source that is left out stays, and so do user and password that are left out, as long as the source is on the same
+/// A source that is left out, or sent back as it is shown, stays, and so do user and password that are left out, as long as the source is on the same
 /// server. With `If-Match` it is changed only if nobody was faster.
 #[utoipa::path(
     put, path = "/api/v1/streams/{name}/settings", tag = "streams", security(("bearer" = ["streams:edit"])),
@@ -185,7 +185,9 @@ pub(in crate::http) async fn change_stream(
     let StreamChange { source, username, password, enabled, roles, options } = body.into_inner();
     let said = Said::of(username, password)?;
     let kept = kept_source(&app, &old);
-    let source = match source {
+    // What is shown and sent back has `***` where credentials were: nothing was changed.
+    let is_shown = |source: &String| *source == old.address && source.contains("***");
+    let source = match source.filter(|source| !is_shown(source)) {
         None => said.after(kept?, None)?,
         // What is replaced need not be readable any more.
         Some(source) => said.after(kept.unwrap_or_default(), Some(source))?,

@@ -71,11 +71,17 @@ async fn a_change_restarts_that_stream_alone_and_only_if_nobody_was_faster() {
     assert_eq!((changed.status, changed.header("etag")), (200, Some("\"2\"")));
     let kept = source_of_door(&fixture).await;
     assert_eq!(kept, SOURCE, "a source that is left out stays, password included");
+    let changed = put("\"2\"", json!("rtsp://***@camera/1")).await;
+    assert_eq!(
+        (changed.status, source_of_door(&fixture).await),
+        (200, SOURCE.to_owned()),
+        "so does what is shown"
+    );
     let slower = put("\"1\"", json!("rtsp://other/2")).await;
     assert_eq!((slower.status, &slower.json()["code"]), (412, &json!("stale")));
-    assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"3\""));
+    assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"4\""));
     assert_eq!(source_of_door(&fixture).await, "rtsp://other/2");
-    assert_eq!(*fixture.world.changed.lock().unwrap(), ["door"; 3], "one refusal, three changes");
+    assert_eq!(*fixture.world.changed.lock().unwrap(), ["door"; 4], "one refusal, four changes");
 }
 
 /// The stored source, with its credentials.
