@@ -74,7 +74,8 @@ impl Call {
         // An agent's key makes nothing, and must not read what its owner made.
         let Who::User { .. } = caller.who else { return Ok(None) };
         let body = request.extract::<Bytes>().await.map_err(|error| problem::body_error(&error))?;
-        let asked = digest(&format!("{path}\n{}", String::from_utf8_lossy(&body)));
+        let query = request.query_string();
+        let asked = digest(&format!("{path}?{query}\n{}", String::from_utf8_lossy(&body)));
         request.set_payload(Payload::from(body));
         let user = caller.user().0;
         Ok(Some(Self { app, user, seal: format!("once {user} {key}"), key: digest(&key), asked }))
@@ -121,7 +122,9 @@ impl Call {
         };
         let (head, body) = response.into_parts();
         let body = to_bytes(body).await.unwrap_or_default();
-        let kept = (!head.status().is_client_error()).then(|| Kept {
+        let is_refused = head.status().is_client_error()
+            || head.extensions().get::<ApiError>().is_some_and(ApiError::is_refusal);
+        let kept = (!is_refused).then(|| Kept {
             asked: self.asked,
             status: head.status().as_u16(),
             etag: head.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned),

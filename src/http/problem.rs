@@ -73,6 +73,11 @@ impl ApiError {
         Self { estimate: Some(estimate), ..error.with_header("retry-after", "30") }
     }
 
+    /// Whether nothing was done, so that the same may be asked again.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.status.is_client_error() || self.code == "over_capacity"
+    }
+
     /// Something is in the way of the request.
     pub(super) const fn conflict(code: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)

@@ -202,10 +202,10 @@ impl Store {
         let hash = hash.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
-            // The account before the token, as everywhere: two resets of one account take turns.
+            // The account before the token: two resets of one account take turns, and no new token waits for them.
             let select =
                 "select u.id, u.username::text from users u join one_time_tokens t on t.user_id = u.id
-                where t.hash = $1 for update of u";
+                where t.hash = $1 for no key update of u";
             let Some(row) = transaction.query_opt(select, &[&&token[..]]).await? else { return Ok(None) };
             let (user, username): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
             if take(&transaction, token, Purpose::Reset, now_us).await?.is_none() {

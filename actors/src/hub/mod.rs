@@ -98,7 +98,7 @@ impl Hub {
     /// Counts a session as ended whose end nobody will publish: its server is lost. Its memory goes with that of others.
     pub fn retire(&self, session: &SessionId) {
         let mut sessions = self.sessions();
-        if sessions.rings.contains_key(session) && !sessions.ended.contains(session) {
+        if sessions.rings.contains_key(session) {
             sessions.end(session);
         }
     }
@@ -131,13 +131,17 @@ impl Sessions {
     fn remember(&mut self, event: &Arc<Published>, memory: QueueBound) {
         let ring = self.rings.entry(event.session.clone()).or_default();
         ring.push(event, memory);
-        if event.kind == EventKind::SessionEnded {
-            self.end(&event.session);
+        match event.kind {
+            EventKind::SessionEnded => self.end(&event.session),
+            // It was given up too early.
+            _ => self.ended.retain(|ended| *ended != event.session),
         }
     }
 
     fn end(&mut self, session: &SessionId) {
-        self.ended.push_back(session.clone());
+        if !self.ended.contains(session) {
+            self.ended.push_back(session.clone());
+        }
         while self.ended.len() > ENDED_SESSIONS {
             let forgotten = self.ended.pop_front();
             forgotten.into_iter().for_each(|session| drop(self.rings.remove(&session)));

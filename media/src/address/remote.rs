@@ -54,12 +54,14 @@ impl Address {
         let (user, host, resource) = parts(&self.target);
         let scheme = name(self.scheme);
         let location = location.trim();
+        let path = || resource.split(['?', '#']).next().unwrap_or_default();
         let absolute = match location.strip_prefix('/') {
-            _ if location.contains("://") => location.to_owned(),
+            _ if has_scheme(location) => location.to_owned(),
+            _ if location.starts_with('?') => format!("{scheme}://{host}{}{location}", path()),
             Some(rest) if rest.starts_with('/') => format!("{scheme}:{location}"),
             Some(_) => format!("{scheme}://{host}{location}"),
             None => {
-                let path = resource.split(['?', '#']).next().unwrap_or_default();
+                let path = path();
                 let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
                 format!("{scheme}://{host}{folder}{location}")
             }
@@ -72,6 +74,12 @@ impl Address {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         Self::parse(&format!("{scheme}://{}{rest}", if is_same_server { user } else { "" }))
     }
+}
+
+/// Whether a reference begins with a scheme and two slashes (RFC 3986, section 3.1); in a query such may stand, too.
+fn has_scheme(location: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    location.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(allowed))
 }
 
 /// (user with `@`, host with port, what follows) of an address with a host.
@@ -113,6 +121,8 @@ mod tests {
         for (location, target) in [
             ("/c?d=e", "http://user:secret@cam/c?d=e"),
             ("c.ts", "http://user:secret@cam/a/c.ts"),
+            ("?t=2", "http://user:secret@cam/a/b?t=2"),
+            ("/live?u=http://cdn/x", "http://user:secret@cam/live?u=http://cdn/x"),
             ("http://cam:80/c", "http://user:secret@cam:80/c"),
             ("http://other/c", "http://other/c"),
             ("https://cam/c", "https://cam/c"),
@@ -126,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_redirect_leads_to_web_servers_only() {
-        for location in ["file:///etc/passwd", "tcp://host:5432", "gopher://x/", "/etc://x"] {
+        for location in ["file:///etc/passwd", "tcp://host:5432", "gopher://x/"] {
             let led = parse("http://cam/a").redirected(location);
             let kind = led.err().map(|error| error.kind());
             assert!(matches!(kind, Some(ErrorKind::BadAddress | ErrorKind::UnknownScheme)), "{location}");

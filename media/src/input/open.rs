@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::OpenOptions;
 use crate::address::{Address, Scheme};
@@ -32,15 +33,24 @@ pub(super) fn within(
     let message = format!("the host `{host}` is in a network that the configuration forbids to sources");
     let mut last = MediaError::new(ErrorKind::OutOfReach, message);
     // Nobody is connected to at the address where a listener waits, which says "any" as a rule.
-    let is_any = |number: &IpAddr| address.scheme() == Scheme::Srt && number.is_unspecified();
+    let query = address.target().split_once('?').map_or("", |(_, query)| query);
+    let mode = query.split('&').find_map(|pair| pair.strip_prefix("mode="));
+    let waits = address.scheme() == Scheme::Srt && mode == Some("listener");
+    let is_any = |number: &IpAddr| waits && number.is_unspecified();
     let may = |number: &&IpAddr| is_any(number) || options.reach.allows(**number);
     // Of a name that it is given FFmpeg may take any number.
     if address.scheme() == Scheme::Https && !numbers.iter().all(|number| may(&number)) {
         return Err(last);
     }
-    for number in numbers.iter().filter(may) {
+    let allowed: Vec<IpAddr> = numbers.iter().filter(may).copied().collect();
+    let end = Instant::now() + interrupt.time_left();
+    for (index, number) in allowed.iter().enumerate() {
+        // A number that swallows packets must not take the time of those behind it.
+        let left = u32::try_from(allowed.len() - index).unwrap_or(u32::MAX);
+        interrupt.allow(end.saturating_duration_since(Instant::now()) / left);
+        let is_away = |kind| matches!(kind, ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::Timeout);
         match format(&address.at(*number), Arc::clone(interrupt), options) {
-            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Unreachable) => last = error,
+            Err(error) if left > 1 && is_away(error.kind()) => last = error,
             opened => return opened,
         }
     }

@@ -166,7 +166,7 @@ pub(in crate::http) async fn create_stream(
         (status = 409, description = "`managed_by_config`, `source_lost`."),
         (status = 412, description = "`stale`: somebody was faster."),
         (status = 422, description = "`source_forbidden`, `source_invalid`, or `login_needed`: the source is another \
-            server, which does not get the kept password."),
+            server, which does not get the kept password, or has `***` in place of credentials."),
         (status = 503, description = "`over_capacity`: it would begin, and make others late; or `unavailable`.",
             headers(("retry-after" = u32, description = "Seconds to wait"))),
     )
@@ -182,6 +182,9 @@ pub(in crate::http) async fn change_stream(
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
     let old = find(&app, &caller, &name).await?;
+    if old.managed_by_config {
+        return Err(ApiError::managed_by_config());
+    }
     let StreamChange { source, username, password, enabled, roles, options } = body.into_inner();
     let said = Said::of(username, password)?;
     let kept = kept_source(&app, &old);
@@ -246,6 +249,11 @@ async fn spec(
         return Err(ApiError::bad_request("invalid_options", detail));
     }
     for_cameras_only(&source.address, options.auth)?;
+    if is_masked(&source.address) {
+        let detail =
+            "The source has *** where its credentials were. Send them, or leave the source out to keep it.";
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "login_needed", detail));
+    }
     let address = app.ask("streams", app.ports.control.check(&source.address)).await?.map_err(refusal)?;
     Ok(StreamSpec {
         address,
@@ -263,6 +271,11 @@ fn kept_source(app: &App, stream: &ManagedStream) -> Result<PrivateSource, ApiEr
             "The stored source cannot be read any more: its key was replaced. Send the source again.";
         ApiError::conflict("source_lost", detail)
     })
+}
+
+/// Whether an address is one that was shown: what stood in the place of `***` is not there.
+fn is_masked(address: &str) -> bool {
+    address.contains("://***@") || address.contains("=***")
 }
 
 /// The revision that the caller saw, if they say so.

@@ -77,6 +77,8 @@ async fn a_change_restarts_that_stream_alone_and_only_if_nobody_was_faster() {
         (200, SOURCE.to_owned()),
         "so does what is shown"
     );
+    let edited = put("*", json!("rtsp://***@camera/2")).await;
+    assert_eq!((edited.status, &edited.json()["code"]), (422, &json!("login_needed")));
     let slower = put("\"1\"", json!("rtsp://other/2")).await;
     assert_eq!((slower.status, &slower.json()["code"]), (412, &json!("stale")));
     assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"4\""));
@@ -235,6 +237,16 @@ async fn a_stream_that_there_is_no_room_for_is_refused_and_not_stored_unless_it_
     assert_eq!(problem["estimate"], json!({"loadPercent": 130, "budgetMs": 150}));
     assert_eq!(refused.header("retry-after"), Some("30"));
     assert!(fixture.app.store.find_stream("door").await.unwrap().is_none());
+    let keyed = async || {
+        let bearer = format!("authorization: Bearer {olga}");
+        let headers = [&*bearer, "content-type: application/json", "idempotency-key: gate-1"];
+        let body = json!({"name": "gate", "source": SOURCE}).to_string();
+        http(fixture.address, "POST", "/api/v1/streams", &headers, &body).await.status
+    };
+    assert_eq!(keyed().await, 503);
+    fixture.world.is_full.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(keyed().await, 201, "a refusal is not kept under its key");
+    fixture.world.is_full.store(true, std::sync::atomic::Ordering::SeqCst);
     let body = json!({"name": "door", "source": SOURCE, "enabled": false});
     let idle = send(&fixture, "POST", "/api/v1/streams", &olga, body).await;
     assert_eq!(idle.status, 201, "one that does not begin needs no room");

@@ -172,7 +172,8 @@ impl Judge {
             while demands.get(1).is_some_and(|(second_us, _)| second_us + RATE_US <= at_us) {
                 demands.pop_front();
             }
-            if let Some(fps) = rate(demands).filter(|_| stream.is_paced) {
+            // One whose camera is away asks for nothing now, and for as much as before when it is back.
+            if let Some(fps) = rate(demands).filter(|fps| stream.is_paced && *fps > 0.0) {
                 if self.known.len() >= REMEMBERED {
                     self.known.clear();
                 }
@@ -209,6 +210,11 @@ impl Judge {
         self.reserve(now_us, name, self.lane_of(name, seats), demand);
     }
 
+    /// A stream is made of something else now: what it asked for before says nothing.
+    pub(crate) fn unlearn(&mut self, name: &str) {
+        self.known.remove(name);
+    }
+
     /// A stream that was let in did not come.
     pub(crate) fn forget(&mut self, name: &str) {
         self.reserved.retain(|reserved| &*reserved.name != name);
@@ -241,9 +247,10 @@ impl Judge {
             // It can make nobody late but itself.
             return Ok(());
         }
-        let p99_ms = others.iter().map(|stream| stream.p99_ms).fold(0.0, f64::max);
-        let running_fps: f64 =
-            others.iter().filter_map(|stream| self.demands.get(&stream.name).and_then(rate)).sum();
+        // A percentile is of frames and may be old: only those speak that have some now.
+        let has_frames = |stream: &&&StreamLook| self.rate_of(&stream.name).is_some_and(|fps| fps > 0.0);
+        let p99_ms = others.iter().filter(has_frames).map(|stream| stream.p99_ms).fold(0.0, f64::max);
+        let running_fps: f64 = others.iter().map(|stream| self.asks(&stream.name)).sum();
         let before = cost_s * (running_fps + coming_fps);
         let (after, then_ms) = match demand {
             Demand::Paced(fps) => {
@@ -262,6 +269,18 @@ impl Judge {
         };
         let told_ms = if reason == Reason::Late { p99_ms } else { then_ms };
         Err(Refusal { reason, load: after, p99_ms: told_ms, budget_ms: self.budget_ms })
+    }
+
+    fn rate_of(&self, name: &str) -> Option<f64> {
+        self.demands.get(name).and_then(rate)
+    }
+
+    /// Frames a second that a stream which runs asks for: as measured, or as before while it has none. One that counts as
+    /// coming is not counted twice.
+    fn asks(&self, name: &str) -> f64 {
+        let is_coming = || self.reserved.iter().any(|reserved| &*reserved.name == name);
+        let before = || self.known.get(name).copied().filter(|_| !is_coming());
+        self.rate_of(name).filter(|fps| *fps > 0.0).or_else(before).unwrap_or(0.0)
     }
 
     /// What a frame costs a lane, in seconds: measured there, or on all lanes if it had too few.

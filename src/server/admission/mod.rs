@@ -6,7 +6,7 @@
 
 pub(super) mod judge;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use slog::{Logger, info, warn};
 
 use crate::config::Scale;
 use judge::{ASSUMED_FPS, Demand, Judge, LaneLook, Reason, Refusal, StreamLook};
+
+/// How long an order counts as forced. The look that follows it takes the stream at once, if it is free.
+const FORCED_US: u64 = 60_000_000;
 
 /// What it works with.
 pub(super) struct AdmissionParts {
@@ -44,8 +47,8 @@ struct State {
     demands: HashMap<Arc<str>, Demand>,
     /// Since when free streams are left to others.
     left: BTreeMap<String, u64>,
-    /// Streams that were forced upon this server.
-    forced: BTreeSet<String>,
+    /// Streams that were forced upon this server, and when.
+    forced: BTreeMap<String, u64>,
 }
 
 impl Admission {
@@ -55,7 +58,7 @@ impl Admission {
             judge: Judge::new(settings.latency_budget.as_secs_f64() * 1e3),
             demands: HashMap::new(),
             left: BTreeMap::new(),
-            forced: BTreeSet::new(),
+            forced: BTreeMap::new(),
         };
         Arc::new(Self {
             parts,
@@ -101,7 +104,10 @@ impl Admission {
 
     /// A stream is made of something that asks for so much.
     pub(super) fn expect(&self, name: &str, demand: Demand) {
-        self.state().demands.insert(name.into(), demand);
+        let mut state = self.state();
+        if state.demands.insert(name.into(), demand).is_some_and(|before| before != demand) {
+            state.judge.unlearn(name);
+        }
     }
 
     /// Lets a stream begin that somebody ordered, or says why not. One that runs already may go on. `made_of` is what it will
@@ -117,6 +123,9 @@ impl Admission {
         let (now_us, seats) = (self.parts.clock.monotonic_us(), self.parts.lanes.names());
         let mut state = self.state();
         let name: Arc<str> = name.into();
+        if made_of.is_some_and(|made_of| state.demands.get(&name) != Some(&made_of)) {
+            state.judge.unlearn(&name);
+        }
         let demand = made_of.or(state.demands.get(&name).copied()).unwrap_or(Demand::Paced(ASSUMED_FPS));
         if force || !self.is_guarded {
             state.judge.force(now_us, &name, demand, &seats);
@@ -130,7 +139,7 @@ impl Admission {
     /// An order that is for all servers of a database: each takes what it has room for. One that is forced is for this one.
     pub(super) fn order_of_many(&self, name: &str, force: bool) {
         if force {
-            self.state().forced.insert(name.to_owned());
+            self.state().forced.insert(name.to_owned(), self.parts.clock.monotonic_us());
         }
     }
 
@@ -140,11 +149,12 @@ impl Admission {
         let (now_us, seats) = (self.parts.clock.monotonic_us(), self.parts.lanes.names());
         let mut state = self.state();
         state.left.retain(|name, _| free.contains(name));
+        state.forced.retain(|_, at_us| now_us.saturating_sub(*at_us) < FORCED_US);
         let mut refused = Vec::new();
         let takes = |name: &&String| {
             let shared: Arc<str> = name.as_str().into();
             let demand = state.demands.get(&shared).copied().unwrap_or(Demand::Paced(ASSUMED_FPS));
-            let refusal = match !self.is_guarded || state.forced.contains(*name) {
+            let refusal = match !self.is_guarded || state.forced.contains_key(*name) {
                 true => None,
                 false => state.judge.admit(now_us, (&shared, demand), &seats).err(),
             };
@@ -156,14 +166,16 @@ impl Admission {
                 state.judge.force(now_us, &shared, demand, &seats);
             }
             if is_new || takes {
-                refused.push((shared, refusal, takes));
+                refused.push((shared, refusal, is_new, takes));
             }
             takes
         };
         let chosen = free.iter().filter(takes).cloned().collect();
         drop(state);
-        for (name, refusal, takes) in refused {
-            self.tell(&name, &refusal);
+        for (name, refusal, is_new, takes) in refused {
+            if is_new {
+                self.tell(&name, &refusal);
+            }
             if takes {
                 warn!(self.parts.log, "a stream is run all the same: no other server took it"; "stream" => &*name);
             }
@@ -186,7 +198,9 @@ impl Admission {
     /// There is no such stream any more.
     pub(super) fn remove(&self, name: &str) {
         self.dismiss(name);
-        self.state().demands.remove(name);
+        let mut state = self.state();
+        state.demands.remove(name);
+        state.judge.unlearn(name);
     }
 
     fn tell(&self, name: &str, refusal: &Refusal) {

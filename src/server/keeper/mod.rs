@@ -173,7 +173,12 @@ impl Keeper {
         drop(book);
         match self.membership() {
             Some((owner, times)) if !wanted.is_empty() => self.acquire(&wanted, &owner, times).await,
-            _ => Ok(()),
+            Some(_) => {
+                // What was left to others is forgotten: it runs there, or nobody wants it.
+                self.parts.shared.admission.choose(&[]);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 

@@ -155,6 +155,19 @@ fn a_stream_that_ran_before_is_judged_by_the_rate_that_it_had() {
 }
 
 #[test]
+fn a_camera_that_is_away_keeps_its_room_and_what_it_was_late_with_is_over() {
+    let lanes = [vec![live("a", 30, 15.0), live("away", 60, 400.0)]];
+    let mut judge = judge_of(&lanes, 10, 40);
+    assert_eq!(ask(&mut judge, "new", 5.0, &lanes), Err(Reason::Late));
+    for second in 41..=50 {
+        let streams = vec![seen(&lanes[0][0], second), seen(&lanes[0][1], 40)];
+        judge.see(second * 1_000_000, vec![LaneLook { busy_us: second * 300_000 + 24_000_000, streams }]);
+    }
+    assert_eq!(ask(&mut judge, "new", 60.0, &lanes), Err(Reason::Full), "it comes back");
+    assert_eq!(ask(&mut judge, "small", 5.0, &lanes), Ok(()), "nobody is late now");
+}
+
+#[test]
 fn a_restart_is_not_judged_against_itself() {
     let lanes = [vec![live("a", 90, 400.0)]];
     assert_eq!(ask(&mut judge_of(&lanes, 10, 40), "a", 90.0, &lanes), Ok(()));
