@@ -16,6 +16,7 @@ mod overlay;
 mod server;
 mod store;
 mod telemetry;
+mod tls;
 mod watch;
 
 use std::process::ExitCode;

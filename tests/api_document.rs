@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::analyze::errors_by;
 use crate::server_support::{Server, looping};
-use crate::support::{kinora, root, text};
+use crate::support::{kinora, root, text, wait_for};
 
 fn document() -> Value {
     serde_json::from_str(&kinora(&["openapi"]).stdout).unwrap()
@@ -65,6 +66,11 @@ fn models_and_devices_tell_what_runs() {
     let lanes = devices[0]["lanes"].as_array().unwrap();
     let pinned: u64 = lanes.iter().map(|lane| lane["streams"].as_u64().unwrap()).sum();
     assert_eq!((&devices[0]["device"], pinned), (&json!("cpu"), 1), "{devices}");
+    let busy = wait_for("lanes that worked", Duration::from_secs(20), || {
+        let devices = server.get("/api/v1/devices");
+        devices["devices"][0]["utilization"]["lanes"].as_f64().filter(|lanes| *lanes > 0.0)
+    });
+    assert!(busy <= 1.0, "{busy}");
 }
 
 /// Debian's Chromium with a profile of its own, which can reach this machine only.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use crate::clips;
 use crate::script::{Script, answer, good};
@@ -82,6 +84,72 @@ fn a_camera_made_over_http_is_asked_by_digest_only_if_its_options_say_so() {
         let (tried, answer) = server.post("/api/v1/sources/test", &json!({"source": source, "auth": auth}));
         let expected = if state == "running" { 200 } else { 422 };
         assert_eq!(tried, expected, "{answer}");
+    }
+}
+
+/// What of the password every form of it holds that a text can have.
+const TELLTALE: &str = "p@ss: w/";
+
+/// A stream of a camera whose user and password are sent apart from its source.
+fn with_login(name: &str, source: &str, auth: &str, password: &str) -> Value {
+    json!({"name": name, "source": source, "username": "viewer", "password": password, "options": {"auth": auth}})
+}
+
+#[test]
+fn a_login_sent_apart_over_http_reaches_its_camera_and_is_shown_nowhere() {
+    let camera = Camera::start_with("digest", PASSWORD);
+    let server = Server::start("");
+    server.remember(TELLTALE);
+    for (password, status) in [(PASSWORD, 200), ("wrong", 422)] {
+        let body = json!({"source": camera.address(""), "username": "viewer", "password": password});
+        let (tried, answer) = server.post("/api/v1/sources/test", &body);
+        assert_eq!(tried, status, "{answer}");
+    }
+    let agent = server.agent("stream=door");
+    let (status, made) =
+        server.post("/api/v1/streams", &with_login("door", &camera.address(""), "digest", PASSWORD));
+    assert_eq!((status, &made["hasLogin"]), (201, &json!(true)), "{made}");
+    let state = server.until_state("door", "running");
+    wait_for("events of the stream", Duration::from_secs(20), || (agent.count() > 2).then_some(()));
+    let settings = server.get("/api/v1/streams/door/settings");
+    let (events, audit) = (Value::Array(agent.events()), server.get("/api/v1/audit"));
+    for shown in [&made, &state, &settings, &events, &audit] {
+        assert!(!shown.to_string().contains(TELLTALE) && !shown.to_string().contains("viewer:"), "{shown}");
+    }
+    server.assert_no_process_shows(TELLTALE);
+    // It is kept: another start of the server needs nobody to type it again.
+    let (home, _) = server.stop();
+    Server::start_in(home).until_state("door", "running");
+}
+
+#[test]
+fn a_kept_password_is_sent_neither_to_another_server_nor_in_basic() {
+    let camera = Camera::start_with("digest", PASSWORD);
+    let asks_for_basic = |request: &crate::script::Request| {
+        answer(request, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", "").into()
+    };
+    let spy = Script::start(asks_for_basic);
+    let server = Server::start("");
+    let made = server.post("/api/v1/streams", &with_login("door", &camera.address(""), "digest", PASSWORD));
+    assert_eq!(made.0, 201, "{}", made.1);
+    server.until_state("door", "running");
+    let mut change =
+        json!({"source": spy.address().to_string(), "enabled": true, "roles": [], "options": {}});
+    let (status, refused) = server.put("/api/v1/streams/door/settings", &change);
+    assert_eq!((status, &refused["code"]), (422, &json!("login_needed")), "{refused}");
+    assert!(spy.requests().is_empty(), "{}", spy.transcript());
+    // Given again it may go there, and with digest it is not said in Basic.
+    for (key, value) in [("username", "viewer"), ("password", PASSWORD)] {
+        change[key] = json!(value);
+    }
+    change["options"] = json!({"auth": "digest"});
+    assert_eq!(server.put("/api/v1/streams/door/settings", &change).0, 200);
+    let stream = server.until_state("door", "auth_failed");
+    assert!(stream["message"].as_str().unwrap().contains("only Digest is allowed"), "{stream}");
+    let sent = spy.transcript();
+    assert!(sent.contains("RTSP/1.0"), "{sent}");
+    for secret in [STANDARD.encode(format!("viewer:{PASSWORD}")), PASSWORD.to_owned(), "Basic".to_owned()] {
+        assert!(!sent.contains(&secret), "{sent}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every way that a picture takes: each gives the results of the MP4, frame by frame (tracking off).
 //!
-//! Cameras are GStreamer's RTSP server, other senders are ffmpeg.
+//! Cameras are GStreamer's RTSP server, other senders are ffmpeg and GStreamer.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,12 +8,15 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::camera_times::listens;
 use crate::clips;
+use crate::gst_sender::GstSender;
 use crate::server_support::{Camera, h264_of};
-use crate::support::{Running, balanced, ffmpeg, frames, kinora, only, scratch_file, spawn, text};
+use crate::support::{Running, balanced, ffmpeg, frames, kinora, only, scratch_file, spawn, text, wait_for};
 use crate::transport::{assert_same, by_mark};
 
 const TRACKING_OFF: [&str; 3] = ["--read-marks", "--set", "analysis.tracking=off"];
@@ -86,6 +89,24 @@ fn sent(name: &str, listen: &str, target: &str) -> Vec<Value> {
     receiver.wait().events()
 }
 
+#[test]
+fn a_transport_stream_of_gstreamers_muxer_gives_the_results_of_the_file() {
+    let (clip, long) = (slow(clips::short(), "slow-gst.mp4"), scratch_file("slow-gst-long.mp4"));
+    ffmpeg(&["-stream_loop", "4", "-i", text(&clip), "-c", "copy", text(&long)]);
+    let port = free_port();
+    let source = format!("udp://127.0.0.1:{port}");
+    let limits = ["--max-frames", "30", "--set", "decoder.read_timeout=5s"];
+    let receiver = spawn(&[&["analyze", &source][..], &limits, &TRACKING_OFF].concat());
+    wait_for("the receiver being ready", Duration::from_secs(20), || listens(port).then_some(()));
+    let launch = format!(
+        "filesrc location={} ! qtdemux ! h264parse config-interval=-1 ! identity sync=true \
+         ! mpegtsmux alignment=7 ! udpsink host=127.0.0.1 port={port} sync=false",
+        text(&long)
+    );
+    let _sender = GstSender::start(&launch, &[]);
+    assert_shows("GStreamer's MPEG-TS", &of_file(text(clips::short())), &receiver.wait().events());
+}
+
 fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -93,7 +114,7 @@ fn free_port() -> u16 {
 /// Whether datagrams to a group come back over the loopback of this machine.
 fn has_multicast(group: Ipv4Addr) -> bool {
     let receiver = UdpSocket::bind("0.0.0.0:0").unwrap();
-    receiver.set_read_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
+    receiver.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let target = (group, receiver.local_addr().unwrap().port());
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
     let works = receiver.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).is_ok()

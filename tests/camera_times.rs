@@ -17,9 +17,9 @@ const FRAMES: u64 = 270;
 /// Timestamps of RTP begin so that they wrap after two seconds.
 const WRAPS_SOON: &str = "timestamp-offset=4294787296";
 /// The wrap of 33 bits is at 95,443.7 s; with the 1.4 s that the muxer adds, the clip passes it in its middle.
-const BEFORE_WRAP_S: &str = "95438";
+pub(crate) const BEFORE_WRAP_S: &str = "95438";
 
-fn clip() -> &'static Path {
+pub(crate) fn clip() -> &'static Path {
     static CLIP: OnceLock<PathBuf> = OnceLock::new();
     CLIP.get_or_init(|| {
         let (path, frames) = (scratch_file("nine-seconds.mp4"), FRAMES.to_string());
@@ -31,7 +31,7 @@ fn clip() -> &'static Path {
 }
 
 /// When each frame was due, in microseconds since 1970 by its number, by what the camera wrote down.
-fn due(times: &Path) -> BTreeMap<u64, i64> {
+pub(crate) fn due(times: &Path) -> BTreeMap<u64, i64> {
     let (mut origin_us, mut running_us) = (0, BTreeMap::new());
     for line in fs::read_to_string(times).unwrap().lines() {
         let words: Vec<_> = line.split(' ').collect();
@@ -50,11 +50,24 @@ fn due(times: &Path) -> BTreeMap<u64, i64> {
 }
 
 /// A frame that was analysed: its number, the clock that timed it, the error in microseconds and the uncertainty told.
-struct Timed {
-    number: u64,
-    source: String,
-    error_us: i64,
-    uncertainty_us: i64,
+pub(crate) struct Timed {
+    pub(crate) number: u64,
+    pub(crate) source: String,
+    pub(crate) error_us: i64,
+    pub(crate) uncertainty_us: i64,
+}
+
+/// How an event tells the time of a frame that was due as `due` says; it has to be of the first epoch.
+pub(crate) fn timed(event: &Value, due: &BTreeMap<u64, i64>) -> Timed {
+    let payload = &event["payload"];
+    assert_eq!(payload["epoch"], 1, "a wrap is no new epoch: {payload}");
+    let number = payload["frame"]["mark"].as_u64().unwrap();
+    Timed {
+        number,
+        source: payload["clock"]["source"].as_str().unwrap().to_owned(),
+        error_us: (unix_us(event["timestamp"].as_str().unwrap()) - due[&number]).abs(),
+        uncertainty_us: payload["clock"]["uncertaintyMs"].as_i64().unwrap() * 1_000,
+    }
 }
 
 fn unix_us(timestamp: &str) -> i64 {
@@ -72,18 +85,7 @@ fn watch(name: &str, arguments: &[&str]) -> Vec<Timed> {
     let events = run.events();
     let due = due(&times);
     let analysed = events.iter().filter(|event| event["event"] == "frameAnalyzed");
-    let timed = |event: &Value| {
-        let payload = &event["payload"];
-        assert_eq!(payload["epoch"], 1, "a wrap is no new epoch: {payload}");
-        let number = payload["frame"]["mark"].as_u64().unwrap();
-        Timed {
-            number,
-            source: payload["clock"]["source"].as_str().unwrap().to_owned(),
-            error_us: (unix_us(event["timestamp"].as_str().unwrap()) - due[&number]).abs(),
-            uncertainty_us: payload["clock"]["uncertaintyMs"].as_i64().unwrap() * 1_000,
-        }
-    };
-    analysed.map(timed).collect()
+    analysed.map(|event| timed(event, &due)).collect()
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn without_reports_the_uncertainty_covers_99_of_100_timestamps_over_a_wrap() {
 }
 
 /// Whether somebody on this machine receives datagrams at a port.
-fn listens(port: u16) -> bool {
+pub(crate) fn listens(port: u16) -> bool {
     fs::read_to_string("/proc/net/udp").unwrap().contains(&format!(":{port:04X} "))
 }
 

@@ -277,6 +277,30 @@ impl Server {
         self.send("POST", path, &head, "application/json", &body)
     }
 
+    /// The same with `PUT`.
+    pub(crate) fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let head = format!("Authorization: Bearer {}\r\n", self.token);
+        self.send("PUT", path, &head, "application/json", &body.to_string())
+    }
+
+    /// From now on no log may hold this.
+    pub(crate) fn remember(&self, secret: &str) {
+        self.home.secrets.remember(secret);
+    }
+
+    /// Asserts that no process of the server shows a text: in its arguments, or in its environment.
+    pub(crate) fn assert_no_process_shows(&self, secret: &str) {
+        let processes = self.home.processes();
+        assert!(processes.len() > 1, "{processes:?}");
+        for process in processes {
+            assert!(!process.contains(secret), "{process}");
+            let number = process.split(' ').next().unwrap();
+            // One that ended meanwhile shows nothing.
+            let environment = fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&environment).contains(secret), "the environment of {process}");
+        }
+    }
+
     /// An agent in Python with a token or key of its own.
     pub(crate) fn agent_with(&self, token: &str, query: &str) -> Agent {
         let file = self.home.path("own-token");

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what is missing on Debian 12 to build, test and demonstrate Kinora. Rust is expected to be there.
-# Says what it does; does nothing when nothing is missing.
+# Installs what is missing on Debian 12 to build, test and demonstrate Kinora, and the packages that are named as
+# arguments, which only some targets need. Rust is expected to be there. Says what it does; does nothing when nothing is
+# missing.
 set -eu
 
 # One line a reason; every package that a build, a test or the demonstration uses is named here.
@@ -33,7 +34,7 @@ chromium
 # nodejs, node-ws: the same in JavaScript; the agent of docs/guide/agents.md is run by a test.
 
 missing=
-for package in $packages; do
+for package in $packages "$@"; do
     state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
     case "$state" in ii*) ;; *) missing="$missing $package" ;; esac
 done

@@ -6,6 +6,7 @@ use crate::error::{ErrorKind, MediaError};
 
 mod device;
 mod redact;
+mod remote;
 
 pub(crate) use device::Capture;
 

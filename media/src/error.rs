@@ -33,6 +33,8 @@ pub enum ErrorKind {
     UnsupportedCodec,
     /// The host has no address, or no way leads to it.
     Unreachable,
+    /// The host is in a network that the [`crate::Reach`] leaves out.
+    OutOfReach,
     /// The host is there and refuses the connection: the port is closed.
     Refused,
     /// The server asks for credentials, or refuses those that were given (401).

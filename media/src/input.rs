@@ -1,9 +1,6 @@
 //! Opening a source and reading its packets, with a deadline and a way out for each blocking call.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +12,11 @@ use crate::format::InputFormat;
 use crate::info::{self, AudioInfo, TrackInfo, VideoInfo};
 use crate::packet::{Packet, PacketKind};
 use crate::raw::{self, sys};
+use crate::reach::Reach;
 use crate::resolve;
 
+mod open;
 mod options;
-
-/// Playlists and their like name other addresses to open; a source is what its own address says and nothing else.
-const PLAYLISTS: [&str; 8] =
-    ["concat", "hls", "dash", "sdp", "imf", "vapoursynth", "webm_dash_manifest", "libgme"];
 
 /// How to open a source.
 #[derive(Debug, Clone)]
@@ -34,6 +29,8 @@ pub struct OpenOptions {
     pub read_timeout: Duration,
     /// Whether packets of the best audio stream are read too.
     pub audio: bool,
+    /// Which hosts may be connected to.
+    pub reach: Reach,
 }
 
 impl Default for OpenOptions {
@@ -43,6 +40,7 @@ impl Default for OpenOptions {
             open_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(10),
             audio: false,
+            reach: Reach::default(),
         }
     }
 }
@@ -68,14 +66,17 @@ impl Input {
     /// (`BadAddress`), because opening it would wait for its writer beyond any deadline.
     pub fn open(address: &Address, options: &OpenOptions) -> Result<Self, MediaError> {
         crate::init();
-        check_file(address)?;
+        open::check_file(address)?;
         let interrupt = Interrupt::new(options.cancel.clone());
         interrupt.allow(options.open_timeout);
-        if let Some((host, port)) = address.remote() {
-            resolve::resolve(host, port, &interrupt)?;
-        }
-        let what = format!("open `{address}`");
-        let format = open_format(address, interrupt, &what, options)?;
+        let Some((host, port)) = address.remote() else {
+            return Self::choose(open::format(address, interrupt, options)?, address, options);
+        };
+        let numbers = resolve::resolve(host, port, &interrupt)?;
+        let format = match options.reach.is_limited() {
+            true => open::within(address, host, &numbers, &interrupt, options)?,
+            false => open::format(address, interrupt, options)?,
+        };
         Self::choose(format, address, options)
     }
 
@@ -242,81 +243,6 @@ impl Input {
 enum Tagged {
     Wanted(Packet),
     Other(Packet),
-}
-
-fn open_format(
-    address: &Address,
-    interrupt: Arc<Interrupt>,
-    what: &str,
-    options: &OpenOptions,
-) -> Result<InputFormat, MediaError> {
-    // What an earlier call left in the log is not ours.
-    crate::log::take();
-    // A server that hangs up leaves nothing to recognise; that may be better at the next try.
-    let invalid = if address.scheme() == Scheme::Tcp { ErrorKind::Disconnected } else { ErrorKind::NotMedia };
-    let fail = |code, interrupt: &Interrupt| match interrupt.error(what, options.open_timeout) {
-        Some(error) => error,
-        None if code == sys::AVERROR_EXIT => interrupt.error_after(what, options.open_timeout),
-        None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
-    };
-    let (demuxer, dict) = options::of(address);
-    let mut format = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
-        .map_err(|code| fail(code, &interrupt))?;
-    let name = format.name();
-    if name.split(',').any(|name| PLAYLISTS.contains(&name)) {
-        let message =
-            format!("cannot {what}: it is a playlist ({name}); give the address of the video itself");
-        return Err(MediaError::new(ErrorKind::NotMedia, message));
-    }
-    let found = format.find_streams();
-    // Interrupted, it may still report success with what it knows.
-    if let Some(error) = format.interrupt().error(what, options.open_timeout) {
-        return Err(error);
-    }
-    found.map_err(|code| fail(code, format.interrupt()))?;
-    Ok(format)
-}
-
-/// What can be told of a file without FFmpeg, whose messages for these cases are poor.
-fn check_file(address: &Address) -> Result<(), MediaError> {
-    let Some(path) = address.path() else { return Ok(()) };
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => MediaError::new(ErrorKind::NotFound, format!("there is no file `{path}`")),
-        io::ErrorKind::PermissionDenied => {
-            let message = format!("the file `{path}` may not be read by this user: permission denied");
-            MediaError::new(ErrorKind::PermissionDenied, message)
-        }
-        _ => {
-            let code = error.raw_os_error().unwrap_or(0);
-            MediaError::new(ErrorKind::Other(-code), format!("cannot open `{path}`: {error}"))
-        }
-    };
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if metadata.is_dir() {
-        let message = format!("`{path}` is a directory; a media file is needed");
-        return Err(MediaError::new(ErrorKind::IsDirectory, message));
-    }
-    if metadata.file_type().is_fifo() && !is_own_descriptor(path) {
-        // open(2) waits for a writer, and neither a deadline nor a cancellation reaches it there.
-        let message = format!(
-            "`{path}` is a named pipe, which cannot be waited for with a deadline; \
-             give the stream on standard input (/dev/stdin) or by udp:// or tcp://"
-        );
-        return Err(MediaError::new(ErrorKind::BadAddress, message));
-    }
-    if metadata.is_file() {
-        fs::File::open(path).map_err(failed)?;
-        if metadata.len() == 0 {
-            return Err(MediaError::new(ErrorKind::Empty, format!("the file `{path}` is empty (0 bytes)")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a path names a descriptor that this process has open already: opening it again does not wait.
-fn is_own_descriptor(path: &str) -> bool {
-    path == "/dev/stdin"
-        || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| Path::new(path).starts_with(folder))
 }
 
 /// The demuxer that a scheme fixes; `None` lets FFmpeg find it.

@@ -20,11 +20,13 @@
 //! ```
 //!
 //! - [`Address`] is parsed once; its `Display` never shows a password.
+//! - [`Reach`] says which hosts may be connected to.
 //! - [`Input`] opens it with a [`CancelToken`] and deadlines, and gives [`Packet`]s.
 //! - [`VideoDecoder`] turns packets into [`Frame`]s; [`FrameReader`] joins the two and keeps the [`Account`].
 //! - [`ElementaryDecoder`] takes access units that were received elsewhere, with the same account.
 //! - [`Frame`] is a reference-counted picture whose planes are read in place ([`PixelLayout`], [`Plane`]).
 //! - [`Mp4Writer`] encodes [`YuvImage`]s and sound to H.264 and AAC in MP4.
+//! - [`heap_use`] counts what FFmpeg and everybody else in the process has allocated.
 //! - [`MediaError`] says who, what and where; its [`ErrorKind`] decides what to do.
 //!
 //! Written for FFmpeg 5.1 (Debian 12); the fields it reads exist from 5.1 to 6.1.
@@ -46,6 +48,7 @@ mod format;
 mod frame;
 mod gpu_picture;
 mod hardware;
+mod heap;
 mod image;
 mod info;
 mod input;
@@ -56,6 +59,7 @@ mod muxer;
 mod packet;
 mod raw;
 mod raw_frame;
+mod reach;
 mod reader;
 mod resolve;
 mod settings;
@@ -71,12 +75,14 @@ pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};
 pub use gpu_picture::{GpuPicture, GpuPlane};
 pub use hardware::{Decoding, gpu_pictures_fetched};
+pub use heap::{HeapUse, heap_use};
 pub use image::YuvImage;
 pub use info::{AudioInfo, TrackInfo, VideoInfo};
 pub use input::{Input, OpenOptions};
 pub use layout::{Chroma, ColorMatrix, ColorRange, PixelLayout};
 pub use mp4::Mp4Writer;
 pub use packet::{Packet, PacketKind};
+pub use reach::Reach;
 pub use reader::{FrameMeta, FrameReader, Item};
 pub use settings::{AudioSettings, AudioTrack, Preset, VideoSettings};
 

@@ -14,5 +14,6 @@ mod media {
     mod mp4;
     mod mutated;
     mod network;
+    mod reach;
     mod support;
 }

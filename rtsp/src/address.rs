@@ -103,6 +103,13 @@ impl Address {
         self.host.eq_ignore_ascii_case(&other.host) && (other.secure || !self.secure)
     }
 
+    /// Whether both mean one server: host, port and encryption are the same.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let same_host = self.host.eq_ignore_ascii_case(&other.host);
+        same_host && (self.port, self.secure) == (other.port, other.secure)
+    }
+
     /// The address that a redirect names: absolute, or a path on the same server.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, Error> {
         match location.trim() {

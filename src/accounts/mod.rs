@@ -10,6 +10,7 @@ mod permission;
 mod person;
 mod seal;
 mod secret;
+mod source;
 
 pub(crate) use identity::{Identity, KeyScope};
 pub(crate) use key::AgentKey;
@@ -18,3 +19,4 @@ pub(crate) use permission::{Permission, Permissions, roles};
 pub(crate) use person::{GivenRoles, RoleMapping, username, verified_email};
 pub(crate) use seal::{KEY_BYTES, Sealer};
 pub(crate) use secret::{Digest, Secret, digest};
+pub(crate) use source::{CameraLogin, PrivateSource};

@@ -1,14 +1,14 @@
 //! What the API tells of networks and devices, from what the server was started with and from its lanes.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kinora_actors::domain::Provenance;
 use kinora_actors::lanes::Lanes;
 use kinora_models::weights::{POSE_DETECTION, WEIGHT_FILES, WeightFile};
 use kinora_models::{DETECTOR_SIDE, Instructions, LANDMARK_SIDE, Precision};
 
-use crate::http::ports::{DeviceStatus, LaneStatus, MachineView, ModelStatus};
+use crate::http::ports::{DeviceStatus, LaneStatus, MachineView, ModelStatus, Utilization};
 
 /// The one device of this server and the networks on it.
 pub(crate) struct Machine {
@@ -18,6 +18,23 @@ pub(crate) struct Machine {
     pub(crate) precision: Precision,
     /// The lanes of the device.
     pub(crate) lanes: Arc<Lanes>,
+    /// How busy it was.
+    pub(crate) utilization: Arc<LastUtilization>,
+}
+
+/// What was measured last, if anything was.
+#[derive(Default)]
+pub(crate) struct LastUtilization(Mutex<Option<Utilization>>);
+
+impl LastUtilization {
+    /// This was measured.
+    pub(crate) fn set(&self, utilization: Utilization) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(utilization);
+    }
+
+    fn get(&self) -> Option<Utilization> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl MachineView for Machine {
@@ -33,6 +50,7 @@ impl MachineView for Machine {
             name: processor(),
             processors: std::thread::available_parallelism().map_or(1, |count| number(count.get())),
             lanes: lanes.map(|(streams, busy)| LaneStatus { streams: number(streams), busy }).collect(),
+            utilization: self.utilization.get(),
             workers_replaced,
             threads_abandoned,
         }]

@@ -1,7 +1,7 @@
 //! The source port on `kinora-media`: files, network streams and devices through FFmpeg.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kinora_actors::domain::{Size, SourceDescription, Timebase};
 use kinora_actors::ports::{
@@ -10,18 +10,22 @@ use kinora_actors::ports::{
 };
 use kinora_media::{
     Address, DecodeOptions, Decoding, ErrorKind, Frame, FrameMeta, FrameReader, Item, MediaError,
-    OpenOptions, VideoInfo,
+    OpenOptions, Reach, VideoInfo,
 };
 use kinora_rtsp::Unwrapper;
 
 use super::live_clock::LiveClock;
 use super::picture::MediaPicture;
+use super::redirect;
 
 /// Step of a frame without a time stamp whose stream tells no rate: 40 ms, 25 frames a second.
 const DEFAULT_STEP_US: i64 = 40_000;
 
 /// Timestamps of a transport stream wrap at so many bits, after 26.5 hours. FFmpeg follows the first wrap only.
 const TRANSPORT_BITS: u32 = 33;
+
+/// Redirects that are followed before they are taken for a circle; as many as FFmpeg follows.
+const MOST_REDIRECTS: usize = 8;
 
 /// Opens an address with FFmpeg.
 pub(crate) struct MediaSource {
@@ -35,21 +39,50 @@ pub(crate) struct MediaSource {
     pub(crate) open_timeout: Duration,
     /// Limit of waiting for data.
     pub(crate) read_timeout: Duration,
+    /// Which hosts may be connected to.
+    pub(crate) reach: Reach,
 }
 
 impl SourceFactory for MediaSource {
     fn open(&mut self, cancel: &CancelToken) -> Result<OpenSource, SourceError> {
-        let open = OpenOptions {
-            cancel: kinora_media::CancelToken::from(cancel.flag()),
-            open_timeout: self.open_timeout,
-            read_timeout: self.read_timeout,
-            audio: false,
-        };
         let live = self.address.is_live();
         let decode =
             DecodeOptions { threads: self.threads.unwrap_or(0), low_delay: Some(live), gpu: self.gpu };
-        let reader = FrameReader::open(&self.address, &open, &decode).map_err(source_error)?;
+        let reader = self.follow(&decode, cancel)?;
         Ok(opened(reader, live))
+    }
+}
+
+impl MediaSource {
+    /// Opens the address. Within a limited reach FFmpeg follows no redirect: what it stops at is followed here, and each
+    /// host is judged anew.
+    fn follow(&self, decode: &DecodeOptions, cancel: &CancelToken) -> Result<FrameReader, SourceError> {
+        let deadline = Instant::now() + self.open_timeout;
+        let mut address = self.address.clone();
+        let mut redirects = 0;
+        loop {
+            let open = OpenOptions {
+                cancel: kinora_media::CancelToken::from(cancel.flag()),
+                open_timeout: deadline.saturating_duration_since(Instant::now()),
+                read_timeout: self.read_timeout,
+                audio: false,
+                reach: self.reach.clone(),
+            };
+            let error = match FrameReader::open(&address, &open, decode) {
+                // What FFmpeg says of a redirect that it may not follow.
+                Err(error) if self.reach.is_limited() && matches!(error.kind(), ErrorKind::Other(_)) => error,
+                opened => return opened.map_err(source_error),
+            };
+            let Some(location) = redirect::asked(&address, &self.reach, deadline, cancel) else {
+                return Err(source_error(error));
+            };
+            redirects += 1;
+            if redirects > MOST_REDIRECTS {
+                let message = format!("{}: it redirects more than {MOST_REDIRECTS} times", self.address);
+                return Err(SourceError { kind: SourceErrorKind::Unavailable, message });
+            }
+            address = address.redirected(&location).map_err(source_error)?;
+        }
     }
 }
 
@@ -183,7 +216,8 @@ pub(super) fn source_error(error: MediaError) -> SourceError {
         | ErrorKind::NoVideo
         | ErrorKind::UnsupportedCodec
         | ErrorKind::UnknownScheme
-        | ErrorKind::BadAddress => SourceErrorKind::Unsupported,
+        | ErrorKind::BadAddress
+        | ErrorKind::OutOfReach => SourceErrorKind::Unsupported,
         _ => SourceErrorKind::Unavailable,
     };
     SourceError { kind, message: error.to_string() }

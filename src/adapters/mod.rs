@@ -16,6 +16,7 @@ mod media_source;
 mod picture;
 mod pose_model;
 mod probe;
+mod redirect;
 mod rtsp_source;
 mod sampler;
 mod source_address;
@@ -31,7 +32,7 @@ pub(crate) use fault::{FFMPEG_LACKS_IT, Fault, INVALID};
 pub(crate) use http_ports::{
     DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
-pub(crate) use machine::Machine;
+pub(crate) use machine::{LastUtilization, Machine};
 pub(crate) use marks::StripReader;
 pub(crate) use pose_model::CandlePoseModel;
 pub(crate) use probe::{Findings, Look, Video, probe};

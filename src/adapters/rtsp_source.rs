@@ -121,7 +121,7 @@ impl RtspSource {
             cancel: kinora_media::CancelToken::from(cancel.flag()),
             open_timeout: self.options.request_timeout,
             read_timeout: self.options.silence_timeout,
-            audio: false,
+            ..OpenOptions::default()
         };
         let opened = Input::from_transport_stream(&address, Box::new(reader), &options)
             .and_then(|input| FrameReader::new(input, decode));

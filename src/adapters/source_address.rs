@@ -73,6 +73,7 @@ impl SourceAddress {
                 gpu: decoder.gpu,
                 open_timeout: decoder.open_timeout,
                 read_timeout: decoder.read_timeout,
+                reach: access.media_reach(),
             }),
         }
     }
@@ -84,7 +85,7 @@ pub(super) fn camera_options(access: &Access, decoder: &Decoder) -> Options {
         credentials: access.credentials.clone(),
         auth: access.auth,
         trust: access.trust.clone(),
-        reach: access.reach.clone(),
+        reach: access.camera_reach(),
         request_timeout: decoder.open_timeout,
         silence_timeout: decoder.read_timeout,
     }

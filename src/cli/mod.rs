@@ -17,6 +17,8 @@ mod openapi;
 mod probe;
 mod serve;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod user;
 mod watch;
 

@@ -1,7 +1,7 @@
 //! `kinora serve`: the server, until it is stopped.
 
-use std::sync::Arc;
-
+use kinora_actors::domain::Provenance;
+use kinora_actors::ports::ModelFactory;
 use slog::error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,12 +15,20 @@ use crate::telemetry;
 pub(crate) fn run(settings: &Settings) -> Result<(), CliError> {
     let networks = load_networks(settings)?;
     let provenance = provenance(&networks, settings);
-    let model = model_factory(networks);
+    serve(settings, provenance, model_factory(networks))
+}
+
+/// The server with this model.
+pub(super) fn serve(
+    settings: &Settings,
+    provenance: Provenance,
+    model: ModelFactory,
+) -> Result<(), CliError> {
     let (log, _written) = telemetry::logger(&settings.log);
     let settings = settings.clone();
     actix::System::new().block_on(async move {
         let stop = stop_signal().map_err(|error| CliError::internal(format!("signals: {error}")))?;
-        let started = server::start(settings, provenance, Arc::clone(&model), log.clone()).await;
+        let started = server::start(settings, provenance, model, log.clone()).await;
         let running = started.map_err(|error| {
             error!(log, "the server cannot start"; "error" => %error);
             start_error(error)

@@ -1,8 +1,10 @@
 //! How cameras are asked: which authentication, whose name, whom to trust.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::Arc;
 
-use kinora_rtsp::{AuthPolicy, Credentials, Reach, Trust};
+use kinora_rtsp::{AuthPolicy, Credentials, Trust};
 
 use super::layers::Values;
 use super::value::Network;
@@ -19,8 +21,8 @@ pub(crate) struct Access {
     pub(crate) credentials: Option<Credentials>,
     /// Whom an encrypted connection trusts.
     pub(crate) trust: Trust,
-    /// Where a camera may lead, by a redirect for example.
-    pub(crate) reach: Reach,
+    /// Networks that nothing may lead into: no name, and no redirect.
+    pub(crate) forbidden: Arc<[Network]>,
 }
 
 /// The keys as they are written; `none` and the defaults are nothing.
@@ -91,14 +93,29 @@ impl Access {
             "anybody" => Trust::Anybody,
             file => Trust::File(file.into()),
         };
-        Ok(Self { auth, credentials, trust, reach: Reach::default() })
+        Ok(Self { auth, credentials, trust, forbidden: Arc::default() })
     }
 
-    /// Of a source that came over HTTP: its address says all, and nothing leads into these networks.
+    /// Of a source that came over HTTP: nothing leads into these networks.
     pub(crate) fn outside(forbidden: &[Network]) -> Self {
-        let forbidden = forbidden.to_vec();
-        let is_outside = move |host| !forbidden.iter().any(|network| network.contains(host));
-        Self { reach: Reach::only(is_outside), ..Self::default() }
+        Self { forbidden: forbidden.into(), ..Self::default() }
+    }
+
+    /// Where a camera may be.
+    pub(crate) fn camera_reach(&self) -> kinora_rtsp::Reach {
+        self.judge().map(kinora_rtsp::Reach::only).unwrap_or_default()
+    }
+
+    /// Where a source may be that FFmpeg connects to.
+    pub(crate) fn media_reach(&self) -> kinora_media::Reach {
+        self.judge().map(kinora_media::Reach::only).unwrap_or_default()
+    }
+
+    /// Who says which hosts may be connected to, where some may not.
+    fn judge(&self) -> Option<impl Fn(IpAddr) -> bool + Send + Sync + 'static> {
+        let forbidden = Arc::clone(&self.forbidden);
+        let is_forbidden = move |host| forbidden.iter().any(|network| network.contains(host));
+        (!self.forbidden.is_empty()).then_some(move |host| !is_forbidden(meant(host)))
     }
 
     /// From the keys of a stream.
@@ -114,6 +131,15 @@ impl Access {
             trust: text("trust"),
         };
         Self::to(text("source"), keys).map_err(|error| format!("stream {}: {error}", text("name")))
+    }
+}
+
+/// Whom a connection to this number reaches: the system takes "any" for this machine.
+fn meant(host: IpAddr) -> IpAddr {
+    match host.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        host => host,
     }
 }
 
@@ -156,6 +182,23 @@ mod tests {
         let nobody = wrong(keys("auto", "none", "/etc/hostname", "system"));
         assert_eq!(nobody, "password_file: it needs a username");
         assert!(wrong(keys("md5", "none", "none", "system")).starts_with("auth: `md5`"));
+    }
+
+    #[test]
+    fn nothing_leads_into_a_forbidden_network_whatever_form_its_number_has() {
+        let forbidden = ["127.0.0.0/8", "169.254.0.0/16"].map(|text| Network::parse(text).unwrap());
+        let reach = Access::outside(&forbidden).media_reach();
+        for (number, allowed) in [
+            ("192.0.2.7", true),
+            ("2001:db8::1", true),
+            ("127.0.0.1", false),
+            ("::ffff:169.254.169.254", false),
+            ("0.0.0.0", false),
+            ("::ffff:0.0.0.0", false),
+        ] {
+            assert_eq!(reach.allows(number.parse().unwrap()), allowed, "{number}");
+        }
+        assert!(!Access::outside(&[]).media_reach().is_limited(), "where nothing is forbidden all is free");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::openapi::schemas::{FrameAccount as AccountSchema, Latency, StateName, Time};
-use crate::accounts::{Digest, Identity, KeyScope};
+use crate::accounts::{Digest, Identity, KeyScope, PrivateSource};
 
 /// The future answer of a query.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -202,7 +202,7 @@ pub(crate) trait StreamControl: Send + Sync {
     /// Opens a source for a moment. Takes as long as opening takes, which is bounded.
     fn test<'a>(
         &'a self,
-        source: &'a str,
+        source: &'a PrivateSource,
         auth: SourceAuth,
     ) -> Answer<'a, Result<SourceFacts, SourceRefusal>>;
 
@@ -332,6 +332,29 @@ pub(crate) trait MachineView: Send + Sync {
     fn devices(&self) -> Vec<DeviceStatus>;
 }
 
+/// How much of the last second a device worked, as parts of 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Utilization {
+    /// Its lanes.
+    #[schema(minimum = 0, maximum = 1)]
+    pub(crate) lanes: f64,
+    /// A GPU, as its driver says; absent for the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    pub(crate) gpu: Option<f64>,
+    /// A GPU's video decoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    pub(crate) decoder: Option<f64>,
+    /// A GPU's memory in use, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_used: Option<u64>,
+    /// All of a GPU's memory, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_total: Option<u64>,
+}
+
 /// A network as the API shows it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -373,6 +396,9 @@ pub(crate) struct DeviceStatus {
     pub(crate) processors: u32,
     /// Its lanes: each runs one inference at a time.
     pub(crate) lanes: Vec<LaneStatus>,
+    /// How much of the last second it worked; absent in the server's first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) utilization: Option<Utilization>,
     /// Workers that were replaced after they failed.
     pub(crate) workers_replaced: u64,
     /// Threads that hung and were given up; they are lost until the process ends.

@@ -35,12 +35,8 @@ impl Visit {
         self.entry_of(actor.to_owned(), action, target, true)
     }
 
-    /// Writes down that `caller` did something. What was done stays done when it cannot be written.
-    pub(super) async fn done(&self, caller: &Caller, action: &'static str, target: &str) {
-        self.write(caller.label(), action, target, true).await;
-    }
-
-    /// Writes down that something was done by somebody who has no token (yet).
+    /// Writes down that something was done by somebody who has no token (yet). What was done stays done when it cannot be
+    /// written.
     pub(super) async fn done_by(&self, actor: &str, action: &'static str, target: &str) {
         self.write(actor.to_owned(), action, target, true).await;
     }

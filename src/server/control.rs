@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use kinora_actors::ports::{CancelToken, SourceErrorKind};
 use kinora_media::Scheme;
-use kinora_rtsp::AuthPolicy;
+use kinora_rtsp::{AuthPolicy, Credentials};
 
 use super::admission::Admission;
 use super::admission::judge::{Demand, Reason, Refusal};
 use super::keeper::Keeper;
+use crate::accounts::{CameraLogin, PrivateSource};
 use crate::adapters::SourceAddress;
 use crate::config::{Access, Decoder, Http, Network};
 use crate::http::ports::{
@@ -121,15 +122,15 @@ impl StreamControl for Control {
 
     fn test<'a>(
         &'a self,
-        source: &'a str,
+        source: &'a PrivateSource,
         auth: SourceAuth,
     ) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
         Box::pin(async move {
-            let address = match self.allowed(source).await {
+            let address = match self.allowed(&source.address).await {
                 Ok(address) => address,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let access = Access { auth: policy(auth), ..Access::outside(&self.forbidden) };
+            let access = access(auth, source.login.as_ref(), &self.forbidden);
             let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
@@ -159,6 +160,12 @@ impl StreamControl for Control {
     }
 }
 
+/// How a source that came over HTTP is asked.
+pub(super) fn access(auth: SourceAuth, login: Option<&CameraLogin>, forbidden: &[Network]) -> Access {
+    let credentials = login.map(|login| Credentials::new(&login.username, &login.password));
+    Access { auth: policy(auth), credentials, ..Access::outside(forbidden) }
+}
+
 fn overload(Refusal { reason, load, p99_ms, budget_ms }: Refusal) -> Overload {
     let detail = match reason {
         Reason::Late => {
@@ -182,7 +189,7 @@ fn overload(Refusal { reason, load, p99_ms, budget_ms }: Refusal) -> Overload {
 }
 
 /// The wire's word for which authentication may be used.
-pub(super) const fn policy(auth: SourceAuth) -> AuthPolicy {
+const fn policy(auth: SourceAuth) -> AuthPolicy {
     match auth {
         SourceAuth::Auto => AuthPolicy::Auto,
         SourceAuth::Basic => AuthPolicy::Basic,
@@ -207,7 +214,7 @@ fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, So
         }
         SourceErrorKind::Unsupported => SourceRefusal {
             code: "source_unsupported",
-            detail: "The source is there and has no video that can be decoded.",
+            detail: "The source has no video that can be decoded, or leads into a network that the configuration forbids.",
         },
         SourceErrorKind::NotFound => {
             SourceRefusal { code: "source_not_found", detail: "The server is there and has no such stream." }

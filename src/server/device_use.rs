@@ -7,6 +7,8 @@ use std::sync::Arc;
 use kinora_actors::lanes::Lanes;
 use prometheus::{GaugeVec, Opts};
 
+use crate::http::ports::Utilization;
+
 /// What is known of a device; parts of 1, and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct DeviceUse {
@@ -24,6 +26,18 @@ impl DeviceUse {
     /// The busiest part: of a GPU as it says itself, else of the lanes.
     pub(super) fn busiest(&self) -> f64 {
         self.gpu.unwrap_or(self.lanes).max(self.decoder.unwrap_or(0.0))
+    }
+
+    /// The same for the API, with three decimals.
+    pub(super) fn shown(&self) -> Utilization {
+        let part = |part: f64| (part * 1e3).round() / 1e3;
+        Utilization {
+            lanes: part(self.lanes),
+            gpu: self.gpu.map(part),
+            decoder: self.decoder.map(part),
+            memory_used: self.memory.map(|(used, _)| used as u64),
+            memory_total: self.memory.map(|(_, total)| total as u64),
+        }
     }
 }
 
@@ -151,6 +165,17 @@ mod tests {
         assert_eq!(lanes.busiest(), 0.9);
         assert_eq!(DeviceUse { gpu: Some(0.4), ..lanes }.busiest(), 0.4);
         assert_eq!(DeviceUse { gpu: Some(0.4), decoder: Some(0.6), ..lanes }.busiest(), 0.6);
+    }
+
+    #[test]
+    fn the_api_is_told_what_is_known_and_nothing_else() {
+        let usage = DeviceUse { lanes: 0.123_456, ..DeviceUse::default() };
+        assert_eq!(serde_json::to_value(usage.shown()).unwrap(), serde_json::json!({"lanes": 0.123}));
+        let usage = DeviceUse { gpu: Some(0.5), memory: Some((1e9, 8e10)), ..usage };
+        let shown = serde_json::json!(
+            {"lanes": 0.123, "gpu": 0.5, "memoryUsed": 1_000_000_000_u64, "memoryTotal": 80_000_000_000_u64}
+        );
+        assert_eq!(serde_json::to_value(usage.shown()).unwrap(), shown);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) struct Gauges {
     database_restarts: IntGauge,
     rows: IntCounterVec,
     workers: IntCounterVec,
+    heap: IntGaugeVec,
     fetched: IntCounter,
 }
 
@@ -76,6 +77,13 @@ impl Gauges {
                 &["outcome"],
             )?,
             workers: counters("kinora_workers_lost_total", "Inference workers that were lost", &["how"])?,
+            heap: IntGaugeVec::new(
+                Opts::new(
+                    "kinora_heap_bytes",
+                    "Heap of the process: live, and held with what the allocator keeps",
+                ),
+                &["kind"],
+            )?,
             fetched: IntCounter::new(
                 "kinora_gpu_pictures_fetched_total",
                 "Pictures that were copied from a GPU's memory to the host's",
@@ -83,7 +91,7 @@ impl Gauges {
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 10] {
+    fn parts(&self) -> [&dyn Collector; 11] {
         [
             &self.frames,
             &self.states,
@@ -94,6 +102,7 @@ impl Gauges {
             &self.database_restarts,
             &self.rows,
             &self.workers,
+            &self.heap,
             &self.fetched,
         ]
     }
@@ -123,8 +132,14 @@ impl Gauges {
         }
     }
 
+    fn read_heap(&self) {
+        let Some(heap) = kinora_media::heap_use() else { return };
+        for (kind, bytes) in [("live", heap.live), ("held", heap.held)] {
+            self.heap.with_label_values(&[kind]).set(gauge(bytes));
+        }
+    }
+
     fn read_storage(&self) {
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let Gauged { journal, store, counters, lanes, .. } = &self.asked;
         self.journal_bytes.set(gauge(journal.bytes()));
         self.journal_uncommitted.set(gauge(journal.end().0.saturating_sub(journal.committed().0)));
@@ -154,6 +169,11 @@ impl Collector for Gauges {
     fn collect(&self) -> Vec<MetricFamily> {
         self.read_streams();
         self.read_storage();
+        self.read_heap();
         self.parts().into_iter().flat_map(Collector::collect).collect()
     }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -153,6 +153,7 @@ pub(crate) async fn start(
         log: log.new(o!("part" => "admission")),
     };
     let admission = Admission::new(admission, &settings.scale);
+    let utilization = Arc::default();
     let control = Arc::new(Control::new(&settings.http, (Arc::clone(&admission), is_alone)));
     let web = Web {
         store: &store,
@@ -168,6 +169,7 @@ pub(crate) async fn start(
             provenance: provenance.clone(),
             precision: settings.inference.precision,
             lanes: Arc::clone(&lanes),
+            utilization: Arc::clone(&utilization),
         }),
         sealer: Arc::clone(&sealer),
         settings: &settings,
@@ -181,6 +183,7 @@ pub(crate) async fn start(
         lanes: Arc::clone(&lanes),
         clock: Arc::clone(&clock),
         admission: Arc::clone(&admission),
+        utilization,
         device: provenance.device.clone(),
     };
     let shared = streams::Shared {

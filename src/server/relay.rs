@@ -109,6 +109,9 @@ impl Relay {
         let extents = self.store.sessions_elsewhere(&self.here).await.map_err(unavailable)?;
         let listed: HashSet<&str> = extents.iter().map(|extent| extent.session.as_str()).collect();
         self.elsewhere.keep(|session| listed.contains(&*session.0));
+        // Over for a while, and perhaps without a word: memory must not be kept for it.
+        let over = self.told.keys().filter(|session| !listed.contains(&*session.0));
+        over.for_each(|session| self.hub.retire(session));
         if self.told.len() > REMEMBERED {
             self.told.retain(|session, _| listed.contains(&*session.0));
         }

@@ -17,6 +17,7 @@ use slog::{Logger, info, o, warn};
 
 use super::admission::Admission;
 use super::device_use::{DeviceGauges, DeviceMeter};
+use crate::adapters::LastUtilization;
 use crate::config::Scale;
 
 /// What a mean is of.
@@ -101,6 +102,8 @@ pub(super) struct Watched {
     pub(super) clock: Arc<dyn Clock>,
     /// Measures at the same times.
     pub(super) admission: Arc<Admission>,
+    /// Where the API finds how busy the device is.
+    pub(super) utilization: Arc<LastUtilization>,
     /// `cpu` or `cuda:N`.
     pub(super) device: String,
 }
@@ -143,6 +146,7 @@ pub(super) fn start(watched: Watched, gauges: ScaleGauges, settings: &Scale, log
             watched.admission.look();
             let usage = meter.read(at_us);
             gauges.devices.show(&watched.device, &usage);
+            watched.utilization.set(usage.shown());
             let latencies = watched.board.streams().into_iter().filter_map(|stream| stream.session);
             let running = latencies.filter(|session| session.ended.is_none());
             let p99_ms = running.map(|session| session.recent_p99_ms).fold(0.0, f64::max);

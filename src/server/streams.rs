@@ -19,11 +19,11 @@ use super::admission::Admission;
 use super::admission::judge::Demand;
 use super::control;
 use super::membership::{Fences, Membership};
-use crate::accounts::Sealer;
+use crate::accounts::{PrivateSource, Sealer};
 use crate::adapters::{
     AddressError, BlazePoseTracker, KEY_FRAME_PATIENCE, KernelSampler, SourceAddress, StripReader,
 };
-use crate::config::{Access, Analysis, Settings, Stream};
+use crate::config::{Analysis, Settings, Stream};
 use crate::http::ports::StreamOptions;
 use crate::journal::{Journal, JournalSink};
 use crate::store::ManagedStream;
@@ -63,23 +63,26 @@ pub(super) fn of_row(
         return parts(stream, shared).map_err(no_address);
     }
     let sealed = row.sealed_source.as_deref().ok_or("it has no source")?;
-    let source = sealer.open(&row.name, sealed);
+    let source = PrivateSource::open(&row.name, sealed, sealer);
     let source = source.map_err(|_| "its source was sealed with another stream-key")?;
     let options = serde_json::from_str(&row.settings).map_err(|_| "its settings are not understood")?;
     let enabled = row.enabled && row.wanted;
-    let stream = of_options(&row.name, source, options, enabled, &shared.settings);
+    let stream = of_options(&row.name, &source, options, enabled, &shared.settings);
     parts(&stream, shared).map_err(no_address)
 }
 
 /// A stream as config.toml would have it; what cannot be said over HTTP is as usual.
-fn of_options(name: &str, source: String, options: StreamOptions, enabled: bool, usual: &Settings) -> Stream {
+fn of_options(
+    name: &str,
+    source: &PrivateSource,
+    options: StreamOptions,
+    enabled: bool,
+    usual: &Settings,
+) -> Stream {
     Stream {
         name: name.to_owned(),
-        source,
-        access: Access {
-            auth: control::policy(options.auth),
-            ..Access::outside(&usual.http.forbidden_networks)
-        },
+        source: source.address.clone(),
+        access: control::access(options.auth, source.login.as_ref(), &usual.http.forbidden_networks),
         enabled,
         repeat: options.r#loop,
         read_marks: options.read_marks,

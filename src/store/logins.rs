@@ -2,12 +2,12 @@
 
 use deadpool_postgres::Transaction;
 
+use super::Store;
 use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::time::{from_us, to_us};
 use super::user_changes::set_password;
 use super::users::{NewUser, insert_user};
-use super::{Object, Store};
 use crate::accounts::Digest;
 
 /// What became of a refresh token that was shown.
@@ -175,8 +175,8 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<Option<i32>, StoreError> {
         self.run(move |mut client| async move {
-            let Some((transaction, token)) = take(&mut client, invitation, Purpose::Invite, now_us).await?
-            else {
+            let transaction = client.transaction().await?;
+            let Some(token) = take(&transaction, invitation, Purpose::Invite, now_us).await? else {
                 return Ok(None);
             };
             let id = insert_user(&transaction, &NewUser { roles: token.roles, ..user }).await?;
@@ -201,13 +201,17 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let hash = hash.to_owned();
         self.run(move |mut client| async move {
-            let Some((transaction, token)) = take(&mut client, token, Purpose::Reset, now_us).await? else {
+            let transaction = client.transaction().await?;
+            // The account before the token, as everywhere: two resets of one account take turns.
+            let select =
+                "select u.id, u.username::text from users u join one_time_tokens t on t.user_id = u.id
+                where t.hash = $1 for update of u";
+            let Some(row) = transaction.query_opt(select, &[&&token[..]]).await? else { return Ok(None) };
+            let (user, username): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+            if take(&transaction, token, Purpose::Reset, now_us).await?.is_none() {
                 return Ok(None);
-            };
-            let select = "select username::text from users where id = $1 for update";
-            let Some(row) = transaction.query_opt(select, &[&token.user]).await? else { return Ok(None) };
-            let username: String = row.try_get(0)?;
-            set_password(&transaction, token.user.unwrap_or_default(), &hash).await?;
+            }
+            set_password(&transaction, user, &hash).await?;
             let audit = AuditEntry { actor: username.clone(), target: username.clone(), ..audit };
             note(&transaction, Some(&audit)).await?;
             transaction.commit().await?;
@@ -219,18 +223,16 @@ impl Store {
 
 /// Takes a token that is good once, and whoever else shows it waits for the transaction's end.
 async fn take(
-    client: &mut Object,
+    transaction: &Transaction<'_>,
     hash: Digest,
     purpose: Purpose,
     now_us: i64,
-) -> Result<Option<(Transaction<'_>, OneTime)>, StoreError> {
-    let transaction = client.transaction().await?;
+) -> Result<Option<OneTime>, StoreError> {
     let take = "delete from one_time_tokens where hash = $1 and purpose = $2 and expires_at > $3
         returning user_id, roles";
     let row = transaction.query_opt(take, &[&&hash[..], &purpose.name(), &from_us(now_us)]).await?;
     let Some(row) = row else { return Ok(None) };
-    let token = OneTime { purpose, user: row.try_get(0)?, roles: row.try_get(1)? };
-    Ok(Some((transaction, token)))
+    Ok(Some(OneTime { purpose, user: row.try_get(0)?, roles: row.try_get(1)? }))
 }
 
 async fn keep(transaction: &Transaction<'_>, family: i64, token: Digest) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
+use super::audit::{AuditEntry, note};
 use super::error::StoreError;
 use super::{Store, retired};
 
@@ -93,7 +94,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] for a name that is taken, [`StoreError::NotFound`] for a role that there is not,
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn create_stream(&self, name: &str, spec: StreamSpec) -> Result<(), StoreError> {
+    pub(crate) async fn create_stream(
+        &self,
+        name: &str,
+        spec: StreamSpec,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
@@ -104,6 +110,7 @@ impl Store {
                 transaction.query_one(insert, &[&name, address, settings, enabled, sealed_source]).await?;
             show_to(&transaction, row.try_get(0)?, roles).await?;
             retired::replaced(&transaction, &name).await?;
+            note(&transaction, audit.as_ref()).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -119,6 +126,7 @@ impl Store {
         name: &str,
         seen: Option<i64>,
         spec: StreamSpec,
+        audit: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.run(move |mut client| async move {
@@ -130,6 +138,7 @@ impl Store {
             transaction.execute(update, &[&id, address, settings, enabled, sealed_source]).await?;
             transaction.execute("delete from stream_roles where stream_id = $1", &[&id]).await?;
             show_to(&transaction, id, roles).await?;
+            note(&transaction, audit.as_ref()).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -140,13 +149,19 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::change_stream`].
-    pub(crate) async fn delete_stream(&self, name: &str, seen: Option<i64>) -> Result<(), StoreError> {
+    pub(crate) async fn delete_stream(
+        &self,
+        name: &str,
+        seen: Option<i64>,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
             let id = own(&transaction, &name, seen).await?;
             retired::retire(&transaction, id).await?;
             transaction.execute("delete from streams where id = $1", &[&id]).await?;
+            note(&transaction, audit.as_ref()).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -156,9 +171,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn wish_of_stream(&self, name: &str, wish: StreamWish) -> Result<bool, StoreError> {
+    pub(crate) async fn wish_of_stream(
+        &self,
+        name: &str,
+        wish: StreamWish,
+        audit: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         let name = name.to_owned();
-        self.run(move |client| async move {
+        self.run(move |mut client| async move {
+            let transaction = client.transaction().await?;
             let update = match wish {
                 StreamWish::Start => "set desired_state = 'running', enabled = true, starts = starts + 1",
                 StreamWish::Stop => "set desired_state = 'stopped'",
@@ -166,7 +187,13 @@ impl Store {
                     "set desired_state = 'running', enabled = true, restarts = restarts + 1"
                 }
             };
-            Ok(client.execute(&format!("update streams {update} where name = $1"), &[&name]).await? == 1)
+            let update = format!("update streams {update} where name = $1");
+            if transaction.execute(&update, &[&name]).await? == 0 {
+                return Ok(false);
+            }
+            note(&transaction, audit.as_ref()).await?;
+            transaction.commit().await?;
+            Ok(true)
         })
         .await
     }

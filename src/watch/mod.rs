@@ -14,7 +14,7 @@ mod link;
 mod links;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::http::tests::fakes::{Fixture, PASSWORD, publish, publish_one};
 
 /// What the agent printed.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -2,13 +2,7 @@
 # Sets up what the measurements need beyond the build: valgrind, and the yardsticks from PyPI in the scratch environment
 # of the golden numbers. Needs Python 3.11 for the latter. Says what it does; does nothing when nothing is missing.
 set -eu
-if ! command -v valgrind >/dev/null; then
-    echo "bench: installing Debian's package valgrind"
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    $sudo apt-get update -q
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends valgrind
-fi
+tools/setup.sh valgrind
 venv=.cache/golden/venv
 if ! "$venv/bin/python" -c 'import ai_edge_litert, mediapipe' 2>/dev/null; then
     echo "bench: setting up TensorFlow Lite and MediaPipe in $venv"

@@ -95,6 +95,14 @@ impl Hub {
         self.sessions().rings.keys().cloned().collect()
     }
 
+    /// Counts a session as ended whose end nobody will publish: its server is lost. Its memory goes with that of others.
+    pub fn retire(&self, session: &SessionId) {
+        let mut sessions = self.sessions();
+        if sessions.rings.contains_key(session) && !sessions.ended.contains(session) {
+            sessions.end(session);
+        }
+    }
+
     /// How many subscriptions there are.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
@@ -123,10 +131,13 @@ impl Sessions {
     fn remember(&mut self, event: &Arc<Published>, memory: QueueBound) {
         let ring = self.rings.entry(event.session.clone()).or_default();
         ring.push(event, memory);
-        if event.kind != EventKind::SessionEnded {
-            return;
+        if event.kind == EventKind::SessionEnded {
+            self.end(&event.session);
         }
-        self.ended.push_back(event.session.clone());
+    }
+
+    fn end(&mut self, session: &SessionId) {
+        self.ended.push_back(session.clone());
         while self.ended.len() > ENDED_SESSIONS {
             let forgotten = self.ended.pop_front();
             forgotten.into_iter().for_each(|session| drop(self.rings.remove(&session)));

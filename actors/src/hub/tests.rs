@@ -104,6 +104,21 @@ fn ended_sessions_are_forgotten_in_time() {
 }
 
 #[test]
+fn a_session_whose_server_is_lost_is_forgotten_with_those_that_ended() {
+    let hub = Hub::new();
+    for name in ["runs", "lost"] {
+        publish(&hub, name, 1..=3);
+    }
+    (0..3).for_each(|_| hub.retire(&session("lost")));
+    hub.retire(&session("unknown"));
+    assert_eq!(hub.last_seq(&session("lost")), Some(3), "an agent may still catch up");
+    (0..super::ENDED_SESSIONS)
+        .for_each(|number| hub.publish(&event(&format!("s{number}"), 1, EventKind::SessionEnded)));
+    assert_eq!(hub.last_seq(&session("lost")), None);
+    assert_eq!(hub.last_seq(&session("runs")), Some(3));
+}
+
+#[test]
 fn replay_and_live_meet_without_a_loss_or_a_repetition() {
     let hub = Hub::new();
     publish(&hub, "a", 1..=10_000);

@@ -2,9 +2,10 @@
 
 use crate::address::{Address, Capture, Scheme};
 use crate::dict::Dict;
+use crate::reach::Reach;
 
-/// (demuxer, options) for `address`.
-pub(super) fn of(address: &Address) -> (Option<&'static str>, Dict) {
+/// (demuxer, options) for `address`, which may lead as far as `reach`.
+pub(super) fn of(address: &Address, reach: &Reach) -> (Option<&'static str>, Dict) {
     let mut dict = Dict::new();
     dict.set("protocol_whitelist", protocols(address.scheme()));
     // A file called `a%d.png` is that file, not a sequence.
@@ -15,6 +16,7 @@ pub(super) fn of(address: &Address) -> (Option<&'static str>, Dict) {
     match address.scheme() {
         Scheme::Udp => udp(&mut dict),
         Scheme::Device => device(&mut dict, address.capture()),
+        Scheme::Http | Scheme::Https if reach.is_limited() => straight(&mut dict, address),
         _ => {}
     }
     (super::demuxer_of(address.scheme()), dict)
@@ -67,6 +69,21 @@ fn device(dict: &mut Dict, capture: &Capture) {
     }
 }
 
+/// What FFmpeg would do by itself after the host was judged, it does not: neither redirects nor proxies are judged.
+fn straight(dict: &mut Dict, address: &Address) {
+    dict.set("max_redirects", "0");
+    // Not set it would be the environment's.
+    dict.set("http_proxy", "");
+    let host = address.host_header();
+    match address.scheme() {
+        // FFmpeg is given the number.
+        Scheme::Http => dict.set("headers", &format!("Host: {host}\r\n")),
+        // FFmpeg looks the name up again. Another host by that name cannot show its certificate.
+        _ if address.has_name() => dict.set("tls_verify", "1"),
+        _ => {}
+    }
+}
+
 fn udp(dict: &mut Dict) {
     // The kernel's buffer absorbs a burst while this process is not scheduled (capped by net.core.rmem_max).
     dict.set("buffer_size", "4194304");
@@ -82,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_device_is_asked_for_what_was_chosen_and_for_nothing_else() {
-        let options = |text: &str| of(&Address::parse(text).unwrap());
+        let options = |text: &str| of(&Address::parse(text).unwrap(), &Reach::default());
         let names = ["video_size", "framerate", "input_format"];
         let (demuxer, dict) = options("device:/dev/video0?size=1280x720&rate=30000/1001&format=mjpeg");
         assert_eq!(demuxer, Some("video4linux2"));
@@ -96,10 +113,37 @@ mod tests {
 
     #[test]
     fn each_source_has_its_own_protocol_and_no_other() {
-        let protocols = |text: &str| of(&Address::parse(text).unwrap()).1.get("protocol_whitelist").unwrap();
+        let protocols = |text: &str| {
+            of(&Address::parse(text).unwrap(), &Reach::default()).1.get("protocol_whitelist").unwrap()
+        };
         assert_eq!(protocols("srt://host:5000"), "srt");
         assert_eq!(protocols("udp://239.0.0.1:5000"), "udp");
         assert_eq!(protocols("device:/dev/video0"), "none");
         assert_eq!(protocols("https://host/a.ts"), "https,tls,http,tcp");
+    }
+
+    #[test]
+    fn within_a_limited_reach_ffmpeg_follows_no_redirect_and_no_proxy_and_gets_the_number() {
+        let names = ["max_redirects", "http_proxy", "headers", "tls_verify"];
+        let options = |text: &str, reach: &Reach| {
+            let address = Address::parse(text).unwrap().at("192.0.2.7".parse().unwrap());
+            let (_, dict) = of(&address, reach);
+            (address.target().to_owned(), names.map(|name| dict.get(name)))
+        };
+        let text = |texts: [Option<&str>; 4]| texts.map(|text| text.map(str::to_owned));
+        let limited = Reach::only(|_| true);
+        assert_eq!(
+            options("http://user:p@ss@cam:8080/a.ts?t=1", &limited),
+            (
+                "http://user:p@ss@192.0.2.7:8080/a.ts?t=1".to_owned(),
+                text([Some("0"), Some(""), Some("Host: cam:8080\r\n"), None])
+            )
+        );
+        assert_eq!(
+            options("https://cam/a.ts", &limited),
+            ("https://cam/a.ts".to_owned(), text([Some("0"), Some(""), None, Some("1")]))
+        );
+        assert_eq!(options("https://192.0.2.9/a.ts", &limited).1, text([Some("0"), Some(""), None, None]));
+        assert_eq!(options("https://cam/a.ts", &Reach::default()).1, text([None; 4]));
     }
 }

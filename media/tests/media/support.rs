@@ -89,7 +89,7 @@ pub(super) fn probe_frames(path: &Path) -> u64 {
 
 pub(super) fn options() -> OpenOptions {
     let (open_timeout, read_timeout) = (Duration::from_secs(20), Duration::from_secs(20));
-    OpenOptions { cancel: CancelToken::new(), open_timeout, read_timeout, audio: false }
+    OpenOptions { cancel: CancelToken::new(), open_timeout, read_timeout, ..OpenOptions::default() }
 }
 
 pub(super) fn address(path: &Path) -> Address {

@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 
 use super::problem::Problem;
 use super::routes::{account, audit, development, docs, events, health, keys, login, machine, oidc};
-use super::routes::{roles, stream_edit, streams, tickets, users};
+use super::routes::{roles, sources, stream_edit, stream_orders, streams, tickets, users};
 use super::ws;
 
 #[derive(OpenApi)]
@@ -75,9 +75,9 @@ use super::ws;
         stream_edit::change_stream,
         stream_edit::create_stream,
         stream_edit::delete_stream,
-        stream_edit::order_stream,
+        stream_orders::order_stream,
         stream_edit::stream_settings,
-        stream_edit::test_source,
+        sources::test_source,
         streams::session,
         streams::sessions,
         streams::stream,

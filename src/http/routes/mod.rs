@@ -12,7 +12,10 @@ pub(super) mod login;
 pub(super) mod machine;
 pub(super) mod oidc;
 pub(super) mod roles;
+mod source_login;
+pub(super) mod sources;
 pub(super) mod stream_edit;
+pub(super) mod stream_orders;
 pub(super) mod streams;
 pub(super) mod tickets;
 pub(super) mod users;
@@ -28,9 +31,9 @@ pub(super) use login::{login_form, login_json, logout, refresh};
 pub(super) use machine::{devices, models};
 pub(super) use oidc::{oidc_callback, oidc_login, oidc_token};
 pub(super) use roles::{change_role, create_role, delete_role, roles};
-pub(super) use stream_edit::{
-    change_stream, create_stream, delete_stream, order_stream, stream_settings, test_source,
-};
+pub(super) use sources::test_source;
+pub(super) use stream_edit::{change_stream, create_stream, delete_stream, stream_settings};
+pub(super) use stream_orders::order_stream;
 pub(super) use streams::{session, sessions, stream, streams};
 pub(super) use tickets::create_ticket;
 pub(super) use users::{change_user, create_user, delete_user, invite, user, users};

@@ -24,7 +24,8 @@ use crate::store::{Newcomer, Onward, SignIn, SignedIn};
 const PATIENCE_S: i64 = 600;
 /// A code is redeemed by a program, at once.
 const CODE_GOOD_FOR_US: i64 = 60_000_000;
-/// What the browser keeps meanwhile.
+/// What the browser keeps meanwhile begins so; the rest of its name is the sign-in's, since two may be under way in
+/// two tabs.
 const COOKIE_NAME: &str = "kinora_sign_in";
 /// Where it shows it.
 const COOKIE_PATH: &str = "/api/v1/auth/oidc";
@@ -97,7 +98,7 @@ pub(in crate::http) async fn oidc_login(
     app.store(app.store.begin_sign_in(state.digest(), sign_in, until)).await?;
     Ok(HttpResponse::Found()
         .insert_header((LOCATION, address))
-        .insert_header((SET_COOKIE, cookie(oidc, browser.expose(), PATIENCE_S)))
+        .insert_header((SET_COOKIE, cookie(oidc, state.expose(), browser.expose(), PATIENCE_S)))
         .insert_header((CACHE_CONTROL, "no-store"))
         .finish())
 }
@@ -132,7 +133,7 @@ pub(in crate::http) async fn oidc_callback(
     let query = query.map_err(|_| bad("The query is not understood."))?.into_inner();
     let state = query.state.unwrap_or_default();
     let taken = app.store(app.store.take_sign_in(digest(&state), app.clock.unix_us())).await?;
-    let sign_in = taken.filter(|taken| kept(&request) == Some(taken.browser));
+    let sign_in = taken.filter(|taken| kept(&request, &state) == Some(taken.browser));
     let sign_in = sign_in.ok_or(ApiError::bad_request(
         "sign_in_unknown",
         "This sign-in was not begun in this browser, is over, or was used. Begin again.",
@@ -154,7 +155,7 @@ pub(in crate::http) async fn oidc_callback(
         None => begin(&app, UserId(i64::from(account.user)), oidc.settings.login_lifetime).await?,
         Some(onward) => send_on(&app, account.user, onward).await?,
     };
-    let over = cookie(oidc, "", 0).parse().map_err(|_| ApiError::internal())?;
+    let over = cookie(oidc, &state, "", 0).parse().map_err(|_| ApiError::internal())?;
     response.headers_mut().insert(SET_COOKIE, over);
     Ok(response)
 }
@@ -276,17 +277,25 @@ fn may_return_to(origins: &[String], address: &str) -> bool {
 }
 
 /// Sent back to these addresses only, out of reach of scripts, and on the way back from the provider too.
-fn cookie(oidc: &Oidc, value: &str, seconds: i64) -> String {
+fn cookie(oidc: &Oidc, state: &str, value: &str, seconds: i64) -> String {
+    let name = cookie_name(state);
     let secure = if oidc.settings.redirect_url.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE_NAME}={value}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    format!("{name}={value}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// What the browser kept, as the database knows it.
-fn kept(request: &HttpRequest) -> Option<Digest> {
+/// The name of a sign-in's cookie: nothing of its state can be told from it.
+fn cookie_name(state: &str) -> String {
+    let own = digest(state).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("{COOKIE_NAME}_{own}")
+}
+
+/// What the browser kept of a sign-in, as the database knows it.
+fn kept(request: &HttpRequest, state: &str) -> Option<Digest> {
+    let wanted = cookie_name(state);
     let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
     let mut cookies =
         headers.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    cookies.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| digest(value))
+    cookies.find(|(name, _)| *name == wanted).map(|(_, value)| digest(value))
 }
 
 /// What a sign-in that failed means for a client; the reason goes to the log.

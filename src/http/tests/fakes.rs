@@ -12,7 +12,7 @@ use kinora_actors::hub::{Hub, Published, QueueBound};
 use kinora_actors::ports::Clock;
 use prometheus::Registry;
 
-use crate::accounts::{Identity, KeyScope, Mailer, Permissions, Sealer};
+use crate::accounts::{Identity, KeyScope, Mailer, Permissions, PrivateSource, Sealer};
 use crate::adapters::StoredAccounts;
 use crate::config::Network;
 use crate::http::ports::*;
@@ -190,9 +190,14 @@ impl StreamControl for World {
         answer(Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) }))
     }
 
-    fn test<'a>(&'a self, source: &'a str, _: SourceAuth) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+    fn test<'a>(
+        &'a self,
+        source: &'a PrivateSource,
+        _: SourceAuth,
+    ) -> Answer<'a, Result<SourceFacts, SourceRefusal>> {
+        let source = &source.address;
         let facts = SourceFacts {
-            source: source.to_owned(),
+            source: source.clone(),
             codec: "h264".to_owned(),
             width: 1920,
             height: 1080,

@@ -266,6 +266,11 @@ impl Browser {
         }
     }
 
+    /// Keeps what another tab keeps, too, as tabs of one browser do.
+    pub(super) fn share(&mut self, other: &Self) {
+        self.cookie += other.cookie.strip_prefix("cookie: other=1").unwrap();
+    }
+
     /// Comes back with this code.
     pub(super) async fn come_back(&self, fixture: &Fixture, code: &str) -> Reply {
         self.come_back_with(

@@ -112,6 +112,20 @@ async fn a_sign_in_is_ended_once_and_by_the_browser_that_began_it() {
 }
 
 #[actix_web::test]
+async fn two_tabs_of_a_browser_sign_in_at_once() {
+    let key = Key::curve("c");
+    let provider = Provider::start(&[&key]);
+    let fixture = provider.fixture(viewers());
+    let (mut one, mut other) = (Browser::begin(&fixture, "").await, Browser::begin(&fixture, "").await);
+    one.share(&other);
+    other.share(&one);
+    for tab in [&one, &other] {
+        let code = provider.grant(tab, key.sign(&provider.claims(tab)));
+        assert_eq!(tab.come_back(&fixture, &code).await.status, 200);
+    }
+}
+
+#[actix_web::test]
 async fn forged_expired_and_foreign_id_tokens_are_refused() {
     let (rsa, stranger) = (Key::rsa("r"), Key::curve("c"));
     let provider = Provider::start(&[&rsa, &Key::curve("c")]);

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use super::client::{Reply, http, send};
 use super::fakes::{Fixture, SOURCE};
+use crate::accounts::PrivateSource;
+
+/// Awkward in an address, in JSON and in a quoted string.
+const PASSWORD: &str = "p@ss: w/ö\"rd\\%23#";
 
 async fn fixture() -> (Fixture, String) {
     let fixture = Fixture::with_database();
@@ -67,17 +71,109 @@ async fn a_change_restarts_that_stream_alone_and_only_if_nobody_was_faster() {
     assert_eq!((changed.status, changed.header("etag")), (200, Some("\"2\"")));
     let kept = source_of_door(&fixture).await;
     assert_eq!(kept, SOURCE, "a source that is left out stays, password included");
+    let changed = put("\"2\"", json!("rtsp://***@camera/1")).await;
+    assert_eq!(
+        (changed.status, source_of_door(&fixture).await),
+        (200, SOURCE.to_owned()),
+        "so does what is shown"
+    );
     let slower = put("\"1\"", json!("rtsp://other/2")).await;
     assert_eq!((slower.status, &slower.json()["code"]), (412, &json!("stale")));
-    assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"3\""));
+    assert_eq!(put("*", json!("rtsp://other/2")).await.header("etag"), Some("\"4\""));
     assert_eq!(source_of_door(&fixture).await, "rtsp://other/2");
-    assert_eq!(*fixture.world.changed.lock().unwrap(), ["door"; 3], "one refusal, three changes");
+    assert_eq!(*fixture.world.changed.lock().unwrap(), ["door"; 4], "one refusal, four changes");
 }
 
 /// The stored source, with its credentials.
 async fn source_of_door(fixture: &Fixture) -> String {
+    private_source_of_door(fixture).await.address
+}
+
+async fn private_source_of_door(fixture: &Fixture) -> PrivateSource {
     let row = fixture.app.store.find_stream("door").await.unwrap().unwrap();
-    fixture.app.sealer.open("door", &row.sealed_source.unwrap()).unwrap()
+    let sealed = row.sealed_source.unwrap();
+    assert!(!String::from_utf8_lossy(&sealed).contains("p@ss"));
+    PrivateSource::open("door", &sealed, &fixture.app.sealer).ok().unwrap()
+}
+
+/// User and password that are kept for the stream.
+async fn login_of_door(fixture: &Fixture) -> Option<(String, String)> {
+    private_source_of_door(fixture).await.login.map(|login| (login.username, login.password))
+}
+
+/// A stream whose user and password are given apart from its source.
+fn with_login(password: &str) -> Value {
+    json!({"name": "door", "source": "rtsp://camera/1", "username": "view:er", "password": password})
+}
+
+#[actix_web::test]
+async fn a_login_apart_from_the_source_may_hold_any_character_and_is_never_told_again() {
+    let (fixture, olga) = fixture().await;
+    let headers =
+        [&*format!("authorization: Bearer {olga}"), "content-type: application/json", "idempotency-key: k"];
+    let post = async |password: &str| {
+        http(fixture.address, "POST", "/api/v1/streams", &headers, &with_login(password).to_string()).await
+    };
+    let made = post(PASSWORD).await;
+    assert_eq!((made.status, &made.json()["hasLogin"]), (201, &json!(true)), "{}", made.body);
+    let again = post(PASSWORD).await;
+    assert_eq!((again.status, &again.body), (201, &made.body), "the same call is answered the same");
+    assert_eq!(post("another").await.json()["code"], "idempotency_mismatch");
+    fixture.user("ada", &["admin"]).await;
+    let ada = fixture.token_of("ada").await;
+    let settings = fixture.get("/api/v1/streams/door/settings", Some(&olga)).await;
+    let audit = fixture.get("/api/v1/audit", Some(&ada)).await;
+    assert!(audit.body.contains("stream.create"), "{}", audit.body);
+    for reply in [&made, &again, &settings, &audit] {
+        assert!(!reply.body.contains("p@ss") && !reply.body.contains("view:er"), "{}", reply.body);
+    }
+    assert_eq!(login_of_door(&fixture).await, Some(("view:er".to_owned(), PASSWORD.to_owned())));
+}
+
+#[actix_web::test]
+async fn a_kept_password_never_goes_to_another_server() {
+    let (fixture, olga) = fixture().await;
+    send(&fixture, "POST", "/api/v1/streams", &olga, with_login(PASSWORD)).await;
+    let kept = Some(("view:er".to_owned(), PASSWORD.to_owned()));
+    let put = async |fields: Value| {
+        let mut body = change(Value::Null);
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, body).await
+    };
+    for fields in [json!({}), json!({"source": "rtsp://camera/2"})] {
+        assert_eq!(put(fields).await.json()["hasLogin"], true);
+        assert_eq!(login_of_door(&fixture).await, kept, "on the same server it stays");
+    }
+    let elsewhere = "rtsp://elsewhere/1";
+    let refused = put(json!({"source": elsewhere})).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (422, &json!("login_needed")), "{}", refused.body);
+    assert_eq!(source_of_door(&fixture).await, "rtsp://camera/2", "nothing is changed");
+    assert_eq!(put(json!({"source": elsewhere, "username": ""})).await.json()["hasLogin"], false);
+    assert_eq!(login_of_door(&fixture).await, None);
+    let given = put(json!({"source": "rtsp://camera/3", "username": "a", "password": "b"})).await;
+    assert_eq!((given.status, &given.json()["hasLogin"]), (200, &json!(true)), "{}", given.body);
+    assert_eq!(login_of_door(&fixture).await, Some(("a".to_owned(), "b".to_owned())));
+    for fields in [
+        json!({"password": "b"}),
+        json!({"username": "a"}),
+        json!({"source": SOURCE, "username": "a", "password": "b"}),
+        json!({"source": "udp://:5000", "username": "a", "password": "b"}),
+    ] {
+        let reply = put(fields).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (400, &json!("invalid_login")), "{}", reply.body);
+    }
+}
+
+#[actix_web::test]
+async fn a_source_whose_seal_is_lost_can_be_sent_again() {
+    let (fixture, olga) = fixture().await;
+    send(&fixture, "POST", "/api/v1/streams", &olga, with_login(PASSWORD)).await;
+    fixture.sql("update streams set sealed_source = 'not sealed'::bytea where name = 'door'");
+    let kept = send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, change(Value::Null)).await;
+    assert_eq!((kept.status, &kept.json()["code"]), (409, &json!("source_lost")));
+    let again = send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, change(json!(SOURCE))).await;
+    assert_eq!((again.status, &again.json()["hasLogin"]), (200, &json!(false)), "{}", again.body);
+    assert_eq!(source_of_door(&fixture).await, SOURCE);
 }
 
 #[actix_web::test]

@@ -151,7 +151,7 @@ fn orders_are_counted_and_a_start_lets_a_stream_run_that_might_not() {
         &store,
         "insert into streams (name, address, enabled, managed_by_config) values ('door', 'file:a', false, true)",
     );
-    let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish)).unwrap();
+    let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish, None)).unwrap();
     let state = || {
         let row = store.wait(store.find_stream("door")).unwrap().unwrap();
         (row.enabled, row.wanted, row.starts, row.restarts)
@@ -249,4 +249,31 @@ fn the_last_administrator_stays_whatever_is_tried_even_at_once() {
         assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
     }
     assert_eq!(store.wait(store.count_admins()).unwrap(), 1);
+}
+
+#[test]
+fn of_two_resets_of_one_account_at_once_one_is_done_and_the_other_is_void() {
+    let store = store();
+    let id = store.wait(store.create_user(user("ada", "ada@example.org", &["viewer"]), None)).unwrap();
+    let until = now_us() + 60_000_000;
+    let audit = || AuditEntry {
+        actor: String::new(),
+        action: "password.reset",
+        target: String::new(),
+        done: true,
+        address: None,
+        request_id: None,
+    };
+    // Each round is another chance to get into each other's way.
+    for round in 0..20_u8 {
+        let tokens = [[2 * round; 32], [2 * round + 1; 32]];
+        for token in tokens {
+            let reset = OneTime { purpose: Purpose::Reset, user: Some(id), roles: Vec::new() };
+            store.wait(store.create_one_time(token, reset, until, None)).unwrap();
+        }
+        let resets = tokens.map(|token| store.reset_password(token, "$2b$12$other", now_us(), audit()));
+        let done = store.wait(futures_util::future::join_all(resets));
+        let done: Vec<Option<String>> = done.into_iter().map(|reset| reset.unwrap()).collect();
+        assert_eq!(done.iter().flatten().collect::<Vec<_>>(), ["ada"], "{done:?}");
+    }
 }

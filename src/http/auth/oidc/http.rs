@@ -3,15 +3,15 @@
 //! ureq with the rustls and the ring that RTSPS has already: one more TLS library or an asynchronous client with its
 //! own pool would be much code for two requests an hour. Proxies of the environment are not used.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use actix_web::web;
 use serde::de::DeserializeOwned;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use super::OidcError;
+use crate::tls;
 
 /// A provider that says nothing for so long is away. A person waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,12 +86,8 @@ async fn exchange(
 fn agent() -> &'static Agent {
     static AGENT: OnceLock<Agent> = OnceLock::new();
     AGENT.get_or_init(|| {
-        let tls = TlsConfig::builder()
-            .root_certs(authorities())
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         Agent::config_builder()
-            .tls_config(tls)
+            .tls_config(tls::towards_web_servers())
             .timeout_global(Some(PATIENCE))
             // A redirect could lead anywhere; no provider needs one.
             .max_redirects(0)
@@ -101,10 +97,4 @@ fn agent() -> &'static Agent {
             .build()
             .into()
     })
-}
-
-/// The authorities that this system trusts.
-fn authorities() -> RootCerts {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect::<Vec<_>>().into()
 }

@@ -40,10 +40,22 @@ struct KeySet {
 }
 
 /// The provider.
+///
+/// One question is asked at a time. Who waited for it shares its answer, a failure too: otherwise those who sign in
+/// while the provider is silent would wait for one time-out after the other.
 pub(super) struct Issuer {
     address: String,
-    metadata: Mutex<Option<(Instant, Arc<Metadata>)>>,
-    keys: Mutex<Option<Keys>>,
+    metadata: Mutex<Option<Described>>,
+    keys: Mutex<KeptKeys>,
+}
+
+/// How it described itself last, or why it did not.
+type Described = (Instant, Result<Arc<Metadata>, OidcError>);
+
+#[derive(Default)]
+struct KeptKeys {
+    known: Option<Keys>,
+    failed: Option<(Instant, OidcError)>,
 }
 
 struct Keys {
@@ -77,7 +89,7 @@ impl Metadata {
 impl Issuer {
     /// Nothing is known yet.
     pub(super) fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), metadata: Mutex::new(None), keys: Mutex::new(None) }
+        Self { address: address.to_owned(), metadata: Mutex::new(None), keys: Mutex::default() }
     }
 
     /// Its addresses.
@@ -85,18 +97,16 @@ impl Issuer {
     /// # Errors
     /// [`OidcError::Away`], [`OidcError::Odd`].
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, OidcError> {
+        let came_at = Instant::now();
         let mut kept = self.metadata.lock().await;
-        if let Some((at, metadata)) = &*kept
-            && at.elapsed() < GOOD_FOR
-        {
-            return Ok(Arc::clone(metadata));
+        match &*kept {
+            Some((at, Ok(metadata))) if at.elapsed() < GOOD_FOR => return Ok(Arc::clone(metadata)),
+            Some((at, Err(error))) if *at >= came_at => return Err(error.clone()),
+            _ => {}
         }
-        let url = self.address.trim_end_matches('/').to_owned() + DISCOVERY;
-        let metadata: Metadata = get(url).await?.json("discovery")?;
-        metadata.check(&self.address)?;
-        let metadata = Arc::new(metadata);
-        *kept = Some((Instant::now(), Arc::clone(&metadata)));
-        Ok(metadata)
+        let read = self.read_metadata().await.map(Arc::new);
+        *kept = Some((Instant::now(), read.clone()));
+        read
     }
 
     /// The key that a token's header names.
@@ -104,10 +114,11 @@ impl Issuer {
     /// # Errors
     /// [`OidcError::Token`] when there is none that fits; [`OidcError::Away`], [`OidcError::Odd`].
     pub(super) async fn key(&self, header: &Header) -> Result<Jwk, OidcError> {
+        let came_at = Instant::now();
         let mut kept = self.keys.lock().await;
         let unknown = OidcError::Token("its key is unknown");
         let mut again_at = None;
-        if let Some(keys) = kept.as_mut().filter(|keys| keys.read_at.elapsed() < GOOD_FOR) {
+        if let Some(keys) = kept.known.as_mut().filter(|keys| keys.read_at.elapsed() < GOOD_FOR) {
             if let Some(key) = find(&keys.keys, header) {
                 return Ok(key);
             }
@@ -118,10 +129,23 @@ impl Issuer {
             // Before the question: one that fails counts too.
             keys.again_at = again_at;
         }
-        let keys = self.read_keys().await?;
+        if let Some((at, error)) = &kept.failed
+            && *at >= came_at
+        {
+            return Err(error.clone());
+        }
+        let keys = self.read_keys().await;
+        let keys = keys.inspect_err(|error| kept.failed = Some((Instant::now(), error.clone())))?;
         let found = find(&keys, header);
-        *kept = Some(Keys { read_at: Instant::now(), again_at, keys });
+        kept.known = Some(Keys { read_at: Instant::now(), again_at, keys });
         found.ok_or(unknown)
+    }
+
+    async fn read_metadata(&self) -> Result<Metadata, OidcError> {
+        let url = self.address.trim_end_matches('/').to_owned() + DISCOVERY;
+        let metadata: Metadata = get(url).await?.json("discovery")?;
+        metadata.check(&self.address)?;
+        Ok(metadata)
     }
 
     async fn read_keys(&self) -> Result<Vec<Jwk>, OidcError> {
@@ -154,6 +178,9 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use futures_util::future::join_all;
     use serde_json::json;
 
     use super::*;
@@ -164,6 +191,27 @@ mod tests {
 
     fn named(alg: Algorithm, kid: Option<&str>) -> Header {
         Header { kid: kid.map(str::to_owned), ..Header::new(alg) }
+    }
+
+    #[actix_web::test]
+    async fn those_who_wait_for_a_provider_that_does_not_answer_share_its_failure() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = Issuer::new(&format!("http://{}", listener.local_addr().unwrap()));
+        listener.set_nonblocking(true).unwrap();
+        // All of them wait before the first question can be answered: with the end of its connection.
+        let asked = std::thread::spawn(move || {
+            let (mut asked, begun) = (0, Instant::now());
+            while asked == 0 || begun.elapsed() < Duration::from_millis(500) {
+                match listener.accept() {
+                    Ok(_) => asked += 1,
+                    Err(_) => std::thread::park_timeout(Duration::from_millis(5)),
+                }
+            }
+            asked
+        });
+        let answers = join_all((0..5).map(|_| issuer.metadata())).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Err(OidcError::Away(_)))));
+        assert_eq!(asked.join().unwrap(), 1, "the others did not ask again");
     }
 
     #[test]

@@ -59,8 +59,17 @@ pub fn conv(
     let bias = weights.bias();
     match &weights.products {
         Products::Single(weights) => {
-            let is_product = is_product(shape, span, &epilogue);
-            let operands = Convolution { shape, span, weights, bias, input, epilogue, output, is_product };
+            let operands = Convolution {
+                shape,
+                span,
+                weights,
+                bias,
+                input,
+                beside: Beside::of(epilogue.residual),
+                clamp: epilogue.clamp,
+                output,
+                is_product: is_product(shape, span, &epilogue),
+            };
             weights.simd.run(operands);
         }
         #[cfg(target_arch = "x86_64")]
@@ -70,8 +79,7 @@ pub fn conv(
 
 /// Whether this is the plain product of two matrices that lie without gaps.
 ///
-/// Not inlined: asked inside the loop over panels, the compiler looks at the residual's layout before it looks whether
-/// there is one, which is harmless and makes valgrind complain.
+/// Not inlined, for the same reason for which there is [`Beside`].
 #[inline(never)]
 fn is_product(shape: &WindowShape, span: &Span, epilogue: &Epilogue<'_>) -> bool {
     let WindowShape { input, output, kernel, stride, .. } = shape;
@@ -108,9 +116,32 @@ struct Convolution<'a> {
     /// As long as all panels are wide.
     bias: &'a [f32],
     input: &'a [f32],
-    epilogue: Epilogue<'a>,
+    beside: Beside<'a>,
+    clamp: Clamp,
     output: &'a mut [f32],
     is_product: bool,
+}
+
+/// Where a residual's rows lie, or that there is none.
+///
+/// Its numbers are worked out once and are zeros where there is no residual: asked inside the loops, the compiler looks
+/// at its layout before it looks whether there is one, which is harmless and makes valgrind complain.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    rows: Option<&'a [f32]>,
+    row_len: usize,
+    inner: usize,
+}
+
+impl<'a> Beside<'a> {
+    fn of(residual: Option<Residual<'a>>) -> Self {
+        match residual {
+            Some(Residual { rows, layout }) => {
+                Self { rows: Some(rows), row_len: layout.row_len(), inner: layout.inner() }
+            }
+            None => Self { rows: None, row_len: 0, inner: 0 },
+        }
+    }
 }
 
 impl Kernel for Convolution<'_> {
@@ -146,7 +177,7 @@ impl Convolution<'_> {
     /// `pixels` pixels from the first one of an output row on, in tiles.
     #[inline(always)]
     fn row<V: Vector, const N: usize>(&mut self, values: &[f32], first: usize, index: usize, pixels: usize) {
-        let (shape, clamp) = (self.shape, self.epilogue.clamp);
+        let (shape, clamp, Beside { rows: beside, row_len, inner }) = (self.shape, self.clamp, self.beside);
         let row = self.span.output.start + index;
         let rows = shape.rows_of(row);
         let pieces = Pieces {
@@ -161,10 +192,8 @@ impl Convolution<'_> {
         let patch = if rows.is_empty() { 0 } else { top + shape.first_column() };
         let taps = shape.first_tap(row).min(shape.kernel[0]) * pieces.len * N * V::LANES;
         let to = index * shape.output.row_len() + shape.output.inner() + first;
-        let beside = self.epilogue.residual.map(|Residual { rows, layout }| {
-            // SAFETY: `check` has seen that the residual has these rows, pixels and channels.
-            unsafe { rows.as_ptr().add(index * layout.row_len() + layout.inner() + first) }
-        });
+        // SAFETY: `check` has seen that the residual has these rows, pixels and channels.
+        let residual = beside.map(|rows| unsafe { rows.as_ptr().add(index * row_len + inner + first) });
         // SAFETY: `check` has seen that input, weights and output hold all that the tiles of this row touch:
         // patches of taps inside the rows, and pixels of `columns` channels. The bias is as long as the panels.
         unsafe {
@@ -173,7 +202,7 @@ impl Convolution<'_> {
                 patch: self.input.as_ptr().add(patch),
                 weights: values.as_ptr().add(taps),
                 bias: self.bias.as_ptr().add(first),
-                residual: beside,
+                residual,
                 output: self.output.as_mut_ptr().add(to),
                 columns,
                 left: columns - first,
