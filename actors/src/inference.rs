@@ -208,27 +208,33 @@ impl InferenceWorker {
         Self { batcher: Batcher::new(policy), streams, ..self }
     }
 
-    /// Runs what is due, and comes back when something else is.
+    /// Runs what is due, one batch at most, and comes back when something else is.
     fn run_due(&mut self, ctx: &mut Context<Self>) {
         if let Some(alarm) = self.alarm.take() {
             ctx.cancel_future(alarm);
         }
-        loop {
-            let now_us = self.clock.monotonic_us();
-            match self.batcher.due(now_us, self.streams.load(Ordering::Acquire)) {
-                Due::Now(network, debts) => {
-                    if !self.infer(network, debts) {
-                        // What still waits says itself that the worker is lost.
-                        return ctx.stop();
-                    }
+        let now_us = self.clock.monotonic_us();
+        match self.batcher.due(now_us, self.streams.load(Ordering::Acquire)) {
+            Due::Now(network, debts) => {
+                if !self.infer(network, debts) {
+                    // What still waits says itself that the worker is lost.
+                    return ctx.stop();
                 }
-                Due::At(time_us) => {
-                    let wait = Duration::from_micros(time_us.saturating_sub(now_us));
-                    self.alarm = Some(ctx.run_later(wait, |worker, ctx| worker.run_due(ctx)));
-                    return;
-                }
-                Due::Idle => return,
+                self.call(ctx);
             }
+            Due::At(time_us) => {
+                let wait = Duration::from_micros(time_us.saturating_sub(now_us));
+                self.alarm = Some(ctx.run_later(wait, |worker, ctx| worker.run_due(ctx)));
+            }
+            Due::Idle => {}
+        }
+    }
+
+    /// Has the batcher asked once the mailbox is empty. While a batch ran, others asked: actix empties the mailbox before it
+    /// looks at what an actor tells itself.
+    fn call(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.is_called, true) {
+            ctx.notify(RunDue);
         }
     }
 
@@ -297,10 +303,7 @@ impl Handler<Infer> for InferenceWorker {
     fn handle(&mut self, Infer { network, debt }: Infer, ctx: &mut Self::Context) {
         let (stream, asked_us) = (debt.stream(), debt.asked_us);
         self.batcher.offer(stream, network, debt, asked_us);
-        // While a batch ran, others asked. actix empties the mailbox before it looks at what an actor tells itself.
-        if !std::mem::replace(&mut self.is_called, true) {
-            ctx.notify(RunDue);
-        }
+        self.call(ctx);
     }
 }
 

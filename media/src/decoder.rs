@@ -18,7 +18,7 @@ use crate::raw_frame::RawFrame;
 /// How to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// Threads of the decoder; 0 is one a core. More than one for a file delays frames by as many.
+    /// Threads of the decoder; 0 is one a core. A GPU's has 4 at most. More than one for a file delays frames by as many.
     ///
     /// An intact stream gives the same frames with any number. For a damaged one only 1 promises the same frames at each
     /// run: frame threads conceal damage with whatever part of another picture is done by then, and where threads share
@@ -101,6 +101,9 @@ impl VideoDecoder {
         // SAFETY: the context was made for this codec.
         let decoding =
             options.gpu.map_or(Decoding::Cpu, |gpu| unsafe { hardware::attach(&context, codec, gpu) });
+        if let Decoding::Gpu(_) = decoding {
+            limit_threads(&context);
+        }
         // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
         let code = unsafe {
             let raw = context.as_ptr();
@@ -231,6 +234,20 @@ struct Stream<'a> {
     time_base: (i32, i32),
     rotation: u16,
     is_live: bool,
+}
+
+/// Threads of a decoder on a GPU: it has 32 surfaces at most, and each thread of frames takes one.
+const MOST_GPU_THREADS: c_int = 4;
+
+/// Lets a GPU's decoder have few threads; one a core (0) may be more.
+fn limit_threads(context: &CodecContext) {
+    let raw = context.as_ptr();
+    // SAFETY: the context is fresh, not open yet, and owned by the caller.
+    unsafe {
+        if !(1..=MOST_GPU_THREADS).contains(&(*raw).thread_count) {
+            (*raw).thread_count = MOST_GPU_THREADS;
+        }
+    }
 }
 
 fn configure(context: &CodecContext, low_delay: bool, threads: usize) {

@@ -1,8 +1,10 @@
 //! The model port on the networks of `kinora-models`, and the numbers by which tracker and networks understand
 //! each other.
 
-use super::sampler;
-use kinora_actors::ports::{ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel};
+use std::borrow::Cow;
+
+use super::sampler::{self, KernelSampler};
+use kinora_actors::ports::{ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, Sampler};
 use kinora_kernels::device::{DevicePicture, NetworkInput};
 use kinora_kernels::sample::Sampling;
 use kinora_models::{DetectorOutput, LandmarkOutput, ModelError, PoseNetworks};
@@ -28,6 +30,25 @@ impl CandlePoseModel {
     fn failed(&mut self, error: &ModelError) -> String {
         self.device_failed = matches!(error, ModelError::Device(_));
         error.to_string()
+    }
+
+    /// Runs a network; without one of that number, nothing.
+    fn run(
+        &mut self,
+        network: NetworkId,
+        inputs: &[NetworkInput<'_>],
+    ) -> Option<Result<Vec<ModelOutput>, ModelError>> {
+        match network {
+            DETECTOR => {
+                let outputs = self.networks.detect_inputs(inputs);
+                Some(outputs.map(|outputs| outputs.into_iter().map(pack_detector).collect()))
+            }
+            LANDMARKS => {
+                let outputs = self.networks.landmarks_inputs(inputs);
+                Some(outputs.map(|outputs| outputs.into_iter().map(pack_landmarks).collect()))
+            }
+            NetworkId(_) => None,
+        }
     }
 }
 
@@ -61,19 +82,21 @@ impl PoseModel for CandlePoseModel {
         network: NetworkId,
         inputs: &[ModelInput<'_>],
     ) -> Result<Vec<ModelOutput>, String> {
-        let inputs: Vec<NetworkInput<'_>> = inputs.iter().map(on_device).collect::<Result<_, _>>()?;
-        match network {
-            DETECTOR => {
-                let outputs = self.networks.detect_inputs(&inputs);
-                outputs.map(|outputs| outputs.into_iter().map(pack_detector).collect())
-            }
-            LANDMARKS => {
-                let outputs = self.networks.landmarks_inputs(&inputs);
-                outputs.map(|outputs| outputs.into_iter().map(pack_landmarks).collect())
-            }
-            NetworkId(other) => return Err(format!("this model has no network {other}")),
-        }
-        .map_err(|error| self.failed(&error))
+        let unknown = || format!("this model has no network {}", network.0);
+        let given: Vec<NetworkInput<'_>> = inputs.iter().map(on_device).collect::<Result<_, _>>()?;
+        let error = match self.run(network, &given).ok_or_else(unknown)? {
+            Ok(outputs) => return Ok(outputs),
+            Err(error) => error,
+        };
+        // A picture that the device cannot read costs a fetch, and not the lane.
+        let is_refused = matches!(error, ModelError::Device(_)) && !self.networks.is_lost();
+        let Some(sampled) = is_refused.then(|| on_host(inputs)).and_then(Result::ok) else {
+            return Err(self.failed(&error));
+        };
+        let floats: Vec<NetworkInput<'_>> =
+            sampled.iter().map(|floats| NetworkInput::Floats(floats)).collect();
+        let outputs = self.run(network, &floats).ok_or_else(unknown)?;
+        outputs.map_err(|error| self.failed(&error))
     }
 
     fn health(&mut self) -> ModelHealth {
@@ -96,6 +119,19 @@ fn on_device<'a>(input: &ModelInput<'a>) -> Result<NetworkInput<'a>, String> {
             Ok(NetworkInput::Region(picture, region, output))
         }
     }
+}
+
+/// All inputs as floats: regions are sampled on the CPU, which fetches their pictures.
+fn on_host<'a>(inputs: &[ModelInput<'a>]) -> Result<Vec<Cow<'a, [f32]>>, String> {
+    let mut sampler = KernelSampler::new(Sampling::MediaPipe, "cpu");
+    let sampled = inputs.iter().map(|input| match input {
+        ModelInput::Sampled(floats) => Ok(Cow::Borrowed(*floats)),
+        ModelInput::Region(picture, request) => {
+            let mut floats = Vec::new();
+            sampler.sample(*picture, request, &mut floats).map(|()| Cow::Owned(floats))
+        }
+    });
+    sampled.collect()
 }
 
 fn pack_detector(DetectorOutput { boxes, scores }: DetectorOutput) -> ModelOutput {

@@ -2,7 +2,7 @@
 //! starts where there is no driver, and is told so when it asks for a device.
 //!
 //! A device has one primary context, which everything in the process shares (FFmpeg's decoder too, which works on the default
-//! stream), and one stream. What a
+//! stream); each network has a stream of its own there. What a
 //! network needs there is allocated once; for each size of a batch its kernels are captured into a graph, so that a batch
 //! costs one copy in, one launch and one copy out, both from and to pinned memory.
 
@@ -67,6 +67,7 @@ impl GpuError {
 pub struct Gpu {
     number: usize,
     context: Arc<CudaContext>,
+    /// Each network has its own: a thread that was given up may still be at the one that it had.
     stream: Arc<CudaStream>,
     /// The default stream, on which FFmpeg's decoders of this device put their pictures.
     decoders: Arc<CudaStream>,
@@ -85,8 +86,9 @@ impl Gpu {
         }
         sleep_while_waiting(ordinal).map_err(|error| missing(ordinal, error))?;
         let context = CudaContext::new(ordinal).map_err(|error| missing(ordinal, error))?;
-        // SAFETY: everything of this device runs on one stream, so no access has to wait for another one; and a captured
-        // stream must not meet events from before the capture.
+        // SAFETY: what a network has is used on its own stream alone, so no access has to wait for another one. Weights, which
+        // several share, are only read once `GpuNetwork::new` has waited for them, and `send` waits for pictures itself. A
+        // captured stream must not meet events from before the capture.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(refused("make a stream"))?;
         let kernels = Ptx::from_binary(KERNELS.to_vec());
@@ -111,7 +113,22 @@ impl Gpu {
 
     /// Whether the context still works; a fault of a kernel ends it for the whole process.
     pub fn is_alive(&self) -> bool {
+        // What some call left there is taken away: a harmless error must not look like a lost context.
+        let _ = self.context.check_err();
         self.context.bind_to_thread().is_ok() && self.context.synchronize().is_ok()
+    }
+
+    /// The same device with a stream of its own.
+    fn with_own_stream(&self) -> Result<Self, GpuError> {
+        let stream = self.context.new_stream().map_err(refused("make a stream"))?;
+        Ok(Self { stream, ..self.clone() })
+    }
+
+    /// Waits for all that is on the stream, whatever other threads' calls came to: [`CudaStream::synchronize`] would return at
+    /// once with an error that one of them left. The thread has to be in the context.
+    fn finish(&self, action: &'static str) -> Result<(), GpuError> {
+        // SAFETY: the stream was made by `new_stream` and lives as long as this value.
+        unsafe { result::stream::synchronize(self.stream.cu_stream()) }.map_err(refused(action))
     }
 
     fn upload(&self, bytes: &[u8]) -> Result<CudaSlice<u8>, GpuError> {
@@ -149,8 +166,11 @@ impl GpuNetwork {
     pub fn new(gpu: &Gpu, program: Arc<Program>) -> Result<Self, GpuError> {
         program.check()?;
         gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
+        let gpu = gpu.with_own_stream()?;
         let weights = Arc::new(gpu.upload(&program.weights)?);
-        Self::with_weights(gpu.clone(), program, weights)
+        // Clones read them on other streams.
+        gpu.finish("upload weights")?;
+        Self::with_weights(gpu, program, weights)
     }
 
     /// Another one with the same weights and memory of its own.
@@ -159,7 +179,7 @@ impl GpuNetwork {
     /// As `new`.
     pub fn try_clone(&self) -> Result<Self, GpuError> {
         self.gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
-        Self::with_weights(self.gpu.clone(), Arc::clone(&self.program), Arc::clone(&self.weights))
+        Self::with_weights(self.gpu.with_own_stream()?, Arc::clone(&self.program), Arc::clone(&self.weights))
     }
 
     fn with_weights(gpu: Gpu, program: Arc<Program>, weights: Arc<CudaSlice<u8>>) -> Result<Self, GpuError> {
@@ -198,7 +218,10 @@ impl GpuNetwork {
             samplers,
             graphs: Vec::new(),
         };
-        network.capture()?;
+        let captured = network.capture();
+        // In any case: what was begun reads weights, which are another stream's to give back.
+        let finished = network.gpu.finish("run the network");
+        captured.and(finished)?;
         Ok(network)
     }
 
@@ -223,7 +246,7 @@ impl GpuNetwork {
         self.gpu.context.bind_to_thread().map_err(refused("enter the context"))?;
         let enqueued = self.enqueue(images, graph);
         // In any case: what was begun reads pinned memory and pictures until it is done.
-        let finished = self.gpu.stream.synchronize().map_err(refused("finish the network"));
+        let finished = self.gpu.finish("finish the network");
         enqueued.and(finished)?;
         let pinned = self.pinned_output.as_slice().map_err(refused("reach pinned memory"))?;
         let received = &pinned[..images.len() * output_len];
@@ -266,7 +289,7 @@ impl GpuNetwork {
             graph.upload().map_err(refused("upload the recording"))?;
             self.graphs.push((batch, graph));
         }
-        self.gpu.stream.synchronize().map_err(refused("run the network"))
+        Ok(())
     }
 
     fn launch(

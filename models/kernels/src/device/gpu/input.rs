@@ -1,7 +1,7 @@
 //! What a batch is made of, brought into the network's input: floats through pinned memory, and regions of pictures that lie on
 //! this device by its own sampler, without a detour by the host.
 
-use std::ffi::c_void;
+use std::ffi::{c_uint, c_void};
 
 use cudarc::driver::{CudaFunction, result, sys};
 
@@ -119,13 +119,24 @@ impl GpuNetwork {
     }
 }
 
-/// Whether so many bytes from `address` on are in one allocation of the context that this thread is in.
+/// Whether so many bytes from `address` on are in one allocation of the context that this thread is in, in a device's memory.
 fn holds(address: u64, bytes: usize) -> bool {
     let (mut base, mut size) = (0, 0);
     // SAFETY: the driver writes two numbers to places that live during the call; an address that is none is an error.
     let found = unsafe { sys::cuMemGetAddressRange_v2(&mut base, &mut size, address) };
     let end = address.checked_add(bytes as u64);
     found == sys::CUresult::CUDA_SUCCESS
+        && is_on_device(address)
         && address >= base
         && end.is_some_and(|end| end <= base.saturating_add(size as u64))
+}
+
+/// Whether it is a device's memory: pinned memory of the host has addresses for kernels, too.
+fn is_on_device(address: u64) -> bool {
+    let mut kind: c_uint = 0;
+    let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+    // SAFETY: the driver writes this attribute as an unsigned integer, to a place that lives during the call; an address that
+    // is none is an error.
+    let found = unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast::<c_void>(), attribute, address) };
+    found == sys::CUresult::CUDA_SUCCESS && kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as c_uint
 }
