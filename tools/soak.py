@@ -85,6 +85,11 @@ def trend(samples):
     return statistics.median(slopes) * 3600 if slopes else 0.0
 
 
+def middle(samples, what):
+    """The median of a member."""
+    return statistics.median(getattr(one, what) for one in samples)
+
+
 class Flapping(threading.Thread):
     """A camera that is killed and comes back on the same port."""
 
@@ -129,7 +134,6 @@ def judge(samples, seconds, agent, flaps):
     slope, resident = (trend([(one.at, getattr(one, what)) for one in judged]) for what in ("live", "resident"))
     half = len(judged) // 2
     # A leak moves the median; a peak, as when a connection is made just then, is none.
-    middle = lambda part, what: statistics.median(getattr(one, what) for one in part)
     grown = [middle(judged[half:], what) - middle(judged[:half], what) for what in ("threads", "descriptors")]
     allowed = next((limit for length, limit in VERDICTS if seconds >= length), None)
     missing, frames = (sum(getattr(stream, what) for stream in agent.streams.values()) for what in ("missing", "frames"))

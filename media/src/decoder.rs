@@ -190,7 +190,8 @@ impl VideoDecoder {
     fn present(&mut self, frame: RawFrame) -> Result<Frame, MediaError> {
         let (is_on_gpu, time) = (hardware::is_on_gpu(&frame), (self.time_base, self.rotation));
         self.note_decoder(is_on_gpu);
-        let kept = self.gpu.filter(|_| is_on_gpu).zip(self.shelf.keep(&frame));
+        let gpu = self.gpu.filter(|_| is_on_gpu);
+        let kept = gpu.and_then(|gpu| Some((gpu, self.shelf.keep(&frame)?)));
         if let Some((gpu, kept)) = kept {
             return Frame::on_gpu_of(kept, gpu, time.0, time.1);
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kinora_media::{Address, DecodeOptions, ErrorKind, FrameReader, Input, MediaError, OpenOptions, Reach};
 
@@ -115,9 +115,13 @@ fn encrypted(folder: &Folder) -> (u16, Ended) {
     command.args("s_server -quiet -WWW -cert cert.pem -key key.pem -accept".split(' '));
     command.arg(format!("127.0.0.1:{port}")).current_dir(folder.file(""));
     let server = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let ended = Ended(server);
+    let mut ended = Ended(server);
+    let begun = Instant::now();
     while TcpStream::connect((ALLOWED, port)).is_err() {
-        thread::sleep(Duration::from_millis(10));
+        // A server that ended, because somebody took its port for example, would be waited for without end.
+        assert!(ended.0.try_wait().unwrap().is_none(), "openssl's server ended");
+        assert!(begun.elapsed() < Duration::from_secs(20), "openssl's server does not listen");
+        thread::park_timeout(Duration::from_millis(10));
     }
     (port, ended)
 }
