@@ -64,7 +64,7 @@ impl Store {
         time: Duration,
     ) -> Result<Vec<Lease>, StoreError> {
         let (streams, owner, millis) = (streams.to_vec(), owner.to_owned(), millis(time));
-        self.run_for_leases(ANSWER_LIMIT, move |client| async move {
+        self.run_on(&self.0.lease_pool, ANSWER_LIMIT, move |client| async move {
             leases(&client.query(ACQUIRE, &[&streams, &owner, &millis]).await?)
         })
         .await
@@ -76,7 +76,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub(crate) async fn free_streams(&self, streams: &[String]) -> Result<Vec<String>, StoreError> {
         let streams = streams.to_vec();
-        self.run_for_leases(ANSWER_LIMIT, move |client| async move {
+        self.run_on(&self.0.lease_pool, ANSWER_LIMIT, move |client| async move {
             let rows = client.query(FREE, &[&streams]).await?;
             rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
         })
@@ -89,7 +89,7 @@ impl Store {
     /// [`StoreError::Unavailable`]; leases then run on to the end that they had.
     pub(crate) async fn renew_leases(&self, owner: &str, time: Duration) -> Result<Vec<Lease>, StoreError> {
         let (owner, millis) = (owner.to_owned(), millis(time));
-        self.run_for_leases(ANSWER_LIMIT, move |client| async move {
+        self.run_on(&self.0.renewal_pool, ANSWER_LIMIT, move |client| async move {
             leases(&client.query(RENEW, &[&owner, &millis]).await?)
         })
         .await
@@ -101,7 +101,7 @@ impl Store {
     /// [`StoreError::Unavailable`]; the lease is over by itself in time.
     pub(crate) async fn release_lease(&self, lease: &Lease, owner: &str) -> Result<bool, StoreError> {
         let (lease, owner) = (lease.clone(), owner.to_owned());
-        self.run_for_leases(ANSWER_LIMIT, move |client| async move {
+        self.run_on(&self.0.lease_pool, ANSWER_LIMIT, move |client| async move {
             Ok(client.execute(RELEASE, &[&lease.stream, &owner, &lease.fence]).await? == 1)
         })
         .await

@@ -84,6 +84,8 @@ struct Entry {
     wish: Wish,
     phase: Phase,
     lease: Option<Held>,
+    /// Of the last lease that was given back: a renewal that was under way may still name it.
+    given_back: Option<i64>,
     /// The table has it no more.
     gone: bool,
 }
@@ -96,8 +98,8 @@ enum Phase {
     Stopping,
 }
 
-/// A lease that is believed in.
-#[derive(Clone, Copy)]
+/// A lease that is believed in; the newer of two is the greater one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
     fence: i64,
     until_us: u64,
@@ -134,7 +136,7 @@ impl Book {
     fn wish(&mut self, stream: &str, wish: Wish, acts: &mut Vec<Act>) {
         let Some(entry) = self.streams.get_mut(stream) else {
             acts.push(Act::Build { stream: stream.to_owned(), start: false });
-            let entry = Entry { wish, phase: Phase::Idle, lease: None, gone: false };
+            let entry = Entry { wish, phase: Phase::Idle, lease: None, given_back: None, gone: false };
             self.streams.insert(stream.to_owned(), entry);
             return self.settle(stream, acts);
         };
@@ -170,15 +172,17 @@ impl Book {
         acts
     }
 
-    /// A renewal that was sent at `sent_us` named these; what it does not name is lost.
-    pub(super) fn renewed(&mut self, leases: &[Lease], sent_us: u64) -> Vec<Act> {
+    /// A renewal that was sent at `sent_us`, when there were `before`, named these. What it does not name of those is lost;
+    /// what was taken meanwhile it may not know.
+    pub(super) fn renewed(&mut self, before: &[Lease], named: &[Lease], sent_us: u64) -> Vec<Act> {
         let mut acts = Vec::new();
-        let named: BTreeSet<&str> = leases.iter().map(|lease| lease.stream.as_str()).collect();
-        let lost: Vec<String> = self.held().filter(|stream| !named.contains(stream.as_str())).collect();
-        for stream in lost {
-            self.change(&stream, &mut acts, |entry| entry.lease = None);
+        let streams: BTreeSet<&str> = named.iter().map(|lease| lease.stream.as_str()).collect();
+        for lost in before.iter().filter(|lease| !streams.contains(lease.stream.as_str())) {
+            self.change(&lost.stream, &mut acts, |entry| {
+                entry.lease.take_if(|held| held.fence == lost.fence);
+            });
         }
-        leases.iter().for_each(|lease| self.hold(lease, sent_us, &mut acts));
+        named.iter().for_each(|lease| self.hold(lease, sent_us, &mut acts));
         acts
     }
 
@@ -218,22 +222,22 @@ impl Book {
         self.streams.iter().filter_map(lease).collect()
     }
 
-    fn held(&self) -> impl Iterator<Item = String> {
-        self.streams.iter().filter(|(_, entry)| entry.lease.is_some()).map(|(stream, _)| stream.clone())
-    }
-
     /// A lease that nobody here asked for is one whose answer was lost; one of a stream that is not wanted is given
-    /// back.
+    /// back, and so is once more what was given back before.
     fn hold(&mut self, lease: &Lease, sent_us: u64, acts: &mut Vec<Act>) {
         let Some(times) = self.times else { return };
         let believed = (times.length - times.margin()).as_micros();
         let until_us = sent_us.saturating_add(u64::try_from(believed).unwrap_or(u64::MAX));
-        let held = Held { fence: lease.fence, until_us };
-        if self.streams.contains_key(&lease.stream) {
-            self.change(&lease.stream, acts, |entry| entry.lease = Some(held));
-        } else {
+        let is_news = |entry: &Entry| entry.given_back.is_none_or(|given_back| given_back < lease.fence);
+        if !self.streams.get(&lease.stream).is_some_and(is_news) {
             acts.push(Act::Release(lease.clone()));
+            return;
         }
+        self.change(&lease.stream, acts, |entry| {
+            let held = Held { fence: lease.fence, until_us };
+            // Of two questions that were under way the older one may be answered last.
+            entry.lease = Some(entry.lease.map_or(held, |before| before.max(held)));
+        });
     }
 
     fn change(&mut self, stream: &str, acts: &mut Vec<Act>, change: impl FnOnce(&mut Entry)) {
@@ -258,6 +262,7 @@ impl Book {
             }
             Phase::Idle => {
                 if let Some(lease) = entry.lease.take_if(|_| !wanted) {
+                    entry.given_back = Some(lease.fence);
                     acts.push(Act::Release(Lease { stream: stream.to_owned(), fence: lease.fence }));
                 }
                 if entry.gone {

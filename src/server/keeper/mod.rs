@@ -3,8 +3,8 @@
 //! Whoever changes a stream writes the table and asks for a look; each look reads the table as it is then, one look
 //! at a time. So two changes at once end in the state of the later one, and among several servers it does not matter
 //! which of them was asked: the one that runs a stream finds the change at its next look. What follows from what was
-//! found is decided by the [`book`]; here it is done. Nothing of a database that is away is waited for while leases
-//! run out: that has a loop of its own.
+//! found is decided by the [`book`]; here it is done. Leases are renewed by a loop of their own, which
+//! no look holds up, and run out by another one, which waits for no database.
 
 mod book;
 #[cfg(test)]
@@ -31,6 +31,8 @@ use book::{Act, Book, Revision, Wish};
 const SLOW_LOOK: Duration = Duration::from_secs(60);
 /// After a look that failed, and the longest that one waits for the table.
 const RETRY: Duration = Duration::from_secs(2);
+/// From a renewal that failed to the next one, while leases run out.
+const RENEW_AGAIN: Duration = Duration::from_millis(250);
 /// Limit of giving all leases back, since somebody waits for the end of the server.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 /// From look to look at the clock.
@@ -100,12 +102,13 @@ impl Keeper {
                 let _ = keeper.look().await;
             }
         });
-        if self.times().is_some() {
+        if let Some((owner, times)) = self.membership() {
+            actix::spawn(Arc::clone(self).keep_renewing(owner, times));
             actix::spawn(Arc::clone(self).keep_expiring());
         }
     }
 
-    /// Reads the table and makes it true; renews leases and takes free ones on the way.
+    /// Reads the table and makes it true; takes free leases on the way.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was changed is found by the next look.
@@ -156,13 +159,6 @@ impl Keeper {
     }
 
     async fn try_look(self: &Arc<Self>, looking: &mut Looking) -> Result<(), StoreError> {
-        if let Some((owner, times)) = self.membership() {
-            let sent_us = self.now_us();
-            let leases = self.parts.store.renew_leases(&owner, times.length).await?;
-            let mut book = self.book.lock().await;
-            let acts = book.renewed(&leases, sent_us);
-            self.perform(&mut book, acts, Built::new()).await;
-        }
         let late = |_| StoreError::Unavailable("the table of streams is not read in time".to_owned());
         let rows = tokio::time::timeout(RETRY, self.parts.store.managed_streams()).await.map_err(late)??;
         let mut book = self.book.lock().await;
@@ -285,6 +281,27 @@ impl Keeper {
             warn!(self.parts.log, "a lease is not given back and will be over by itself";
                 "stream" => &lease.stream, "error" => %error);
         }
+    }
+
+    async fn keep_renewing(self: Arc<Self>, owner: Arc<str>, times: LeaseTimes) {
+        loop {
+            // Counted from the sending: an answer that took long does not delay the next renewal, nor does a failure, which
+            // took until its time-out.
+            let begun = Instant::now();
+            // What is wrong is told by the look, which fails too, or by the end of leases.
+            let is_renewed = self.renew(&owner, times).await.is_ok();
+            let wait = if is_renewed { times.renew_every() } else { RENEW_AGAIN };
+            tokio::time::sleep_until(begun + wait).await;
+        }
+    }
+
+    async fn renew(self: &Arc<Self>, owner: &str, times: LeaseTimes) -> Result<(), StoreError> {
+        let (before, sent_us) = (self.book.lock().await.leases(), self.now_us());
+        let leases = self.parts.store.renew_leases(owner, times.length).await?;
+        let mut book = self.book.lock().await;
+        let acts = book.renewed(&before, &leases, sent_us);
+        self.perform(&mut book, acts, Built::new()).await;
+        Ok(())
     }
 
     async fn keep_expiring(self: Arc<Self>) {

@@ -41,6 +41,12 @@ fn running() -> Book {
     book
 }
 
+/// A renewal in whose way nothing came.
+fn renewed(book: &mut Book, named: &[Lease], sent_us: u64) -> Vec<Act> {
+    let before = book.leases();
+    book.renewed(&before, named, sent_us)
+}
+
 #[test]
 fn alone_a_stream_runs_as_the_table_says_without_any_lease() {
     let mut book = Book::new(None);
@@ -84,7 +90,7 @@ fn a_stream_that_is_started_while_it_stops_begins_when_it_has_stopped() {
 fn a_lease_is_given_back_when_the_stream_has_stopped_and_not_before() {
     let mut book = running();
     assert_eq!(book.read(&table([("door", RESTS)])), [stop("door")]);
-    assert_eq!(book.renewed(&[lease("door", 1)], 2 * SECOND), [], "it is renewed as long as it stops");
+    assert_eq!(renewed(&mut book, &[lease("door", 1)], 2 * SECOND), [], "it is renewed as long as it stops");
     assert_eq!(book.stopped("door"), [Act::Release(lease("door", 1))]);
     assert_eq!(book.leases(), []);
     let mut book = running();
@@ -97,7 +103,7 @@ fn a_stream_stops_a_margin_before_its_lease_could_be_over_counted_from_the_sendi
     let mut book = running();
     assert_eq!(book.expire(5 * SECOND - 1), []);
     // The renewal was sent at 4 s; when it was answered does not matter.
-    assert_eq!(book.renewed(&[lease("door", 1)], 4 * SECOND), []);
+    assert_eq!(renewed(&mut book, &[lease("door", 1)], 4 * SECOND), []);
     assert_eq!(book.expire(9 * SECOND - 1), []);
     assert_eq!(book.expire(9 * SECOND), [stop("door")]);
     assert_eq!(book.wanted(), Vec::<String>::new(), "not before it has stopped");
@@ -110,7 +116,7 @@ fn what_a_renewal_does_not_name_is_stopped_at_once() {
     let mut book = running();
     book.read(&table([("door", RUNS), ("yard", RUNS)]));
     assert_eq!(book.acquired(&[lease("yard", 4)], SECOND), [start("yard", Some(4))]);
-    assert_eq!(book.renewed(&[lease("yard", 4)], 2 * SECOND), [stop("door")]);
+    assert_eq!(renewed(&mut book, &[lease("yard", 4)], 2 * SECOND), [stop("door")]);
     assert_eq!(book.stopped("door"), []);
     assert_eq!(book.acquired(&[lease("door", 3)], 8 * SECOND), [start("door", Some(3))]);
 }
@@ -120,7 +126,7 @@ fn a_lease_whose_answer_was_lost_is_found_by_the_renewal() {
     let mut book = Book::new(Some(TIMES));
     book.read(&table([("door", RUNS), ("yard", RESTS)]));
     let named = [lease("door", 7), lease("yard", 2), lease("unknown", 5)];
-    let acts = book.renewed(&named, 0);
+    let acts = renewed(&mut book, &named, 0);
     assert_eq!(
         acts,
         [start("door", Some(7)), Act::Release(lease("yard", 2)), Act::Release(lease("unknown", 5))]
@@ -128,10 +134,38 @@ fn a_lease_whose_answer_was_lost_is_found_by_the_renewal() {
 }
 
 #[test]
+fn a_lease_that_was_taken_while_a_renewal_was_under_way_is_kept() {
+    let mut book = running();
+    book.read(&table([("door", RUNS), ("yard", RUNS)]));
+    let before = book.leases();
+    assert_eq!(book.acquired(&[lease("yard", 4)], 3 * SECOND), [start("yard", Some(4))]);
+    assert_eq!(book.renewed(&before, &[lease("door", 1)], 2 * SECOND), []);
+    assert_eq!(book.leases(), [lease("door", 1), lease("yard", 4)]);
+    // Had it heard of the new one, the later question would count.
+    assert_eq!(book.renewed(&before, &[lease("door", 1), lease("yard", 4)], 2 * SECOND), []);
+    assert_eq!(book.expire(8 * SECOND - 1), [stop("door")]);
+    assert_eq!(book.expire(8 * SECOND), [stop("yard")]);
+}
+
+#[test]
+fn a_lease_that_was_given_back_while_a_renewal_was_under_way_is_given_back_again_and_not_used() {
+    let mut book = running();
+    let before = book.leases();
+    assert_eq!(book.read(&table([("door", RESTS)])), [stop("door")]);
+    assert_eq!(book.stopped("door"), [Act::Release(lease("door", 1))]);
+    assert_eq!(book.read(&table([("door", Wish { starts: 1, ..RUNS })])), []);
+    let late = book.renewed(&before, &[lease("door", 1)], 2 * SECOND);
+    assert_eq!(late, [Act::Release(lease("door", 1))]);
+    assert_eq!(book.wanted(), ["door"]);
+    assert_eq!(book.acquired(&[lease("door", 2)], 3 * SECOND), [start("door", Some(2))]);
+    assert_eq!(book.renewed(&before, &[], 3 * SECOND), [], "the lease that it asked for is not this one");
+}
+
+#[test]
 fn a_renewal_that_comes_while_an_overdue_stream_stops_lets_it_begin_again() {
     let mut book = running();
     assert_eq!(book.expire(5 * SECOND), [stop("door")]);
-    assert_eq!(book.renewed(&[lease("door", 1)], 5 * SECOND), []);
+    assert_eq!(renewed(&mut book, &[lease("door", 1)], 5 * SECOND), []);
     assert_eq!(book.stopped("door"), [start("door", Some(1))]);
 }
 
