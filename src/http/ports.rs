@@ -212,6 +212,9 @@ pub(crate) trait StreamControl: Send + Sync {
     /// Why there is no room for it; never if it is forced.
     fn admit(&self, beginning: Beginning<'_>) -> Result<(), Overload>;
 
+    /// A stream that was admitted does not begin after all: it counts no longer.
+    fn withdraw(&self, stream: &str);
+
     /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
 }

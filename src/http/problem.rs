@@ -78,6 +78,11 @@ impl ApiError {
         self.status.is_client_error() || self.code == "over_capacity"
     }
 
+    /// Whether somebody else was faster.
+    pub(super) fn is_stale(&self) -> bool {
+        self.status == StatusCode::PRECONDITION_FAILED
+    }
+
     /// Something is in the way of the request.
     pub(super) const fn conflict(code: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
@@ -88,7 +93,7 @@ impl ApiError {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "The server failed. The log has more under the request's id.",
+            "The server failed. Its operator finds the request's id in the log.",
         )
     }
 
@@ -208,7 +213,7 @@ fn of_status(status: StatusCode) -> ApiError {
         }
         StatusCode::REQUEST_TIMEOUT => ("request_timeout", "The request did not arrive in time."),
         status if status.is_client_error() => ("bad_request", "The request is not understood."),
-        _ => ("internal", "The server failed. The log has more under the request's id."),
+        _ => ("internal", "The server failed. Its operator finds the request's id in the log."),
     };
     ApiError::new(status, code, detail)
 }

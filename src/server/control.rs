@@ -154,6 +154,12 @@ impl StreamControl for Control {
         admission.order(stream, demand, force).map_err(overload)
     }
 
+    fn withdraw(&self, stream: &str) {
+        if let Some(admission) = &self.admission {
+            admission.dismiss(stream);
+        }
+    }
+
     fn changed<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
         // A look sees all streams; those that did not change notice nothing.
         Box::pin(self.look())
@@ -214,11 +220,13 @@ fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, So
         }
         SourceErrorKind::Unsupported => SourceRefusal {
             code: "source_unsupported",
-            detail: "The source has no video that can be decoded, or leads into a network that the configuration forbids.",
+            detail: "The source has no video that can be decoded.",
         },
         SourceErrorKind::NotFound => {
             SourceRefusal { code: "source_not_found", detail: "The server is there and has no such stream." }
         }
+        // Where a redirect leads, or a name that means another host than a moment ago.
+        SourceErrorKind::Forbidden => FORBIDDEN,
         _ => SourceRefusal { code: "source_unreachable", detail: "The source cannot be reached or read." },
     })?;
     let facts = opened.description;

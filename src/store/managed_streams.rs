@@ -116,7 +116,7 @@ impl Store {
         .await
     }
 
-    /// Replaces what a stream is made of, if it has the revision that the caller saw.
+    /// Replaces what a stream is made of, if it is the one that the caller saw, by number and revision.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::ManagedByConfig`], [`StoreError::Stale`],
@@ -124,14 +124,18 @@ impl Store {
     pub(crate) async fn change_stream(
         &self,
         name: &str,
-        seen: Option<i64>,
+        seen: (i64, i64),
         spec: StreamSpec,
         audit: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
-            let id = own(&transaction, &name, seen).await?;
+            let is = own(&transaction, &name).await?;
+            if is != seen {
+                return Err(StoreError::Stale);
+            }
+            let (id, _) = is;
             let update = "update streams set address = $2, settings = $3::text::jsonb, enabled = $4,
                 sealed_source = $5, revision = revision + 1, updated_at = now() where id = $1";
             let StreamSpec { address, sealed_source, settings, enabled, roles } = &spec;
@@ -158,7 +162,10 @@ impl Store {
         let name = name.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
-            let id = own(&transaction, &name, seen).await?;
+            let (id, revision) = own(&transaction, &name).await?;
+            if seen.is_some_and(|seen| seen != revision) {
+                return Err(StoreError::Stale);
+            }
             retired::retire(&transaction, id).await?;
             transaction.execute("delete from streams where id = $1", &[&id]).await?;
             note(&transaction, audit.as_ref()).await?;
@@ -180,14 +187,14 @@ impl Store {
         let name = name.to_owned();
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
+            // `enabled` is one of the settings: who saw them before must not undo this unknowingly.
+            let run = "desired_state = 'running', enabled = true, revision = revision + (not enabled)::integer";
             let update = match wish {
-                StreamWish::Start => "set desired_state = 'running', enabled = true, starts = starts + 1",
-                StreamWish::Stop => "set desired_state = 'stopped'",
-                StreamWish::Restart => {
-                    "set desired_state = 'running', enabled = true, restarts = restarts + 1"
-                }
+                StreamWish::Start => format!("{run}, starts = starts + 1"),
+                StreamWish::Stop => "desired_state = 'stopped'".to_owned(),
+                StreamWish::Restart => format!("{run}, restarts = restarts + 1"),
             };
-            let update = format!("update streams {update} where name = $1");
+            let update = format!("update streams set {update} where name = $1");
             if transaction.execute(&update, &[&name]).await? == 0 {
                 return Ok(false);
             }
@@ -220,8 +227,8 @@ impl Store {
     }
 }
 
-/// The number of a stream that operators may change, locked until the transaction ends.
-async fn own(client: &impl GenericClient, name: &str, seen: Option<i64>) -> Result<i64, StoreError> {
+/// Number and revision of a stream that operators may change, locked until the transaction ends.
+async fn own(client: &impl GenericClient, name: &str) -> Result<(i64, i64), StoreError> {
     let select = "select id, managed_by_config, revision from streams where name = $1 for update";
     let Some(row) = client.query_opt(select, &[&name]).await? else {
         return Err(StoreError::NotFound { what: format!("stream {name}") });
@@ -229,11 +236,7 @@ async fn own(client: &impl GenericClient, name: &str, seen: Option<i64>) -> Resu
     if row.try_get(1)? {
         return Err(StoreError::ManagedByConfig);
     }
-    let revision: i64 = row.try_get(2)?;
-    if seen.is_some_and(|seen| seen != revision) {
-        return Err(StoreError::Stale);
-    }
-    Ok(row.try_get(0)?)
+    Ok((row.try_get(0)?, row.try_get(2)?))
 }
 
 async fn show_to(transaction: &Transaction<'_>, stream: i64, roles: &[String]) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::fields;
 use super::source_login::Said;
 use super::sources::{for_cameras_only, refusal};
-use super::stream_orders::{Manner, admit, find};
+use super::stream_orders::{Manner, find, with_room};
 use crate::accounts::{Permission, PrivateSource};
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -22,6 +22,9 @@ use crate::http::ports::{Beginning, StreamOptions};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{ManagedStream, StreamSpec};
+
+/// How often a change is tried on what others have changed in between.
+const MOST_TRIES: u32 = 3;
 
 /// A stream to be made.
 #[derive(Deserialize, ToSchema)]
@@ -51,7 +54,7 @@ pub(in crate::http) struct StreamRequest {
 
 /// What a stream shall be made of from now on; a source that is left out stays, and so do user and password as long as the
 /// source is on the same server.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct StreamChange {
     source: Option<String>,
@@ -137,12 +140,11 @@ pub(in crate::http) async fn create_stream(
         return Err(ApiError::conflict("taken", "The name or address is taken."));
     }
     let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
-    if enabled {
-        let made_of = Some((source.address.as_str(), &options));
-        admit(&app, Beginning { stream: &name, made_of, force: manner.force })?;
-    }
+    let made_of = Some((source.address.as_str(), &options));
+    let beginning = enabled.then_some(Beginning { stream: &name, made_of, force: manner.force });
     let entry = visit.entry(&caller, "stream.create", &name);
-    app.store(app.store.create_stream(&name, spec, Some(entry))).await?;
+    let create = app.store(app.store.create_stream(&name, spec, Some(entry)));
+    with_room(&app, beginning, create).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     shown(&app, find(&app, &caller, &name).await?, StatusCode::CREATED)
 }
@@ -181,29 +183,57 @@ pub(in crate::http) async fn change_stream(
     body: Json<StreamChange>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::EditStreams)?;
-    let old = find(&app, &caller, &name).await?;
-    if old.managed_by_config {
-        return Err(ApiError::managed_by_config());
+    let (seen, body) = (seen(&request)?, body.into_inner());
+    let change = Change { app: &app, visit: &visit, caller: &caller, name: &name, force: manner.force };
+    let mut tries = 0;
+    loop {
+        let old = find(&app, &caller, &name).await?;
+        tries += 1;
+        match change.of(&old, seen, body.clone()).await {
+            // What was kept is not what is there now; nobody said that it must be.
+            Err(error) if seen.is_none() && error.is_stale() && tries < MOST_TRIES => {}
+            changed => break changed?,
+        }
     }
-    let StreamChange { source, username, password, enabled, roles, options } = body.into_inner();
-    let said = Said::of(username, password)?;
-    let kept = kept_source(&app, &old);
-    // What is shown and sent back has `***` where credentials were: nothing was changed.
-    let is_shown = |source: &String| *source == old.address && source.contains("***");
-    let source = match source.filter(|source| !is_shown(source)) {
-        None => said.after(kept?, None)?,
-        // What is replaced need not be readable any more.
-        Some(source) => said.after(kept.unwrap_or_default(), Some(source))?,
-    };
-    let spec = spec(&app, &name, &source, enabled, roles, &options).await?;
-    if enabled && old.wanted {
-        let made_of = Some((source.address.as_str(), &options));
-        admit(&app, Beginning { stream: &name, made_of, force: manner.force })?;
-    }
-    let entry = visit.entry(&caller, "stream.change", &name);
-    app.store(app.store.change_stream(&name, seen(&request)?, spec, Some(entry))).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     shown(&app, find(&app, &caller, &name).await?, StatusCode::OK)
+}
+
+/// A stream that somebody wants to change, and how.
+struct Change<'a> {
+    app: &'a App,
+    visit: &'a Visit,
+    caller: &'a Caller,
+    name: &'a str,
+    force: bool,
+}
+
+impl Change<'_> {
+    /// Changes the stream that was read as `old`, if it is still that, or what the caller saw.
+    async fn of(&self, old: &ManagedStream, seen: Option<i64>, body: StreamChange) -> Result<(), ApiError> {
+        let Self { app, name, .. } = *self;
+        if old.managed_by_config {
+            return Err(ApiError::managed_by_config());
+        }
+        let StreamChange { source, username, password, enabled, roles, options } = body;
+        let said = Said::of(username, password)?;
+        let kept = kept_source(app, old);
+        // What is shown and sent back has `***` where credentials were: nothing was changed.
+        let is_shown = |source: &String| *source == old.address && source.contains("***");
+        let source = match source.filter(|source| !is_shown(source)) {
+            None => said.after(kept?, None)?,
+            // What is replaced need not be readable any more.
+            Some(source) => said.after(kept.unwrap_or_default(), Some(source))?,
+        };
+        let spec = spec(app, name, &source, enabled, roles, &options).await?;
+        let made_of = Some((source.address.as_str(), &options));
+        let beginning =
+            (enabled && old.wanted).then_some(Beginning { stream: name, made_of, force: self.force });
+        let entry = self.visit.entry(self.caller, "stream.change", name);
+        let seen = (old.id, seen.unwrap_or(old.revision));
+        let change = app.store(app.store.change_stream(name, seen, spec, Some(entry)));
+        with_room(app, beginning, change).await
+    }
 }
 
 /// Deletes a stream. Its sessions and events stay until retention takes them.

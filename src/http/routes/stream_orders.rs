@@ -68,23 +68,28 @@ pub(in crate::http) async fn order_stream(
     };
     caller.require(Permission::ControlStreams)?;
     find(&app, &caller, &name).await?;
-    if !matches!(wish, StreamWish::Stop) {
-        admit(&app, Beginning { stream: &name, made_of: None, force: manner.force })?;
-    }
+    let begins = !matches!(wish, StreamWish::Stop);
+    let beginning = begins.then_some(Beginning { stream: &name, made_of: None, force: manner.force });
     let entry = visit.entry(&caller, action, &name);
-    if !app.store(app.store.wish_of_stream(&name, wish, Some(entry))).await? {
-        return Err(unknown());
-    }
+    let ordered = app.store.wish_of_stream(&name, wish, Some(entry));
+    let order = async { if app.store(ordered).await? { Ok(()) } else { Err(unknown()) } };
+    with_room(&app, beginning, order).await?;
     app.ask("streams", app.ports.control.changed(&name)).await?;
     Ok(HttpResponse::Accepted())
 }
 
-/// Refuses a stream that there is no room for.
+/// Stores an order, if there is room for the stream that begins by it. One that is not stored takes no room.
 ///
 /// # Errors
-/// 503 `over_capacity`.
-pub(super) fn admit(app: &App, beginning: Beginning<'_>) -> Result<(), ApiError> {
-    app.ports.control.admit(beginning).map_err(ApiError::over_capacity)
+/// 503 `over_capacity`, or why it is not stored.
+pub(super) async fn with_room(
+    app: &App,
+    beginning: Option<Beginning<'_>>,
+    order: impl Future<Output = Result<(), ApiError>>,
+) -> Result<(), ApiError> {
+    let Some(beginning) = beginning else { return order.await };
+    app.ports.control.admit(beginning).map_err(ApiError::over_capacity)?;
+    order.await.inspect_err(|_| app.ports.control.withdraw(beginning.stream))
 }
 
 /// The stream of this name, if the caller sees it.

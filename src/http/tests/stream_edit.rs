@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::client::{Reply, http, send};
 use super::fakes::{Fixture, SOURCE};
 use crate::accounts::PrivateSource;
+use crate::store::StreamSpec;
 
 /// Awkward in an address, in JSON and in a quoted string.
 const PASSWORD: &str = "p@ss: w/ö\"rd\\%23#";
@@ -263,4 +264,47 @@ async fn a_stream_that_there_is_no_room_for_is_refused_and_not_stored_unless_it_
     let forced = send(&fixture, "POST", "/api/v1/streams/door/start?force=true", &olga, json!({})).await;
     assert_eq!(forced.status, 202);
     assert_eq!(send(&fixture, "POST", "/api/v1/streams/door/stop", &olga, json!({})).await.status, 202);
+}
+
+#[actix_web::test]
+async fn an_order_that_is_refused_after_there_was_room_for_it_gives_the_room_back() {
+    let (fixture, olga) = fixture().await;
+    create(&fixture, &olga).await;
+    let withdrawn = || std::mem::take(&mut *fixture.world.withdrawn.lock().unwrap());
+    assert!(withdrawn().is_empty());
+    assert_eq!(create(&fixture, &olga).await.status, 409, "the name is taken");
+    assert_eq!(withdrawn(), ["door"]);
+    let bearer = format!("authorization: Bearer {olga}");
+    let headers = [&*bearer, "content-type: application/json", "if-match: \"99\""];
+    let body = change(Value::Null).to_string();
+    let stale = http(fixture.address, "PUT", "/api/v1/streams/door/settings", &headers, &body).await;
+    assert_eq!((stale.status, withdrawn()), (412, vec!["door".to_owned()]));
+}
+
+#[actix_web::test]
+async fn a_change_that_keeps_the_source_keeps_the_one_that_came_while_it_was_under_way() {
+    let (fixture, olga) = fixture().await;
+    create(&fixture, &olga).await;
+    let store = fixture.app.store.clone();
+    let sealer = fixture.app.sealer.clone();
+    let faster = async move {
+        let old = store.find_stream("door").await.unwrap().unwrap();
+        let source = PrivateSource { address: "rtsp://user:new@camera/2".to_owned(), login: None };
+        let spec = StreamSpec {
+            address: "rtsp://***@camera/2".to_owned(),
+            sealed_source: source.seal("door", &sealer).unwrap(),
+            settings: old.settings.clone(),
+            enabled: true,
+            roles: Vec::new(),
+        };
+        store.change_stream("door", (old.id, old.revision), spec, None).await.unwrap();
+        Ok(())
+    };
+    *fixture.world.meanwhile.lock().unwrap() = Some(Box::pin(faster));
+    let changed = send(&fixture, "PUT", "/api/v1/streams/door/settings", &olga, change(Value::Null)).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(changed.json()["source"], "rtsp://***@camera/2");
+    let row = fixture.app.store.find_stream("door").await.unwrap().unwrap();
+    let kept = PrivateSource::open("door", &row.sealed_source.unwrap(), &fixture.app.sealer).unwrap();
+    assert_eq!((kept.address.as_str(), row.revision), ("rtsp://user:new@camera/2", 3));
 }

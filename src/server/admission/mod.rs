@@ -188,7 +188,7 @@ impl Admission {
         self.state().judge.forget(name);
     }
 
-    /// A stream is not wanted here any more; if it is ordered again, it is judged again.
+    /// A stream is not wanted here any more, or its order failed; if it is ordered again, it is judged again.
     pub(super) fn dismiss(&self, name: &str) {
         let mut state = self.state();
         state.judge.forget(name);

@@ -116,3 +116,13 @@ fn an_order_that_was_forced_upon_one_of_several_servers_is_taken_by_it() {
     admission.dismiss("gate");
     assert!(admission.choose(&names(&["gate"])).is_empty(), "it was stopped, and nobody forced it again");
 }
+
+#[test]
+fn an_order_that_came_to_nothing_takes_no_room() {
+    let (admission, _, _seat) = full(&settings());
+    let order = |name| admission.order(name, Some(Demand::Paced(5.0)), false);
+    assert_eq!(order("first"), Ok(()));
+    assert!(order("second").is_err(), "the first counts as coming");
+    admission.dismiss("first");
+    assert_eq!(order("second"), Ok(()));
+}

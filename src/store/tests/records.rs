@@ -154,15 +154,15 @@ fn orders_are_counted_and_a_start_lets_a_stream_run_that_might_not() {
     let wish = |name: &str, wish| store.wait(store.wish_of_stream(name, wish, None)).unwrap();
     let state = || {
         let row = store.wait(store.find_stream("door")).unwrap().unwrap();
-        (row.enabled, row.wanted, row.starts, row.restarts)
+        (row.enabled, row.wanted, row.starts, row.restarts, row.revision)
     };
     assert!(!wish("nope", StreamWish::Start));
     assert!(wish("door", StreamWish::Stop));
-    assert_eq!(state(), (false, false, 0, 0));
+    assert_eq!(state(), (false, false, 0, 0, 1));
     store.wait(store.forget_wishes_of_config_streams()).unwrap();
-    assert_eq!(state(), (false, true, 0, 0));
+    assert_eq!(state(), (false, true, 0, 0, 1));
     assert!(wish("door", StreamWish::Start) && wish("door", StreamWish::Restart));
-    assert_eq!(state(), (true, true, 1, 1));
+    assert_eq!(state(), (true, true, 1, 1, 2), "its settings are others once");
 }
 
 #[test]
@@ -268,7 +268,8 @@ fn of_two_resets_of_one_account_at_once_one_is_done_and_the_other_is_void() {
     for round in 0..20_u8 {
         let tokens = [[2 * round; 32], [2 * round + 1; 32]];
         for token in tokens {
-            let reset = OneTime { purpose: Purpose::Reset, user: Some(id), roles: Vec::new() };
+            let (user, invited_by) = (Some(id), None);
+            let reset = OneTime { purpose: Purpose::Reset, user, invited_by, roles: Vec::new() };
             store.wait(store.create_one_time(token, reset, until, None)).unwrap();
         }
         let resets = tokens.map(|token| store.reset_password(token, "$2b$12$other", now_us(), audit()));
