@@ -7,7 +7,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use actix_web::web::{self, Json, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -24,6 +24,8 @@ use crate::store::{Newcomer, Onward, SignIn, SignedIn};
 const PATIENCE_S: i64 = 600;
 /// A code is redeemed by a program, at once.
 const CODE_GOOD_FOR_US: i64 = 60_000_000;
+/// So many sign-ins may be under way in one browser; one more ends the others.
+const MOST_BEGUN: usize = 8;
 /// What the browser keeps meanwhile begins so; the rest of its name is the sign-in's, since two may be under way in
 /// two tabs.
 const COOKIE_NAME: &str = "kinora_sign_in";
@@ -96,11 +98,18 @@ pub(in crate::http) async fn oidc_login(
     };
     let until = app.clock.unix_us() + PATIENCE_S * 1_000_000;
     app.store(app.store.begin_sign_in(state.digest(), sign_in, until)).await?;
-    Ok(HttpResponse::Found()
-        .insert_header((LOCATION, address))
-        .insert_header((SET_COOKIE, cookie(oidc, state.expose(), browser.expose(), PATIENCE_S)))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .finish())
+    let mut response = HttpResponse::Found();
+    response.insert_header((LOCATION, address)).insert_header((CACHE_CONTROL, "no-store"));
+    let name = cookie_name(state.expose());
+    response.insert_header((SET_COOKIE, cookie(oidc, &name, browser.expose(), PATIENCE_S)));
+    // Sign-ins that were left half-way must not fill a header of the browser's.
+    let begun: Vec<(&str, &str)> = cookies(&request).filter(|(name, _)| is_sign_in(name)).collect();
+    if begun.len() >= MOST_BEGUN {
+        for (name, _) in begun {
+            response.append_header((SET_COOKIE, cookie(oidc, name, "", 0)));
+        }
+    }
+    Ok(response.finish())
 }
 
 /// Where the identity provider sends the browser back.
@@ -138,26 +147,41 @@ pub(in crate::http) async fn oidc_callback(
         "sign_in_unknown",
         "This sign-in was not begun in this browser, is over, or was used. Begin again.",
     ))?;
-    let (Some(code), None) = (query.code, query.error) else {
+    let code = query.code.filter(|_| query.error.is_none());
+    let ended = end(&app, &visit, code, &state, sign_in).await;
+    // A sign-in is used up however it ends, and so is what the browser kept of it.
+    let mut response = ended.unwrap_or_else(|error| error.error_response());
+    let over = cookie(oidc, &cookie_name(&state), "", 0).parse().map_err(|_| ApiError::internal())?;
+    response.headers_mut().insert(SET_COOKIE, over);
+    Ok(response)
+}
+
+/// Ends a sign-in for which the provider gave `code`, if it vouches.
+async fn end(
+    app: &App,
+    visit: &Visit,
+    code: Option<String>,
+    state: &str,
+    sign_in: SignIn,
+) -> Result<HttpResponse, ApiError> {
+    let oidc = provider(app)?;
+    let Some(code) = code else {
         visit.refused("", "login.oidc").await;
         return Err(refused());
     };
-    let attempt = Attempt { state: &state, nonce: &sign_in.nonce, verifier: &sign_in.verifier };
+    let attempt = Attempt { state, nonce: &sign_in.nonce, verifier: &sign_in.verifier };
     let person = match oidc.person(&code, &attempt).await {
         Ok(person) => person,
         Err(error) => {
             visit.refused("", "login.oidc").await;
-            return Err(told(&app, &error));
+            return Err(told(app, &error));
         }
     };
-    let account = account_of(&app, &visit, oidc, person).await?;
-    let mut response = match sign_in.onward {
-        None => begin(&app, UserId(i64::from(account.user)), oidc.settings.login_lifetime).await?,
-        Some(onward) => send_on(&app, account.user, onward).await?,
-    };
-    let over = cookie(oidc, &state, "", 0).parse().map_err(|_| ApiError::internal())?;
-    response.headers_mut().insert(SET_COOKIE, over);
-    Ok(response)
+    let account = account_of(app, visit, oidc, person).await?;
+    match sign_in.onward {
+        None => begin(app, UserId(i64::from(account.user)), oidc.settings.login_lifetime).await,
+        Some(onward) => send_on(app, account.user, onward).await,
+    }
 }
 
 /// Redeems the code of a sign-in for the tokens of a login.
@@ -277,8 +301,7 @@ fn may_return_to(origins: &[String], address: &str) -> bool {
 }
 
 /// Sent back to these addresses only, out of reach of scripts, and on the way back from the provider too.
-fn cookie(oidc: &Oidc, state: &str, value: &str, seconds: i64) -> String {
-    let name = cookie_name(state);
+fn cookie(oidc: &Oidc, name: &str, value: &str, seconds: i64) -> String {
     let secure = if oidc.settings.redirect_url.starts_with("https://") { "; Secure" } else { "" };
     format!("{name}={value}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
@@ -289,13 +312,22 @@ fn cookie_name(state: &str) -> String {
     format!("{COOKIE_NAME}_{own}")
 }
 
+/// Whether a cookie's name is one that [`cookie_name`] gives.
+fn is_sign_in(name: &str) -> bool {
+    let own = name.strip_prefix(COOKIE_NAME).and_then(|rest| rest.strip_prefix('_'));
+    own.is_some_and(|own| own.len() == 16 && own.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
 /// What the browser kept of a sign-in, as the database knows it.
 fn kept(request: &HttpRequest, state: &str) -> Option<Digest> {
     let wanted = cookie_name(state);
+    cookies(request).find(|(name, _)| *name == wanted).map(|(_, value)| digest(value))
+}
+
+/// The cookies that the browser shows, by name and value.
+fn cookies(request: &HttpRequest) -> impl Iterator<Item = (&str, &str)> {
     let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
-    let mut cookies =
-        headers.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    cookies.find(|(name, _)| *name == wanted).map(|(_, value)| digest(value))
+    headers.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
 }
 
 /// What a sign-in that failed means for a client; the reason goes to the log.

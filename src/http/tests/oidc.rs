@@ -106,7 +106,9 @@ async fn a_sign_in_is_ended_once_and_by_the_browser_that_began_it() {
 
     let browser = Browser::begin(&fixture, "").await;
     let denied = [("error", "access_denied"), ("state", &*browser.asked["state"])];
-    assert_eq!(code(browser.come_back_with(&fixture, &denied).await).await, (401, json!("sign_in_refused")));
+    let reply = browser.come_back_with(&fixture, &denied).await;
+    assert!(reply.header("set-cookie").unwrap().contains("=; ") && reply.head.contains("Max-Age=0"), "{}", reply.head);
+    assert_eq!(code(reply).await, (401, json!("sign_in_refused")));
     let browser = Browser::begin(&fixture, "").await;
     assert_eq!(code(browser.come_back(&fixture, "made up").await).await, (401, json!("sign_in_refused")));
 }
@@ -122,6 +124,24 @@ async fn two_tabs_of_a_browser_sign_in_at_once() {
     for tab in [&one, &other] {
         let code = provider.grant(tab, key.sign(&provider.claims(tab)));
         assert_eq!(tab.come_back(&fixture, &code).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn sign_ins_that_were_left_half_way_do_not_fill_the_browsers_cookies() {
+    let provider = Provider::start(&[]);
+    let fixture = provider.fixture(viewers());
+    let kept = |count: usize| -> String {
+        let names = (0..count).map(|number| format!("kinora_sign_in_{number:016x}=x"));
+        let others = ["other=1".to_owned(), "kinora_sign_in_no-number=1".to_owned()];
+        names.chain(others).collect::<Vec<_>>().join("; ")
+    };
+    for (begun, over) in [(0, 0), (7, 0), (8, 8), (30, 30)] {
+        let headers = [&*format!("cookie: {}", kept(begun)), &*format!("x-forwarded-for: 203.0.113.{begun}")];
+        let reply = http(fixture.address, "GET", "/api/v1/auth/oidc/login", &headers, "").await;
+        let set = reply.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie: kinora_sign_in_"));
+        let (ended, fresh): (Vec<&str>, Vec<&str>) = set.partition(|line| line.contains("Max-Age=0"));
+        assert_eq!((reply.status, ended.len(), fresh.len()), (302, over, 1), "{}", reply.head);
     }
 }
 
