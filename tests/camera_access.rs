@@ -66,7 +66,8 @@ fn a_camera_made_over_http_leads_into_no_forbidden_network() {
     let body = json!({"name": "led-astray", "source": script.address().to_string()});
     let (status, answer) = server.post("/api/v1/streams", &body);
     assert_eq!(status, 201, "{answer}");
-    let stream = server.until_state("led-astray", "unsupported");
+    let stream = server.until_state("led-astray", "reconnecting");
+    assert_eq!(stream["reason"], "source_forbidden", "{stream}");
     let message = stream["message"].as_str().unwrap();
     assert!(message.contains("169.254.169.254") && message.contains("forbids"), "{message}");
 }

@@ -89,7 +89,8 @@ fn a_web_source_made_over_http_follows_redirects_to_allowed_hosts_only() {
     }
     let body = json!({"name": "led-astray", "source": source("forbidden")});
     assert_eq!(server.post("/api/v1/streams", &body).0, 201);
-    let stream = server.until_state("led-astray", "unsupported");
+    let stream = server.until_state("led-astray", "reconnecting");
+    assert_eq!(stream["reason"], "source_forbidden", "{stream}");
     let message = stream["message"].as_str().unwrap();
     assert!(message.contains(&FORBIDDEN.to_string()) && message.contains("forbids"), "{message}");
     assert!(!message.contains("s3cret"), "{message}");

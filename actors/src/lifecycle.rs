@@ -174,6 +174,7 @@ impl Lifecycle {
             }
             SourceErrorKind::Damaged => self.retry(told(Reconnecting, "source_damaged"), now_us, random),
             SourceErrorKind::NotFound => self.retry(told(Reconnecting, "source_not_found"), now_us, random),
+            SourceErrorKind::Forbidden => self.retry(told(Reconnecting, "source_forbidden"), now_us, random),
             SourceErrorKind::Unavailable | SourceErrorKind::Cancelled => {
                 self.retry(told(Reconnecting, "source_unavailable"), now_us, random)
             }

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Unauthorized,
     /// There is no video, or none in a form that is read here.
     Unsupported,
+    /// It is, or leads, where no connection may go. A name may mean another host later.
+    OutOfReach,
     /// What it says is not RTSP, or contradicts itself.
     Protocol,
     /// The address or an option cannot be used.

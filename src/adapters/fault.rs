@@ -34,6 +34,7 @@ impl Fault {
             Kind::NotFound => ("not_found", Some(MANUAL)),
             Kind::Unauthorized if has_credentials => ("unauthorized", Some(WRONG_PASSWORD)),
             Kind::Unauthorized => ("unauthorized", Some("give --username and --password-file")),
+            Kind::OutOfReach => ("forbidden", None),
             Kind::Unsupported => ("unsupported", None),
             Kind::Protocol => ("unavailable", Some("is it RTSP that listens there? 554 is the usual port")),
             Kind::Invalid => (INVALID, None),
@@ -84,6 +85,7 @@ fn code(kind: SourceErrorKind) -> &'static str {
         SourceErrorKind::Unavailable | SourceErrorKind::Cancelled => "unavailable",
         SourceErrorKind::NotFound => "not_found",
         SourceErrorKind::Unauthorized => "unauthorized",
+        SourceErrorKind::Forbidden => "forbidden",
         SourceErrorKind::Unsupported => "unsupported",
         SourceErrorKind::Damaged => "damaged",
     }

@@ -208,6 +208,7 @@ pub(super) fn source_error(error: MediaError) -> SourceError {
     let kind = match error.kind() {
         ErrorKind::Unauthorized | ErrorKind::Forbidden => SourceErrorKind::Unauthorized,
         ErrorKind::NotFoundRemote => SourceErrorKind::NotFound,
+        ErrorKind::OutOfReach => SourceErrorKind::Forbidden,
         ErrorKind::Cancelled => SourceErrorKind::Cancelled,
         ErrorKind::Corrupt | ErrorKind::Truncated => SourceErrorKind::Damaged,
         ErrorKind::IsDirectory
@@ -216,8 +217,7 @@ pub(super) fn source_error(error: MediaError) -> SourceError {
         | ErrorKind::NoVideo
         | ErrorKind::UnsupportedCodec
         | ErrorKind::UnknownScheme
-        | ErrorKind::BadAddress
-        | ErrorKind::OutOfReach => SourceErrorKind::Unsupported,
+        | ErrorKind::BadAddress => SourceErrorKind::Unsupported,
         _ => SourceErrorKind::Unavailable,
     };
     SourceError { kind, message: error.to_string() }

@@ -264,6 +264,7 @@ fn source_error(error: Error) -> SourceError {
         ErrorKind::Unavailable | ErrorKind::Protocol => SourceErrorKind::Unavailable,
         ErrorKind::NotFound => SourceErrorKind::NotFound,
         ErrorKind::Unauthorized => SourceErrorKind::Unauthorized,
+        ErrorKind::OutOfReach => SourceErrorKind::Forbidden,
         ErrorKind::Unsupported | ErrorKind::Invalid => SourceErrorKind::Unsupported,
         ErrorKind::Cancelled => SourceErrorKind::Cancelled,
     };

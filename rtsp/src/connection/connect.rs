@@ -1,7 +1,7 @@
 //! Opens the byte stream to a server: look-up, TCP, TLS. Everything that may block can be cancelled.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ impl<T: Read + Write + Send> Stream for T {}
 /// Connects to the server of `address` before `deadline`.
 ///
 /// # Errors
-/// `Unavailable`, `Cancelled`; `Invalid` for certificates that cannot be used and for hosts out of reach.
+/// `Unavailable`, `Cancelled`; `OutOfReach` for a host that may not be connected to; `Invalid` for certificates that cannot
+/// be used.
 pub(super) fn connect(
     address: &Address,
     options: &Options,
@@ -69,18 +70,22 @@ fn tcp(
     }
 }
 
-/// The first of the host's addresses that answers.
+/// The first of the host's numbers that may be connected to and answers. One that swallows packets does not take the time
+/// of those behind it.
 fn connect_any(host: &str, port: u16, reach: &Reach, deadline: Instant) -> Result<TcpStream, Error> {
-    let addresses = (host, port).to_socket_addrs().map_err(|error| {
+    let numbers = (host, port).to_socket_addrs().map_err(|error| {
         Error::unavailable(format!("the host `{host}` cannot be found ({error}); is its name right?"))
     })?;
-    let mut last = Error::unavailable(format!("the host `{host}` has no address"));
-    for address in addresses {
-        if !reach.allows(address.ip()) {
-            last = out_of_reach(host);
-            continue;
-        }
-        match TcpStream::connect_timeout(&address, time_left(deadline)) {
+    let numbers: Vec<SocketAddr> = numbers.collect();
+    let allowed = numbers.iter().filter(|number| reach.allows(number.ip()));
+    let allowed: Vec<&SocketAddr> = allowed.collect();
+    let mut last = match numbers.is_empty() {
+        true => Error::unavailable(format!("the host `{host}` has no address")),
+        false => out_of_reach(host),
+    };
+    for (index, number) in allowed.iter().enumerate() {
+        let waiting = u32::try_from(allowed.len() - index).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(number, share(time_left(deadline), waiting)) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = refused(&error),
         }
@@ -88,9 +93,15 @@ fn connect_any(host: &str, port: u16, reach: &Reach, deadline: Instant) -> Resul
     Err(last)
 }
 
+/// An equal part of the time for each of those that wait, the first of them included.
+fn share(time: Duration, waiting: u32) -> Duration {
+    // Zero would be refused.
+    (time / waiting.max(1)).max(Duration::from_millis(1))
+}
+
 fn out_of_reach(host: &str) -> Error {
     let message = format!("the host `{host}` is in a network that the configuration forbids to sources");
-    Error::new(ErrorKind::Invalid, message)
+    Error::new(ErrorKind::OutOfReach, message)
 }
 
 fn refused(error: &io::Error) -> Error {

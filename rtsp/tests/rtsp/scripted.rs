@@ -1,5 +1,7 @@
 //! Against a scripted camera: each fault that cameras are known for, redirects, signs of life, ends.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -215,7 +217,7 @@ fn a_redirect_leads_to_no_host_that_is_out_of_reach() {
     let asked = target.requests().len();
     let careful = Options { reach: Reach::only(move |host| host != forbidden), ..anyone() };
     let error = error(open(&first.address(), &careful));
-    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(error.kind(), ErrorKind::OutOfReach);
     assert!(error.to_string().contains("127.0.0.2"), "{error}");
     // The viewer that was let through may have said good-bye meanwhile, and nobody else came.
     let methods: Vec<_> =
@@ -229,7 +231,7 @@ fn a_name_is_judged_by_the_number_that_it_stands_for() {
     let careful = Options { reach: Reach::only(|host| !host.is_loopback()), ..anyone() };
     for host in ["localhost", "127.0.0.1", "127.1"] {
         let error = error(open(&script.address_of(host, ""), &careful));
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{host}: {error}");
+        assert_eq!(error.kind(), ErrorKind::OutOfReach, "{host}: {error}");
     }
     assert!(script.requests().is_empty());
 }
@@ -325,6 +327,59 @@ fn a_camera_that_hangs_up_or_falls_silent_is_unavailable() {
     units(&mut client, 1);
     let error = client.next().unwrap_err();
     assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("H264"), "{error}");
+}
+
+/// Sends packets that are numbered, one in a few milliseconds; leaves when the client does, or when it should have.
+fn without_end(packet: impl Fn(u16) -> Vec<u8> + Send + 'static) -> Box<dyn FnOnce(TcpStream) + Send> {
+    Box::new(move |mut socket| {
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut sequence = 0;
+        while Instant::now() < until && socket.write_all(&packet(sequence)).is_ok() {
+            sequence = sequence.wrapping_add(1);
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    })
+}
+
+#[test]
+fn packets_without_a_picture_are_silence_however_many_come() {
+    type Packets = fn(u16) -> Vec<u8>;
+    let nothings: [(&str, &str, Packets); 5] = [
+        ("reports", "H264", |_| interleaved(1, &[0x80, 201, 0, 1, 0, 0, 0, 7])),
+        ("another payload type", "H264", |sequence| {
+            let mut packet = packet(sequence, 9_000, true, KEY);
+            packet[5] = 0x80 | 97;
+            packet
+        }),
+        ("parameter sets", "H264", |sequence| packet(sequence, 3_000 * u32::from(sequence), true, SPS)),
+        ("a picture without an end", "H264", |sequence| packet(sequence, 9_000, false, &[28, 0x05, 1])),
+        ("no sync byte", "MP2T", |sequence| packet(sequence, 9_000, true, &[0x46; 188])),
+    ];
+    for (name, encoding, packets) in nothings {
+        let script = Script::start(move |request| match &*request.method {
+            "PLAY" => Reply::Live(good(request).into_bytes(), without_end(packets)),
+            _ => good_with(request, &SDP.replace("H264/90000", &format!("{encoding}/90000"))).into(),
+        });
+        let brief = Options { silence_timeout: Duration::from_millis(200), ..anyone() };
+        let mut client = open(&script.address(), &brief).unwrap();
+        let error = client.next().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{name}: {error}");
+        assert!(error.to_string().contains("for 0.2 s"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn what_a_server_says_is_repeated_without_control_characters() {
+    let script = Script::start(|request| match &*request.method {
+        "OPTIONS" => good(request).replace("Server: script", "Server: scr\0ipt\x1b").into(),
+        "SETUP" => answer(request, "404 Not\0Found\x07", "", "").into(),
+        _ => good_with(request, &SDP.replace("a=control:trackID=0", "a=rtpmap:8 PC\x01MA/8000")).into(),
+    });
+    let error = error(open(&script.address(), &anyone())).to_string();
+    assert!(error.contains("404 Not\u{fffd}Found\u{fffd}"), "{error:?}");
+    let described = describe(&script.address(), &anyone(), &CancelToken::default()).unwrap();
+    assert_eq!(described.server.as_deref(), Some("scr\u{fffd}ipt\u{fffd}"));
+    assert_eq!(described.tracks[0].encoding, "PC\u{fffd}MA");
 }
 
 #[test]
