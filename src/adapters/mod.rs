@@ -30,7 +30,7 @@ pub(crate) use event_file::EventFile;
 pub(crate) use event_rows::EventRows;
 pub(crate) use fault::{FFMPEG_LACKS_IT, Fault, INVALID};
 pub(crate) use http_ports::{
-    DatabaseHealth, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
+    DatabaseHealth, HttpLog, JournalHealth, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
 pub(crate) use machine::{LastUtilization, Machine};
 pub(crate) use marks::StripReader;

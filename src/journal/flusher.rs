@@ -46,10 +46,10 @@ impl Drop for Flusher {
 fn sync(shared: &Shared) -> io::Result<()> {
     let Some(file) = shared.writer().take_dirty() else { return Ok(()) };
     let result = file.sync_data();
-    let message = result.as_ref().err().map(|error| format!("fsync: {error}"));
-    if message.is_some() {
+    let failed = result.as_ref().err().map(|error| (error.kind(), format!("fsync: {error}")));
+    if failed.is_some() {
         shared.writer().mark_dirty();
     }
-    *shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner) = message;
+    *shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     result
 }

@@ -21,14 +21,15 @@ use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::flusher::Flusher;
 pub(crate) use self::reader::Reader;
 pub(crate) use self::recovery::Recovered;
 pub(crate) use self::sink::{JournalLog, JournalSink};
-use self::writer::Writer;
+use self::writer::{Writer, refusal};
 use kinora_actors::domain::LoggedEvent;
 
 /// A place in the journal, in bytes since its beginning of time; always between two records.
@@ -100,9 +101,16 @@ impl OpenError {
 pub(crate) struct Journal {
     shared: Arc<Shared>,
     flusher: Mutex<Flusher>,
+    /// Why the last event was refused, and when, unless one was taken since.
+    refused: Mutex<Option<(Instant, String)>>,
+    is_refusing: AtomicBool,
+    is_closed: AtomicBool,
     /// Locked as long as the journal is open.
     lock: File,
 }
+
+/// Whoever is refused tries again many times a second; a refusal that is older is over, or concerns nobody.
+const REFUSAL_COUNTS: Duration = Duration::from_secs(3);
 
 /// What the journal shares with its readers and its flusher.
 struct Shared {
@@ -110,8 +118,11 @@ struct Shared {
     layout: Mutex<Layout>,
     writer: Mutex<Writer>,
     /// What the last fsync said, if it failed. While it stands, nothing is appended.
-    sync_error: Mutex<Option<String>>,
+    sync_error: Mutex<Option<SyncError>>,
 }
+
+/// What an fsync said that failed, in words that can be told again and again.
+type SyncError = (io::ErrorKind, String);
 
 /// Which segments there are. Apart from the writer, so that readers never wait for a disk.
 #[derive(Default)]
@@ -151,7 +162,15 @@ impl Journal {
         });
         let flusher = Flusher::start(Arc::clone(&shared), limits.sync_every, boot_id.to_owned())
             .map_err(OpenError::io(dir))?;
-        Ok((Self { shared, flusher: Mutex::new(flusher), lock }, recovered))
+        let journal = Self {
+            shared,
+            flusher: Mutex::new(flusher),
+            refused: Mutex::default(),
+            is_refusing: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            lock,
+        };
+        Ok((journal, recovered))
     }
 
     /// Appends `event`; returns the position after it. The event is with the operating system then.
@@ -159,10 +178,32 @@ impl Journal {
     /// # Errors
     /// See [`JournalError`].
     pub(crate) fn append(&self, event: &LoggedEvent) -> Result<Position, JournalError> {
-        if let Some(message) = self.sync_error() {
-            return Err(io::Error::other(message).into());
+        let appended = match self.sync_error() {
+            Some((kind, message)) => Err(refusal(io::Error::new(kind, message))),
+            None => self.shared.writer().append(event, &self.shared),
+        };
+        match &appended {
+            Err(error) => {
+                self.is_refusing.store(true, Ordering::Relaxed);
+                *self.refused() = Some((Instant::now(), error.to_string()));
+            }
+            Ok(_) if self.is_refusing.swap(false, Ordering::Relaxed) => *self.refused() = None,
+            Ok(_) => {}
         }
-        self.shared.writer().append(event, &self.shared)
+        appended
+    }
+
+    /// Why no events are taken, if none are.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let refused = self.refused().clone().filter(|(at, _)| at.elapsed() < REFUSAL_COUNTS).map(|(_, why)| why);
+        self.sync_error().map(|(_, why)| why).or(refused)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reader of everything from `from` on.
@@ -197,7 +238,7 @@ impl Journal {
     }
 
     /// What the last fsync said, if it failed.
-    pub(crate) fn sync_error(&self) -> Option<String> {
+    fn sync_error(&self) -> Option<SyncError> {
         self.shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -209,8 +250,9 @@ impl Journal {
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = flusher.finish();
+        self.is_closed.store(true, Ordering::Relaxed);
         let mut refusal = self.shared.sync_error.lock().unwrap_or_else(PoisonError::into_inner);
-        refusal.get_or_insert_with(|| "it is closed".to_owned());
+        refusal.get_or_insert_with(|| (io::ErrorKind::Other, "it is closed".to_owned()));
         // The lock file goes with this value at the latest; a failure to let go early only makes the next wait.
         let _ = self.lock.unlock();
         finished

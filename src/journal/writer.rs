@@ -152,7 +152,7 @@ fn end_of(dir: &Path, base: u64) -> io::Result<u64> {
 }
 
 /// A full disk is the bound of the journal as much as its own limit.
-fn refusal(error: io::Error) -> JournalError {
+pub(super) fn refusal(error: io::Error) -> JournalError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full,
         _ => JournalError::Io(error),

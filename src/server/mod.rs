@@ -9,6 +9,7 @@ mod control;
 mod device_use;
 mod gauges;
 mod housekeeping;
+mod journal_watch;
 mod keeper;
 mod membership;
 mod recovery;
@@ -159,6 +160,7 @@ pub(crate) async fn start(
         store: &store,
         board: &board,
         hub: &hub,
+        journal: &journal,
         clock: &clock,
         elsewhere,
         key: &key,
@@ -220,6 +222,7 @@ pub(crate) async fn start(
     app.set_ready(true);
     let stopper = http.stopper();
     actix::spawn(http.run());
+    journal_watch::start(Arc::clone(&journal), log.new(o!("part" => "journal")));
     let housekeeping_log = log.new(o!("part" => "housekeeping"));
     housekeeping::start(store.clone(), &settings.storage, !is_alone, clock, housekeeping_log);
     Ok(Running { log, registry, keeper, writer, http: stopper, journal, store, fatal })

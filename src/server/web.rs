@@ -12,7 +12,7 @@ use slog::{Logger, o};
 use super::{StartError, away};
 use crate::accounts::{MailError, Mailer, RoleMapping, Sealer};
 use crate::adapters::{
-    DatabaseHealth, Elsewhere, HttpLog, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
+    DatabaseHealth, Elsewhere, HttpLog, JournalHealth, LiveView, StoredAccounts, StoredHistory, ThreadsHealth,
 };
 use crate::config::{self, Settings, WebSocket};
 use crate::http::ports::{MachineView, Ports, StreamControl};
@@ -20,10 +20,13 @@ use crate::http::{
     AccountRules, App, Metrics, Oidc, OidcSettings, Parts, Passwords, Signup, TokenKeys, TokenSettings,
     WsSettings,
 };
+use crate::journal::Journal;
 use crate::store::Store;
 
-/// How long a query of a request may take.
+/// How long a query of a request may take. The store gives up then, and undoes what it began.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much longer a request waits for the store's word.
+const QUERY_GRACE: Duration = Duration::from_secs(1);
 /// Bytes that may wait for a slow agent, for each event that may: two events of a person.
 const QUEUE_BYTES_PER_EVENT: usize = 4_096;
 
@@ -32,6 +35,7 @@ pub(super) struct Web<'a> {
     pub(super) store: &'a Store,
     pub(super) board: &'a Arc<StatusBoard>,
     pub(super) hub: &'a Arc<Hub>,
+    pub(super) journal: &'a Arc<Journal>,
     pub(super) clock: &'a Arc<dyn Clock>,
     /// What other servers run, if there are any.
     pub(super) elsewhere: Option<Arc<Elsewhere>>,
@@ -66,7 +70,7 @@ impl Web<'_> {
             passwords: self.passwords,
             metrics: self.metrics,
             ws: ws_settings(&settings.websocket),
-            store: self.store.clone(),
+            store: self.store.within(QUERY_TIMEOUT),
             sealer: self.sealer,
             accounts: account_rules(settings).map_err(away)?,
             allowed_origins: settings.http.allowed_origins.clone(),
@@ -74,24 +78,26 @@ impl Web<'_> {
             rates: (settings.http.rate_limit, settings.http.rate_limit_heavy),
             body_timeout: settings.http.body_timeout,
             open_metrics: settings.http.open_metrics,
-            query_timeout: QUERY_TIMEOUT,
+            query_timeout: QUERY_TIMEOUT + QUERY_GRACE,
         })))
     }
 
     fn ports(&self) -> Ports {
+        let store = self.store.within(QUERY_TIMEOUT);
         Ports {
-            history: Arc::new(StoredHistory(self.store.clone())),
-            accounts: Arc::new(StoredAccounts(self.store.clone())),
+            history: Arc::new(StoredHistory(store.clone())),
+            accounts: Arc::new(StoredAccounts(store.clone())),
             control: Arc::clone(&self.control),
             machine: Arc::clone(&self.machine),
             streams: Arc::new(LiveView {
                 board: Arc::clone(self.board),
-                store: self.store.clone(),
+                store: store.clone(),
                 elsewhere: self.elsewhere.clone(),
             }),
             checks: vec![
-                Arc::new(DatabaseHealth(self.store.clone())),
+                Arc::new(DatabaseHealth(store)),
                 Arc::new(ThreadsHealth(Arc::clone(self.board))),
+                Arc::new(JournalHealth(Arc::clone(self.journal))),
             ],
             observer: Arc::new(HttpLog(self.log.new(o!("part" => "http")))),
         }

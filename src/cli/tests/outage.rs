@@ -104,8 +104,10 @@ fn on_a_full_disk(outage: Duration) {
     let watcher = Watcher::of(&server, &home);
     watcher.until_more(SOME);
     disk.fill();
+    home.until_logged("the journal takes no events");
     std::thread::park_timeout(outage);
     disk.clear();
+    home.until_logged("the journal takes events again");
     watcher.until_more(SOME);
     let received = watcher.end();
     assert_eq!(received.len(), STREAMS.len(), "sessions wait for room");

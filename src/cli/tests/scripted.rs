@@ -109,10 +109,24 @@ impl Home {
         fs::write(self.path("config.toml"), text).unwrap();
     }
 
+    /// The log of the newest server.
+    fn log(&self) -> PathBuf {
+        self.path(&format!("log-{}", self.starts))
+    }
+
+    /// Waits until the newest server has said this in its log.
+    pub(super) fn until_logged(&self, message: &str) {
+        wait_for(message, || {
+            let said = fs::read_to_string(self.log()).unwrap();
+            let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.any(|line| line["message"] == message).then_some(())
+        });
+    }
+
     /// Starts a server.
     pub(super) fn serve(&mut self) -> Server {
         self.starts += 1;
-        let log = self.path(&format!("log-{}", self.starts));
+        let log = self.log();
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "cli::tests::scripted::child_that_serves_with_a_scripted_model", "--nocapture"])
             .env(CHILD, self.path("config.toml"))

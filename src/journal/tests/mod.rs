@@ -149,8 +149,12 @@ fn a_full_journal_refuses_whole_events_until_something_is_stored() {
             next += 1;
         }
         assert!(matches!(journal.append(&event("s", next)), Err(JournalError::Full)));
+        assert_eq!(journal.trouble().as_deref(), Some("the journal is full"));
         assert!(journal.bytes() <= 20_000 && next > 50 * (round + 1));
         journal.truncate_to(journal.end()).unwrap();
+        journal.append(&event("s", next)).unwrap();
+        assert_eq!(journal.trouble(), None);
+        next += 1;
     }
     let events = read_all(&journal, Position::default());
     assert!(events.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
