@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use super::{CliError, settings};
-use crate::config::{Sources, shipped_file};
+use crate::config::{Settings, Sources, shipped_file};
 
 /// What to do with the configuration.
 #[derive(clap::Subcommand)]
 pub(crate) enum Action {
-    /// Read all layers and report every error at once; prints the revision of a valid configuration.
+    /// Read all layers and report every error at once; prints the revision of a valid configuration, and on standard error
+    /// which files it was read from.
     Check,
     /// Print a configuration file with every key, its default and its meaning.
     Defaults,
@@ -17,10 +18,21 @@ pub(crate) enum Action {
 /// Runs the command.
 pub(crate) fn run(action: &Action, sources: &Sources) -> Result<(), CliError> {
     let text = match action {
-        Action::Check => format!("{}\n", settings(sources)?.revision),
+        Action::Check => {
+            let settings = settings(sources)?;
+            tell_files(&settings);
+            format!("{}\n", settings.revision)
+        }
         Action::Defaults => shipped_file(),
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| CliError::failed(format!("standard output: {error}")))
+}
+
+/// A file of another environment is not read, which is easily overlooked.
+fn tell_files(settings: &Settings) {
+    let files: Vec<String> = settings.files.iter().map(|file| file.display().to_string()).collect();
+    let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
+    eprintln!("read {files}; KINORA_ENVIRONMENT is {}", settings.environment);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ConfigErrors;
-use super::keys::{self, SECTIONS, STREAM_KEYS};
+use super::keys::{self, Key, SECTIONS, STREAM_KEYS};
 use super::value::Value;
 
 /// The environments that exist (requirement E1).
@@ -51,6 +51,8 @@ pub(crate) struct Layers {
     pub(crate) streams: Vec<Values>,
     /// Name of the environment.
     pub(crate) environment: String,
+    /// The files that were there, in their order.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Values {
@@ -110,7 +112,8 @@ impl Values {
 
 /// Reads all layers.
 pub(crate) fn read(sources: &Sources) -> Result<Layers, ConfigErrors> {
-    let mut reader = Reader { values: defaults(), streams: Vec::new(), errors: Vec::new() };
+    let mut reader =
+        Reader { values: defaults(), streams: Vec::new(), files: Vec::new(), errors: Vec::new() };
     let environment = reader.environment_name(sources);
     match &sources.file {
         Some(file) => reader.file(file, true),
@@ -123,8 +126,32 @@ pub(crate) fn read(sources: &Sources) -> Result<Layers, ConfigErrors> {
     if !reader.errors.is_empty() {
         return Err(ConfigErrors(reader.errors));
     }
-    let streams = reader.streams.into_iter().map(Values).collect();
-    Ok(Layers { values: Values(reader.values), streams, environment })
+    let Reader { values, mut streams, files, .. } = reader;
+    for stream in &mut streams {
+        // What a stream does not say is as for all.
+        for key in STREAM_KEYS {
+            if let Some(value) = values.get(&*usual(key.name)) {
+                stream.entry(key.name).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    let streams = streams.into_iter().map(Values).collect();
+    Ok(Layers { values: Values(values), streams, environment, files })
+}
+
+/// What is wrong with a file and where. The line itself is not shown: it may hold a password.
+fn in_words(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map(|before| {
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        format!(":{}:{column}", before.matches('\n').count() + 1)
+    });
+    format!("{}: {}", place.unwrap_or_default(), error.message())
+}
+
+/// The key that says for all streams what this one says for one, if there is such a key.
+fn usual(stream_key: &str) -> String {
+    format!("analysis.{stream_key}")
 }
 
 /// The value of every key when nobody says anything.
@@ -141,6 +168,8 @@ fn is_section(name: &str) -> bool {
 struct Reader {
     values: BTreeMap<&'static str, Value>,
     streams: Vec<BTreeMap<&'static str, Value>>,
+    /// Those that are there.
+    files: Vec<PathBuf>,
     errors: Vec<String>,
 }
 
@@ -165,9 +194,10 @@ impl Reader {
                 return self.errors.push(format!("{}: cannot be read: {error}", path.display()));
             }
         };
+        self.files.push(path.to_owned());
         match text.parse::<toml::Table>() {
             Ok(table) => self.table("", &table, &path.display().to_string()),
-            Err(error) => self.errors.push(format!("{}: {}", path.display(), error.to_string().trim_end())),
+            Err(error) => self.errors.push(format!("{}{}", path.display(), in_words(&error, &text))),
         }
     }
 
@@ -215,7 +245,8 @@ impl Reader {
                 }
             }
         }
-        for key in STREAM_KEYS.iter().filter(|key| !table.contains_key(key.name)) {
+        let is_open = |key: &&Key| !table.contains_key(key.name) && keys::find(&usual(key.name)).is_none();
+        for key in STREAM_KEYS.iter().filter(is_open) {
             match key.kind.parse(key.default) {
                 Ok(value) => drop(values.insert(key.name, value)),
                 Err(_) => {

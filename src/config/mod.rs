@@ -53,7 +53,7 @@ impl std::fmt::Display for ConfigErrors {
 /// # Errors
 /// All errors of all layers.
 pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
-    let Layers { values, streams, environment } = layers::read(sources)?;
+    let Layers { values, streams, environment, files } = layers::read(sources)?;
     let (mut built, mut errors) = (Vec::new(), Vec::new());
     for result in streams.iter().map(stream) {
         match result {
@@ -141,6 +141,8 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, ConfigErrors> {
         mail: web::mail(&values),
         streams: built,
         revision,
+        files,
+        environment,
     })
 }
 
@@ -197,6 +199,21 @@ fn data_directory(configured: &str, sources: &Sources) -> PathBuf {
     }
 }
 
+impl Stream {
+    /// Identifies the settings that results of this stream come from: those of the server, whose revision is given, and its
+    /// own.
+    pub(crate) fn revision(&self, server: &str) -> String {
+        let Analysis { tracking, every_nth, max_fps, sampling } = &self.analysis;
+        let max_fps = max_fps.map_or(0, NonZeroU32::get);
+        let (repeat, marks) = (self.repeat, self.read_marks);
+        revision(&format!(
+            "{server}\nloop = {repeat}\nread_marks = {marks}\ntracking = {tracking}\nevery_nth = {every_nth}\n\
+             max_fps = {max_fps}\nsampling = {sampling:?}\n"
+        ))
+    }
+}
+
+/// The start of the SHA-256 of a text.
 fn revision(canonical: &str) -> String {
     let digest = Sha256::digest(canonical.as_bytes());
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()

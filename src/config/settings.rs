@@ -45,8 +45,12 @@ pub(crate) struct Settings {
     pub(crate) mail: Mail,
     /// The `[[streams]]`.
     pub(crate) streams: Vec<Stream>,
-    /// Identifies these settings: the start of the SHA-256 of all keys with their values.
+    /// Identifies the settings of the server: the start of the SHA-256 of all keys with their values.
     pub(crate) revision: String,
+    /// The files that were read, each over those before it.
+    pub(crate) files: Vec<PathBuf>,
+    /// `local`, `staging` or `production`.
+    pub(crate) environment: String,
 }
 
 /// Where the server listens and keeps its files.

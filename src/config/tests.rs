@@ -119,3 +119,43 @@ fn the_revision_changes_with_a_value_and_only_then() {
     assert_eq!(with_overrides(&["analysis.every_nth=1"]).unwrap().revision, default);
     assert_ne!(with_overrides(&["analysis.every_nth=2"]).unwrap().revision, default);
 }
+
+#[test]
+fn a_stream_has_what_is_said_for_all_unless_it_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let streams = "[[streams]]\nname = \"usual\"\nsource = \"a.mp4\"\n\
+                   [[streams]]\nname = \"other\"\nsource = \"b.mp4\"\nmax_fps = 0\ntracking = \"on\"\n";
+    std::fs::write(&file, format!("{streams}[analysis]\nmax_fps = 5\nsampling = \"antialiased\"\n")).unwrap();
+    let sources = Sources {
+        file: Some(file.clone()),
+        overrides: vec!["analysis.tracking=off".into()],
+        ..Sources::default()
+    };
+    let settings = load(&sources).unwrap();
+    let told = |index: usize| {
+        let Analysis { tracking, max_fps, sampling, .. } = settings.streams[index].analysis;
+        (tracking, max_fps.map(NonZeroU32::get), sampling)
+    };
+    assert_eq!(told(0), (false, Some(5), Sampling::Antialiased));
+    assert_eq!(told(1), (true, None, Sampling::Antialiased));
+    let revision = |index: usize| settings.streams[index].revision(&settings.revision);
+    assert_ne!(revision(0), revision(1), "sessions tell that they come from different settings");
+    assert_eq!((settings.files, settings.environment.as_str()), (vec![file], "local"));
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_place_and_without_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    for (text, place) in [
+        ("[log]\nlevel = \"info\"\n[database]\nurl = \"postgres://kinora:s3cret@db/kinora\n", "config.toml:4:"),
+        ("[auth.oidc]\nclient_secret = 53\n", "auth.oidc.client_secret"),
+        ("[[streams]]\nname = \"door\"\nsource = [\"rtsp://viewer:s3cret@camera/\"]\n", "streams[0].source"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let errors = load(&Sources { file: Some(file.clone()), ..Sources::default() }).unwrap_err().to_string();
+        assert!(errors.contains(place), "{errors}");
+        assert!(!errors.contains("s3cret") && !errors.contains("53"), "{errors}");
+    }
+}

@@ -70,6 +70,8 @@ impl Kind {
             (Kind::Switch, toml::Value::Boolean(on)) => Ok(Value::Switch(*on)),
             (Kind::Integer { .. } | Kind::Switch, other) => Err(self.refusal(&other.to_string())),
             (_, toml::Value::String(text)) => self.parse(text),
+            // Text may be a secret.
+            (Kind::Text, other) => Err(self.refusal(&format!("a value of type {}", other.type_str()))),
             (_, other) => Err(self.refusal(&other.to_string())),
         }
     }

@@ -117,7 +117,7 @@ pub(super) fn parts(stream: &Stream, shared: &Shared) -> Result<StreamParts, Add
         stall_after: supervision.stall_after,
         // Asking a camera takes some exchanges, and then its first key frame may take its time.
         hang_after: (decoder.open_timeout * 5 + KEY_FRAME_PATIENCE).max(decoder.read_timeout) + HANG_MARGIN,
-        session: session_factory(Arc::clone(&name), shared.clone()),
+        session: session_factory(stream, shared.clone()),
         sink: sink_factory(name, shared),
         connection: connection_factory(stream.clone(), address, live, shared.clone()),
         clock: Arc::clone(&shared.clock),
@@ -129,10 +129,13 @@ pub(super) fn demand(is_paced: bool, analysis: &Analysis) -> Demand {
     Demand::assumed(is_paced, analysis.every_nth.get(), analysis.max_fps.map(std::num::NonZero::get))
 }
 
-fn session_factory(stream: Arc<str>, shared: Shared) -> Box<dyn FnMut() -> SessionParts + Send> {
+fn session_factory(stream: &Stream, shared: Shared) -> Box<dyn FnMut() -> SessionParts + Send> {
+    let configuration_revision = stream.revision(&shared.settings.revision);
+    let provenance = Provenance { configuration_revision, ..shared.provenance.clone() };
+    let name = stream.name.clone();
     Box::new(move || {
-        let lease = shared.fences.lease(shared.membership.as_ref(), &stream);
-        let provenance = Provenance { lease, ..shared.provenance.clone() };
+        let lease = shared.fences.lease(shared.membership.as_ref(), &name);
+        let provenance = Provenance { lease, ..provenance.clone() };
         SessionParts { id: SessionId(uuid::Uuid::now_v7().to_string().into()), provenance }
     })
 }

@@ -124,6 +124,10 @@ async fn upsert(
         let kind = if row.try_get(0)? { &mut synced.added } else { &mut synced.changed };
         kind.push(name.clone());
     }
+    // The file limits no stream to roles, and over HTTP nobody could lift what a stream of this name was limited to.
+    retired::replaced(transaction, name).await?;
+    let roles = "delete from stream_roles where stream_id = (select id from streams where name = $1)";
+    transaction.execute(roles, &[name]).await?;
     Ok(())
 }
 

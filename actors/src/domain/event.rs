@@ -212,7 +212,7 @@ pub struct Provenance {
     pub model_files: std::collections::BTreeMap<String, String>,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// Identifies the settings in force.
+    /// Identifies the settings in force: those of the server or command, and those of the stream.
     pub configuration_revision: String,
     /// Version of Kinora.
     pub version: String,

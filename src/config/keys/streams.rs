@@ -43,24 +43,29 @@ pub(crate) const STREAM_KEYS: &[Key] = &[
         default: "false",
         doc: "A file begins again at its end, at the speed of its clock.",
     },
-    Key { name: "tracking", kind: Kind::Choice(&["on", "off"]), default: "on", doc: "As analysis.tracking." },
+    Key {
+        name: "tracking",
+        kind: Kind::Choice(&["on", "off"]),
+        default: "on",
+        doc: "As analysis.tracking, whose value it has if it is left out.",
+    },
     Key {
         name: "every_nth",
         kind: Kind::Integer { min: 1, max: 10_000 },
         default: "1",
-        doc: "As analysis.every_nth.",
+        doc: "As analysis.every_nth, whose value it has if it is left out.",
     },
     Key {
         name: "max_fps",
         kind: Kind::Integer { min: 0, max: 1_000 },
         default: "0",
-        doc: "As analysis.max_fps.",
+        doc: "As analysis.max_fps, whose value it has if it is left out.",
     },
     Key {
         name: "sampling",
         kind: Kind::Choice(&["mediapipe", "antialiased"]),
         default: "mediapipe",
-        doc: "As analysis.sampling.",
+        doc: "As analysis.sampling, whose value it has if it is left out.",
     },
     Key {
         name: "read_marks",
