@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -35,6 +36,44 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
+tokio::task_local! {
+    /// The id of the request that is being answered.
+    static CURRENT: String;
+}
+
+/// The id of the request that is being answered by this task, if it is one.
+pub(crate) fn current_request_id() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Calls a method that nobody knows by one name: methods are labels of metrics, which have to be bounded.
+pub(super) async fn name_method(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if !METHODS.contains(request.method()) {
+        request.head_mut().method = unknown_method();
+    }
+    next.call(request).await
+}
+
+/// Those of RFC 9110 and RFC 5789.
+const METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::CONNECT,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PATCH,
+];
+
+fn unknown_method() -> Method {
+    Method::from_bytes(b"UNKNOWN").unwrap_or(Method::TRACE)
+}
+
 /// The middleware.
 pub(super) async fn dress(
     request: ServiceRequest,
@@ -43,7 +82,7 @@ pub(super) async fn dress(
     let started = Instant::now();
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let mut response = CURRENT.scope(id.clone(), next.call(request)).await?.map_into_boxed_body();
     tell(&response, &id, started);
     if response.status().is_client_error() || response.status().is_server_error() {
         response = with_problem(response, &id);

@@ -24,6 +24,7 @@ mod ws;
 pub(crate) use app::{AccountRules, App, Parts, Signup};
 pub(crate) use auth::{Oidc, OidcSettings, Passwords, TokenKeys, TokenSettings};
 pub(crate) use metrics::Metrics;
+pub(crate) use middleware::current_request_id;
 pub(crate) use openapi::document;
 #[cfg(test)]
 pub(crate) use server::BindError;

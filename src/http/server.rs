@@ -74,6 +74,7 @@ impl Server {
                 .wrap(from_fn(guard::guard))
                 .wrap(from_fn(middleware::dress))
                 .wrap(state.metrics.requests.clone())
+                .wrap(from_fn(middleware::name_method))
         })
         .workers(settings.workers)
         .client_request_timeout(settings.request_timeout)

@@ -102,6 +102,9 @@ async fn metrics_name_route_patterns_and_never_paths() {
     let bob = fixture.token("bob");
     fixture.get("/api/v1/streams/secret-name", Some(&bob)).await;
     fixture.get("/wp-admin.php", None).await;
+    for method in ["BREW", "PROPFIND"] {
+        assert_eq!(http(fixture.address, method, "/live", &[], "").await.status, 405);
+    }
     let mut socket = fixture.subscribe("").await;
     publish(&fixture.hub, "s", [1]);
     numbers(&mut socket, 1).await;
@@ -109,6 +112,7 @@ async fn metrics_name_route_patterns_and_never_paths() {
     for line in [
         "http_requests_total{endpoint=\"/api/v1/streams/{name}\",method=\"GET\",status=\"404\"} 1",
         "http_requests_total{endpoint=\"unmatched\",method=\"GET\",status=\"404\"} 1",
+        "http_requests_total{endpoint=\"/live\",method=\"UNKNOWN\",status=\"405\"} 2",
         "http_request_duration_seconds_count{endpoint=\"/api/v1/streams/{name}\"",
         "kinora_ws_subscribers 1",
         "kinora_ws_events_sent_total 1",
