@@ -5,7 +5,8 @@ Starts a server of its own with the test dancer's clip as a looping stream, rate
 own, and sends at least `--calls` requests, valid and invalid ones. Fails on a 5xx, a status that the document does
 not tell, an answer that is not as the document says, and on a run that was too small or mostly unauthenticated.
 
-schemathesis (PyPI) is installed into `.cache/schemathesis`; nothing else is needed but `make setup`.
+schemathesis (PyPI) is installed into `.cache/schemathesis`, and Debian's python3-venv for it; nothing else is needed but
+`make setup`.
 """
 
 import argparse
@@ -63,6 +64,7 @@ def tool():
     """The program `st`, installed if need be."""
     program = VENV / "bin/st"
     if not program.exists():
+        subprocess.run([str(ROOT / "tools/setup.sh"), "python3-venv"], check=True)
         print(f"fuzz-api: installing {PACKAGE} in {VENV}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         subprocess.run([str(VENV / "bin/pip"), "install", "--quiet", PACKAGE], check=True)

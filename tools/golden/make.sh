@@ -6,6 +6,7 @@ kinora=$1
 scratch=.cache/golden
 mkdir -p "$scratch"
 if [ ! -x "$scratch/venv/bin/python" ]; then
+    tools/setup.sh python3-venv
     echo "golden: setting up Python packages in $scratch/venv"
     python3 -m venv "$scratch/venv"
     "$scratch/venv/bin/pip" install --quiet mediapipe==0.10.14 ai-edge-litert numpy
