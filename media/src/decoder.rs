@@ -190,6 +190,9 @@ impl VideoDecoder {
     fn present(&mut self, frame: RawFrame) -> Result<Frame, MediaError> {
         let (is_on_gpu, time) = (hardware::is_on_gpu(&frame), (self.time_base, self.rotation));
         self.note_decoder(is_on_gpu);
+        if is_on_gpu && !hardware::has_samples(&frame) {
+            return Err(MediaError::new(ErrorKind::Corrupt, format!("cannot {}: a damaged picture", self.who)));
+        }
         let gpu = self.gpu.filter(|_| is_on_gpu);
         let kept = gpu.and_then(|gpu| Some((gpu, self.shelf.keep(&frame)?)));
         if let Some((gpu, kept)) = kept {

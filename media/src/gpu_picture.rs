@@ -58,8 +58,11 @@ struct Form {
 
 impl Shelf {
     /// A copy of a GPU's picture in memory of its own, with all its properties; nothing if it has a form that is not kept, or
-    /// the GPU has no memory left. Then it is fetched.
+    /// rows and columns in front of those that are shown, or the GPU has no memory left. Then it is fetched.
     pub(crate) fn keep(&mut self, frame: &RawFrame) -> Option<RawFrame> {
+        if hardware::is_shifted(frame) {
+            return None;
+        }
         let format = hardware::stored_format(frame)?;
         let (_, known) = KEPT.into_iter().find(|(number, _)| *number == format)?;
         let context = hardware::frames_context(frame)?;

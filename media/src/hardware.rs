@@ -71,14 +71,18 @@ impl Drop for Device {
 /// `AV_CUDA_USE_PRIMARY_CONTEXT`: the header that names it needs CUDA's.
 const PRIMARY_CONTEXT: c_int = 1;
 
+/// Codecs that are given to a GPU. It knows more, in forms whose pictures nobody has compared with the CPU's.
+const DECODED: [c_int; 2] =
+    [sys::AVCodecID::AV_CODEC_ID_H264 as c_int, sys::AVCodecID::AV_CODEC_ID_HEVC as c_int];
+
 /// Makes a decoder that is not open yet use GPU `number`, if it can.
 ///
 /// # Safety
 /// `codec` is the static codec of FFmpeg that `context` was made for.
 pub(crate) unsafe fn attach(context: &CodecContext, codec: *const sys::AVCodec, number: u32) -> Decoding {
-    // SAFETY: as the caller promises.
-    if !unsafe { knows_cuda(codec) } {
-        return Decoding::Instead("no GPU decodes this codec".into());
+    // SAFETY: as the caller promises; an enumeration of a static codec is read as an integer.
+    if !unsafe { DECODED.contains(&raw::int(&raw const (*codec).id)) && knows_cuda(codec) } {
+        return Decoding::Instead("H.264 and H.265 are decoded there, and this is neither".into());
     }
     let device = match Device::open(number) {
         Ok(device) => device,
@@ -113,6 +117,20 @@ pub(crate) fn is_on_gpu(frame: &RawFrame) -> bool {
     frame.format() == sys::AVPixelFormat::AV_PIX_FMT_CUDA as c_int
 }
 
+/// Whether the GPU's decoder has written a picture. Of one that was damaged before its decoding began FFmpeg gives out a
+/// frame without memory, and copies nothing of it without an error.
+pub(crate) fn has_samples(frame: &RawFrame) -> bool {
+    // SAFETY: pointers of an allocated frame are copied out and not read through.
+    let [luma, chroma] = unsafe { [(*frame.as_ptr()).data[0], (*frame.as_ptr()).data[1]] };
+    !luma.is_null() && !chroma.is_null()
+}
+
+/// Whether rows above or columns to the left of a picture are not shown. FFmpeg takes them off pictures of the host only.
+pub(crate) fn is_shifted(frame: &RawFrame) -> bool {
+    // SAFETY: two integers of an allocated frame are read.
+    unsafe { (*frame.as_ptr()).crop_left != 0 || (*frame.as_ptr()).crop_top != 0 }
+}
+
 /// The frames context of a picture in a GPU's memory.
 pub(crate) fn frames_context(frame: &RawFrame) -> Option<NonNull<sys::AVHWFramesContext>> {
     // SAFETY: a reference that is there is live, and its data are a frames context.
@@ -145,7 +163,11 @@ pub(crate) fn download(frame: &RawFrame) -> Result<RawFrame, MediaError> {
     let code = unsafe {
         match sys::av_hwframe_transfer_data(here.as_ptr(), frame.as_ptr(), 0) {
             code if code < 0 => code,
-            _ => sys::av_frame_copy_props(here.as_ptr(), frame.as_ptr()),
+            _ => match sys::av_frame_copy_props(here.as_ptr(), frame.as_ptr()) {
+                code if code < 0 => code,
+                // As FFmpeg's own decoders do it.
+                _ => sys::av_frame_apply_cropping(here.as_ptr(), 0),
+            },
         }
     };
     if code < 0 {
@@ -153,4 +175,39 @@ pub(crate) fn download(frame: &RawFrame) -> Result<RawFrame, MediaError> {
     }
     FETCHED.fetch_add(1, Ordering::Relaxed);
     Ok(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_asked_for_h264_and_h265_only() {
+        crate::init();
+        for (name, id) in [
+            ("h264", sys::AVCodecID::AV_CODEC_ID_H264),
+            ("hevc", sys::AVCodecID::AV_CODEC_ID_HEVC),
+            ("mjpeg", sys::AVCodecID::AV_CODEC_ID_MJPEG),
+            ("vp9", sys::AVCodecID::AV_CODEC_ID_VP9),
+        ] {
+            // SAFETY: any integer is allowed; FFmpeg has these decoders.
+            let codec = unsafe { raw::find_decoder(id as c_int) };
+            assert!(!codec.is_null(), "{name}");
+            // SAFETY: the codec is FFmpeg's, and the context is made for it. No machine has so many GPUs.
+            let decoding = unsafe { attach(&CodecContext::new(codec).unwrap(), codec, 4_095) };
+            let Decoding::Instead(reason) = decoding else { panic!("{name}: {decoding:?}") };
+            assert_eq!(reason.contains("neither"), ["mjpeg", "vp9"].contains(&name), "{name}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_frame_without_memory_has_no_samples_and_a_crop_in_front_is_seen() {
+        assert!(!has_samples(&RawFrame::new().unwrap()));
+        let format = sys::AVPixelFormat::AV_PIX_FMT_NV12 as c_int;
+        let frame = RawFrame::with_picture(format, 64, 48).unwrap();
+        assert!(has_samples(&frame) && !is_shifted(&frame));
+        // SAFETY: a plain field of a frame that only this test has.
+        unsafe { (*frame.as_ptr()).crop_top = 2 };
+        assert!(is_shifted(&frame));
+    }
 }

@@ -157,7 +157,8 @@ pub(crate) fn range_of(tag: c_int, format: c_int) -> ColorRange {
     let full_by_nature = || {
         raw::pixel_name(format).starts_with("yuvj")
             || Description::of(format).is_some_and(|found| {
-                found.count <= 2 || found.has(sys::AV_PIX_FMT_FLAG_RGB | sys::AV_PIX_FMT_FLAG_PAL)
+                let is_grey = found.count <= 2 && !found.has(sys::AV_PIX_FMT_FLAG_HWACCEL);
+                is_grey || found.has(sys::AV_PIX_FMT_FLAG_RGB | sys::AV_PIX_FMT_FLAG_PAL)
             })
     };
     match tag {
@@ -237,6 +238,21 @@ mod tests {
             (AV_PIX_FMT_NV16, PixelLayout::SemiPlanar { chroma: Chroma::C422, bits: 8 }),
         ] {
             assert_eq!(PixelLayout::of(format as c_int), Some(layout), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_without_a_range_has_the_one_that_its_format_usually_has() {
+        for (format, range) in [
+            (AV_PIX_FMT_YUV420P, ColorRange::Limited),
+            (AV_PIX_FMT_NV12, ColorRange::Limited),
+            (AV_PIX_FMT_YUVJ420P, ColorRange::Full),
+            (AV_PIX_FMT_GRAY8, ColorRange::Full),
+            (AV_PIX_FMT_RGB24, ColorRange::Full),
+            // Says only where a picture is.
+            (AV_PIX_FMT_CUDA, ColorRange::Limited),
+        ] {
+            assert_eq!(range_of(0, format as c_int), range, "{format:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use crate::error::{ErrorKind, MediaError};
+use crate::hardware;
 use crate::layout::{self, ColorMatrix, ColorRange};
 use crate::raw::{self, sys};
 
@@ -138,7 +139,9 @@ impl RawFrame {
         // SAFETY: two enumerations of an allocated frame are read as integers.
         let (range, space) =
             unsafe { (raw::int(&raw const (*raw).color_range), raw::int(&raw const (*raw).colorspace)) };
-        (layout::range_of(range, self.format()), layout::matrix_of(space, self.size().1))
+        // Of a picture in a GPU's memory the pixel format says only where it is.
+        let format = hardware::stored_format(self).unwrap_or(self.format());
+        (layout::range_of(range, format), layout::matrix_of(space, self.size().1))
     }
 }
 

@@ -1,9 +1,10 @@
 //! A network on a device, as one lane holds it.
 //!
-//! Clones share the program and have no memory until they are first used, which happens on the lane's own thread. What
-//! failed is thrown away: the next use takes fresh memory from the device, if that still gives any.
+//! Clones share the program and have no memory until they are first used, which happens on the lane's own thread. The first
+//! of them takes what was warmed up. What failed is thrown away: the next use takes fresh memory from the device, if that
+//! still gives any.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "cuda-host")]
 use kinora_kernels::device::HostNetwork;
@@ -33,7 +34,12 @@ pub(crate) struct DeviceNetwork {
     outputs: Arc<[usize]>,
     machine: Machine,
     running: Option<Running>,
+    /// Warm, and nobody's yet.
+    spare: Spare,
 }
+
+/// One for all clones.
+type Spare = Arc<Mutex<Option<Running>>>;
 
 /// A program with its memory.
 enum Running {
@@ -46,7 +52,7 @@ enum Running {
 impl Clone for DeviceNetwork {
     fn clone(&self) -> Self {
         let (program, outputs) = (Arc::clone(&self.program), Arc::clone(&self.outputs));
-        Self { program, outputs, machine: self.machine.clone(), running: None }
+        Self { program, outputs, machine: self.machine.clone(), running: None, spare: Arc::clone(&self.spare) }
     }
 }
 
@@ -59,7 +65,8 @@ impl std::fmt::Debug for DeviceNetwork {
 impl DeviceNetwork {
     /// A network without memory yet; `outputs` are the lengths of its outputs.
     pub(crate) fn new(program: Program, outputs: Vec<usize>, machine: Machine) -> Self {
-        Self { program: Arc::new(program), outputs: outputs.into(), machine, running: None }
+        let spare = Spare::default();
+        Self { program: Arc::new(program), outputs: outputs.into(), machine, running: None, spare }
     }
 
     /// The name of its device.
@@ -84,11 +91,18 @@ impl DeviceNetwork {
         }
     }
 
-    /// Takes the device's memory and runs the network once, if that was not done. Errors: `Device`.
+    /// Takes the device's memory and runs the network once; the first clone that is used goes on with it. Errors: `Device`.
     #[cfg(feature = "cuda")]
     pub(crate) fn warm_up(&mut self) -> Result<(), ModelError> {
         let image = vec![0.0; self.program.input_len];
-        self.forward(&[NetworkInput::Floats(&image)]).map(drop)
+        self.forward(&[NetworkInput::Floats(&image)])?;
+        *self.spare() = self.running.take();
+        Ok(())
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Running>> {
+        // It is put in and taken out whole.
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs the network on any number of images; gives the outputs of each. Errors: `Device`.
@@ -112,7 +126,8 @@ impl DeviceNetwork {
 
     fn running(&mut self) -> Result<&mut Running, ModelError> {
         if self.running.is_none() {
-            self.running = Some(self.start()?);
+            let spare = self.spare().take();
+            self.running = Some(spare.map_or_else(|| self.start(), Ok)?);
         }
         Ok(self.running.as_mut().expect("it should have been started"))
     }

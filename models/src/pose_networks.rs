@@ -90,18 +90,25 @@ impl PoseNetworks {
     /// Both networks on the device that was chosen, run the fastest way that is as exact as asked for. Memory of a GPU is
     /// taken and tried at once. Errors: as `load`, and `Device` for a GPU that is not there or does not work.
     pub fn open(dir: &Path, choice: DeviceChoice, precision: Precision) -> Result<Self, ModelError> {
+        let on_cpu = || Self::load_with(dir, &Device::Cpu, Execution::best(&Device::Cpu, precision));
         match choice.open()? {
-            OpenDevice::Cpu => Self::load_with(dir, &Device::Cpu, Execution::best(&Device::Cpu, precision)),
+            OpenDevice::Cpu => on_cpu(),
             #[cfg(feature = "cuda")]
-            OpenDevice::Gpu(gpu, number) => {
-                let machine = Machine::Gpu(gpu, number);
-                let networks = Self::build(dir, |weights, graph| {
-                    Executor::device(weights, graph, precision, machine.clone())
-                })?;
-                networks.clone().warm_up()?;
-                Ok(networks)
-            }
+            OpenDevice::Gpu(gpu, number) => match Self::on_machine(dir, precision, &Machine::Gpu(gpu, number)) {
+                // A GPU that nobody named may have no room.
+                Err(ModelError::Device(_)) if choice == DeviceChoice::Auto => on_cpu(),
+                opened => opened,
+            },
         }
+    }
+
+    /// Both networks on a device, warm.
+    #[cfg(feature = "cuda")]
+    fn on_machine(dir: &Path, precision: Precision, machine: &Machine) -> Result<Self, ModelError> {
+        let networks =
+            Self::build(dir, |weights, graph| Executor::device(weights, graph, precision, machine.clone()))?;
+        networks.clone().warm_up()?;
+        Ok(networks)
     }
 
     /// Reads and checks both networks, and makes an executor of each.

@@ -125,25 +125,27 @@ impl DeviceGauges {
 mod gpu {
     //! NVIDIA's management library.
 
+    use kinora_kernels::device::Gpu as Cuda;
     use nvml_wrapper::Nvml;
 
     use super::DeviceUse;
 
-    /// One GPU. Its number there is that of CUDA as long as `CUDA_VISIBLE_DEVICES` hides none.
+    /// One GPU. It is looked up by its identity: the library counts GPUs by their slots, CUDA the fastest first, and without
+    /// those that `CUDA_VISIBLE_DEVICES` hides.
     pub(super) struct Gpu {
         library: Nvml,
-        number: u32,
+        uuid: String,
     }
 
     impl Gpu {
         /// The GPU of `cuda:N`; nothing for other devices, or without the library.
         pub(super) fn open(device: &str) -> Option<Self> {
-            let number = device.strip_prefix("cuda:")?.parse().ok()?;
-            Some(Self { library: Nvml::init().ok()?, number })
+            let uuid = Cuda::uuid(device.strip_prefix("cuda:")?.parse().ok()?)?;
+            Some(Self { library: Nvml::init().ok()?, uuid })
         }
 
         pub(super) fn read(&self) -> DeviceUse {
-            let Ok(device) = self.library.device_by_index(self.number) else { return DeviceUse::default() };
+            let Ok(device) = self.library.device_by_uuid(self.uuid.as_str()) else { return DeviceUse::default() };
             let part = |percent: u32| f64::from(percent) / 100.0;
             DeviceUse {
                 lanes: 0.0,

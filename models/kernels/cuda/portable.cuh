@@ -40,7 +40,8 @@ struct alignas(16) Eight {
 #define KERNEL(name) extern "C" __global__ void name
 // Read where the driver puts it, not from a copy of each thread.
 #define PARAMETER const __grid_constant__
-#define SHARED(type, name, count) __shared__ alignas(16) type name[count]
+// Tiles are loaded from and stored to addresses that divide by 32.
+#define SHARED(type, name, count) __shared__ alignas(32) type name[count]
 
 DEVICE void block_barrier() { __syncthreads(); }
 

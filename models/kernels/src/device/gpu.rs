@@ -111,11 +111,33 @@ impl Gpu {
         self.context.name().unwrap_or_else(|_| "unknown".into())
     }
 
-    /// Whether the context still works; a fault of a kernel ends it for the whole process.
+    /// Whether the context still works; a fault of a kernel ends it for the whole process. It waits for nothing: somebody may
+    /// be recording on another stream, or hang.
     pub fn is_alive(&self) -> bool {
         // What some call left there is taken away: a harmless error must not look like a lost context.
         let _ = self.context.check_err();
-        self.context.bind_to_thread().is_ok() && self.context.synchronize().is_ok()
+        if self.context.bind_to_thread().is_err() {
+            return false;
+        }
+        // SAFETY: the stream was made by `new_stream` and lives as long as this value.
+        let answer = unsafe { sys::cuStreamQuery(self.stream.cu_stream()) }.result();
+        // A lost context answers every call with its error.
+        !answer.is_err_and(|error| refused("ask a stream")(error).is_lost())
+    }
+
+    /// The device's number that every program of the machine knows it by, as NVIDIA's tools write it (`GPU-...`); nothing without
+    /// a driver or such a device.
+    pub fn uuid(ordinal: usize) -> Option<String> {
+        // SAFETY: as in `open`.
+        if !unsafe { sys::is_culib_present() } {
+            return None;
+        }
+        result::init().ok()?;
+        let device = result::device::get(c_int::try_from(ordinal).ok()?).ok()?;
+        let uuid = result::device::get_uuid(device).ok()?;
+        let hex: Vec<String> = uuid.bytes.iter().map(|byte| format!("{:02x}", byte.cast_unsigned())).collect();
+        let part = |range: std::ops::Range<usize>| hex[range].concat();
+        Some(format!("GPU-{}-{}-{}-{}-{}", part(0..4), part(4..6), part(6..8), part(8..10), part(10..16)))
     }
 
     /// The same device with a stream of its own.
