@@ -33,15 +33,17 @@ struct Place {
     int image, row, column, channel;
 };
 
-// The place of element `number` of a batch of images like `map`, whose pixels have `channels` elements.
+// The place of element `number` of a batch of images like `map`, whose pixels have `channels` elements. A batch has fewer
+// than 2^31, which the host checks: divisions of 32 bits take a fraction of the time of longer ones.
 DEVICE Place place_of(int64_t number, const Map& map, int channels) {
+    uint32_t rest = (uint32_t)number;
     Place place;
-    place.channel = (int)(number % channels);
-    number /= channels;
-    place.column = (int)(number % map.width);
-    number /= map.width;
-    place.row = (int)(number % map.height);
-    place.image = (int)(number / map.height);
+    place.channel = (int)(rest % (uint32_t)channels);
+    rest /= (uint32_t)channels;
+    place.column = (int)(rest % (uint32_t)map.width);
+    rest /= (uint32_t)map.width;
+    place.row = (int)(rest % (uint32_t)map.height);
+    place.image = (int)(rest / (uint32_t)map.height);
     return place;
 }
 

@@ -166,8 +166,9 @@ impl Program {
         for piece in [Some(input), beside.as_ref(), Some(output)].into_iter().flatten() {
             ensure(!piece.is_empty() && piece.stride >= piece.len(), "images overlap or are empty")?;
             ensure(piece.end(self.most) <= self.len(piece.space), "a piece leaves its memory")?;
-            // Kernels count rows, columns and channels in 32 bit.
-            ensure(i32::try_from(piece.len()).is_ok(), "an image is too large")?;
+            // Kernels count the numbers of a batch in 32 bit.
+            let numbers = piece.len().checked_mul(self.most);
+            ensure(numbers.is_some_and(|numbers| i32::try_from(numbers).is_ok()), "images are too large")?;
         }
         let is_load = matches!(work, Work::Load);
         ensure((input.space == Space::Input) == is_load, "only loading reads the input")?;
