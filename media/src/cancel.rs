@@ -3,10 +3,14 @@
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{ErrorKind, MediaError};
 use crate::raw::sys;
+
+/// Time between two questions to a device that has no picture: little beside any frame's duration, and no work for a core.
+pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 
 /// A switch that can be thrown once, from any thread, to end blocking calls of whoever holds a clone.
 #[derive(Debug, Clone, Default)]
@@ -44,17 +48,25 @@ pub(crate) struct Interrupt {
     origin: Instant,
     /// Nanoseconds after `origin`; `u64::MAX` is never.
     deadline_ns: AtomicU64,
+    /// Whoever asks has nothing to do.
+    is_slow: AtomicBool,
 }
 
 impl Interrupt {
     pub(crate) fn new(cancel: CancelToken) -> Arc<Self> {
-        Arc::new(Self { cancel, origin: Instant::now(), deadline_ns: AtomicU64::new(u64::MAX) })
+        let (deadline_ns, is_slow) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
+        Arc::new(Self { cancel, origin: Instant::now(), deadline_ns, is_slow })
     }
 
     /// The calls from now on have to return within `time`.
     pub(crate) fn allow(&self, time: Duration) {
         let deadline = self.origin.elapsed().saturating_add(time).as_nanos();
         self.deadline_ns.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether FFmpeg's questions are answered after a [`PAUSE`]: for calls that do nothing between two of them.
+    pub(crate) fn slow_down(&self, is_slow: bool) {
+        self.is_slow.store(is_slow, Ordering::Relaxed);
     }
 
     /// What is left of the time that was allowed.
@@ -103,12 +115,16 @@ fn describe(kind: ErrorKind, what: &str, allowed: Duration) -> MediaError {
     }
 }
 
-/// Called by FFmpeg, from any of its threads, while it waits. It reads two atomics and a clock and cannot panic.
+/// Called by FFmpeg, from any of its threads, while it waits. It reads three atomics and a clock, may sleep a moment, and
+/// cannot panic.
 unsafe extern "C" fn poll(opaque: *mut c_void) -> c_int {
     // SAFETY: `opaque` is what `Arc::as_ptr` gave in `callback`. The owner of the context holds that `Arc` until the
     // context is closed, so the value is live and stays where it is; it is only ever shared, and all that changes in it
     // is atomic.
     let interrupt = unsafe { &*opaque.cast::<Interrupt>() };
+    if interrupt.is_slow.load(Ordering::Relaxed) {
+        thread::sleep(PAUSE);
+    }
     c_int::from(interrupt.fired().is_some())
 }
 
@@ -133,6 +149,21 @@ mod tests {
         interrupt.allow(Duration::MAX);
         assert_eq!(interrupt.fired(), None);
     }
+
+    #[test]
+    fn a_call_that_only_asks_is_slowed_down_and_still_hears_of_its_end() {
+        let interrupt = Interrupt::new(CancelToken::new());
+        let raw = interrupt.callback();
+        // SAFETY: the callback's own pointer, whose `Arc` lives until the end.
+        let ask = || unsafe { raw.callback.expect("a callback should be set")(raw.opaque) };
+        interrupt.slow_down(true);
+        let begun = Instant::now();
+        assert!((0..20).all(|_| ask() == 0));
+        assert!(begun.elapsed() >= 20 * PAUSE);
+        interrupt.allow(Duration::ZERO);
+        assert_eq!(ask(), 1);
+    }
+
     #[test]
     fn ffmpeg_sees_the_interrupt_wherever_its_owner_moves() {
         let interrupt = Interrupt::new(CancelToken::new());

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::Arc;
 
 use crate::codec::{CodecContext, CodecParameters};
 use crate::convert::Converter;
@@ -14,6 +15,7 @@ use crate::input::Input;
 use crate::packet::Packet;
 use crate::raw::{self, sys};
 use crate::raw_frame::RawFrame;
+use crate::strikes::Strikes;
 
 /// How to decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +46,13 @@ pub struct VideoDecoder {
     converter: Converter,
     /// Kept between calls that gave no frame.
     spare: Option<RawFrame>,
-    time_base: (i32, i32),
-    rotation: u16,
+    stream: Stream,
     who: String,
     threads: usize,
     decoding: Decoding,
-    /// The GPU that was opened, whoever decodes now.
+    /// The GPU that was opened and was not given up, whoever decodes now.
     gpu: Option<u32>,
+    strikes: Strikes,
     shelf: Shelf,
 }
 
@@ -61,14 +63,14 @@ impl VideoDecoder {
     /// `UnsupportedCodec`, or what the decoder says.
     pub fn new(input: &Input, options: &DecodeOptions) -> Result<Self, MediaError> {
         let info = input.video();
-        let what = Stream {
+        let stream = Stream {
             codec: info.parameters.codec_id(),
-            parameters: Some(&info.parameters),
+            parameters: Some(Arc::clone(&info.parameters)),
             time_base: info.time_base,
             rotation: info.rotation,
-            is_live: input.address().is_live(),
+            low_delay: options.low_delay.unwrap_or(input.address().is_live()),
         };
-        Self::open(&what, options, format!("decode {} of `{}`", info.codec, input.address()))
+        Self::open(stream, options, format!("decode {} of `{}`", info.codec, input.address()))
     }
 
     /// Opens a decoder for access units that come without a container, in Annex B and with their parameter sets in
@@ -83,55 +85,26 @@ impl VideoDecoder {
         source: &str,
         options: &DecodeOptions,
     ) -> Result<Self, MediaError> {
-        let what = Stream { codec: codec.id(), parameters: None, time_base, rotation: 0, is_live: true };
-        Self::open(&what, options, format!("decode {} of `{source}`", codec.name()))
+        let low_delay = options.low_delay.unwrap_or(true);
+        let stream = Stream { codec: codec.id(), parameters: None, time_base, rotation: 0, low_delay };
+        Self::open(stream, options, format!("decode {} of `{source}`", codec.name()))
     }
 
-    fn open(what: &Stream<'_>, options: &DecodeOptions, who: String) -> Result<Self, MediaError> {
-        // SAFETY: any integer is allowed; null is looked for before the codec is used.
-        let codec = unsafe { raw::find_decoder(what.codec) };
-        if codec.is_null() {
-            let message = format!("cannot {who}: this FFmpeg has no such decoder");
-            return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
-        }
-        // SAFETY: `codec` is one of FFmpeg's.
-        let context = unsafe { CodecContext::new(codec) }?;
-        let low_delay = options.low_delay.unwrap_or(what.is_live);
-        configure(&context, low_delay, options.threads);
-        // SAFETY: the context was made for this codec.
-        let decoding =
-            options.gpu.map_or(Decoding::Cpu, |gpu| unsafe { hardware::attach(&context, codec, gpu) });
-        if let Decoding::Gpu(_) = decoding {
-            limit_threads(&context);
-        }
-        // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
-        let code = unsafe {
-            let raw = context.as_ptr();
-            match what.parameters.map_or(0, |own| sys::avcodec_parameters_to_context(raw, own.as_ptr())) {
-                code if code < 0 => code,
-                _ => {
-                    (*raw).pkt_timebase = raw::rational(what.time_base);
-                    sys::avcodec_open2(raw, codec, ptr::null_mut())
-                }
-            }
-        };
-        if code < 0 {
-            return Err(MediaError::from_code(code, &who, ErrorKind::Corrupt));
-        }
+    fn open(stream: Stream, options: &DecodeOptions, who: String) -> Result<Self, MediaError> {
+        let (context, decoding) = stream.decoder(options.threads, options.gpu, &who)?;
         // SAFETY: an integer of the open context is read; FFmpeg has put the number of cores for 0.
         let threads = unsafe { (*context.as_ptr()).thread_count }.max(1) as usize;
-        let (time_base, rotation) = (what.time_base, what.rotation);
         let gpu = if let Decoding::Gpu(number) = decoding { Some(number) } else { None };
         Ok(Self {
             context,
             converter: Converter::new(),
             spare: None,
-            time_base,
-            rotation,
+            stream,
             who,
             threads,
             decoding,
             gpu,
+            strikes: Strikes::default(),
             shelf: Shelf::default(),
         })
     }
@@ -142,7 +115,6 @@ impl VideoDecoder {
     /// # Errors
     /// `Corrupt` for a packet that the decoder refuses; decoding may go on with the next.
     pub fn send(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
-        let raw = packet.map_or(ptr::null(), Packet::as_ptr);
         // An empty packet would mean the end of the stream to FFmpeg.
         if packet.is_some_and(|packet| packet.size() == 0) {
             return Err(MediaError::new(
@@ -150,6 +122,15 @@ impl VideoDecoder {
                 format!("cannot {}: a packet is empty", self.who),
             ));
         }
+        self.strikes.offered(packet.is_some_and(Packet::is_key));
+        match self.put(packet) {
+            Err(error) if self.is_replaced(&error) => self.put(packet),
+            sent => sent,
+        }
+    }
+
+    fn put(&mut self, packet: Option<&Packet>) -> Result<(), MediaError> {
+        let raw = packet.map_or(ptr::null(), Packet::as_ptr);
         // SAFETY: the context is open and exclusively borrowed; the packet is null or lives during the call, which
         // takes its own reference to the bytes.
         match unsafe { sys::avcodec_send_packet(self.context.as_ptr(), raw) } {
@@ -165,6 +146,18 @@ impl VideoDecoder {
     /// # Errors
     /// `Corrupt` for what cannot be decoded (with several threads, of an earlier packet); decoding may go on.
     pub fn receive(&mut self) -> Result<Option<Frame>, MediaError> {
+        let received = self.take();
+        match &received {
+            Ok(Some(_)) => self.strikes.frame(),
+            Ok(None) => {}
+            Err(error) => {
+                self.is_replaced(error);
+            }
+        }
+        received
+    }
+
+    fn take(&mut self) -> Result<Option<Frame>, MediaError> {
         let frame = match self.spare.take() {
             Some(frame) => frame,
             None => RawFrame::new()?,
@@ -188,10 +181,13 @@ impl VideoDecoder {
 
     /// A picture where it is, if it can be read there; else in the host's memory.
     fn present(&mut self, frame: RawFrame) -> Result<Frame, MediaError> {
-        let (is_on_gpu, time) = (hardware::is_on_gpu(&frame), (self.time_base, self.rotation));
+        let (is_on_gpu, time) = (hardware::is_on_gpu(&frame), (self.stream.time_base, self.stream.rotation));
         self.note_decoder(is_on_gpu);
         if is_on_gpu && !hardware::has_samples(&frame) {
-            return Err(MediaError::new(ErrorKind::Corrupt, format!("cannot {}: a damaged picture", self.who)));
+            return Err(MediaError::new(
+                ErrorKind::Corrupt,
+                format!("cannot {}: a damaged picture", self.who),
+            ));
         }
         let gpu = self.gpu.filter(|_| is_on_gpu);
         let kept = gpu.and_then(|gpu| Some((gpu, self.shelf.keep(&frame)?)));
@@ -215,7 +211,26 @@ impl VideoDecoder {
         }
     }
 
-    /// Who decodes. A GPU's decoder that was opened may turn out to refuse the stream at any picture.
+    /// Whether this error was one too many for a GPU's decoder, and another one has its place.
+    fn is_replaced(&mut self, error: &MediaError) -> bool {
+        let Some(number) = self.gpu else { return false };
+        let is_of_stream = error.kind() == ErrorKind::Corrupt;
+        self.strikes.error(is_of_stream)
+            && self.fall_back(format!("the decoder of cuda:{number} fails: {error}"))
+    }
+
+    /// Goes on in software, from the next key frame on: what the decoder held is gone, and no frame comes of it. `false` if
+    /// that cannot be had; then all stays as it was.
+    pub(crate) fn fall_back(&mut self, reason: String) -> bool {
+        // As many threads as before, since the account has to know how much a decoder may hold.
+        let Ok((context, _)) = self.stream.decoder(self.threads, None, &self.who) else { return false };
+        (self.context, self.shelf) = (context, Shelf::default());
+        (self.decoding, self.gpu) = (Decoding::Instead(reason), None);
+        true
+    }
+
+    /// Who decodes. A GPU's decoder that was opened may turn out to refuse the stream at any picture; one that does nothing
+    /// but fail is replaced by one of the CPU for good.
     pub fn decoding(&self) -> &Decoding {
         &self.decoding
     }
@@ -231,13 +246,54 @@ impl VideoDecoder {
 }
 
 /// What a decoder has to know of a stream before its first packet.
-struct Stream<'a> {
+struct Stream {
     codec: c_int,
     /// None when the packets themselves say everything.
-    parameters: Option<&'a CodecParameters>,
+    parameters: Option<Arc<CodecParameters>>,
     time_base: (i32, i32),
     rotation: u16,
-    is_live: bool,
+    low_delay: bool,
+}
+
+impl Stream {
+    /// Opens a decoder, the one of `gpu` where it can be had, and says whose it is.
+    fn decoder(
+        &self,
+        threads: usize,
+        gpu: Option<u32>,
+        who: &str,
+    ) -> Result<(CodecContext, Decoding), MediaError> {
+        // SAFETY: any integer is allowed; null is looked for before the codec is used.
+        let codec = unsafe { raw::find_decoder(self.codec) };
+        if codec.is_null() {
+            let message = format!("cannot {who}: this FFmpeg has no such decoder");
+            return Err(MediaError::new(ErrorKind::UnsupportedCodec, message));
+        }
+        // SAFETY: `codec` is one of FFmpeg's.
+        let context = unsafe { CodecContext::new(codec) }?;
+        configure(&context, self.low_delay, threads);
+        // SAFETY: the context was made for this codec.
+        let decoding = gpu.map_or(Decoding::Cpu, |gpu| unsafe { hardware::attach(&context, codec, gpu) });
+        if let Decoding::Gpu(_) = decoding {
+            limit_threads(&context);
+        }
+        let parameters = self.parameters.as_ref();
+        // SAFETY: the context is fresh and owned here, the parameters live during the call, which copies them.
+        let code = unsafe {
+            let raw = context.as_ptr();
+            match parameters.map_or(0, |own| sys::avcodec_parameters_to_context(raw, own.as_ptr())) {
+                code if code < 0 => code,
+                _ => {
+                    (*raw).pkt_timebase = raw::rational(self.time_base);
+                    sys::avcodec_open2(raw, codec, ptr::null_mut())
+                }
+            }
+        };
+        if code < 0 {
+            return Err(MediaError::from_code(code, who, ErrorKind::Corrupt));
+        }
+        Ok((context, decoding))
+    }
 }
 
 /// Threads of a decoder on a GPU: it has 32 surfaces at most, and each thread of frames takes one.
@@ -265,5 +321,56 @@ fn configure(context: &CodecContext, low_delay: bool, threads: usize) {
             // A frame thread holds each frame back by one frame; slices do not.
             (*raw).thread_type = sys::FF_THREAD_SLICE;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Clip, GOP};
+
+    /// A decoder that is taken for a GPU's. Another codec's in its place makes it refuse each packet.
+    fn of_gpu(clip: &Clip) -> VideoDecoder {
+        let mut decoder = VideoDecoder::new(&clip.input(), &DecodeOptions::default()).unwrap();
+        (decoder.gpu, decoder.decoding) = (Some(0), Decoding::Gpu(0));
+        let other =
+            Stream { codec: sys::AVCodecID::AV_CODEC_ID_VP8 as c_int, parameters: None, ..decoder.stream };
+        decoder.context = other.decoder(1, None, "fail").unwrap().0;
+        decoder
+    }
+
+    /// The frames that come of a packet that is taken.
+    fn decode(decoder: &mut VideoDecoder, packet: Option<&Packet>) -> usize {
+        decoder.send(packet).unwrap();
+        std::iter::from_fn(|| decoder.receive().unwrap()).count()
+    }
+
+    #[test]
+    fn a_gpus_decoder_that_only_fails_is_replaced_and_the_last_packet_is_not_lost() {
+        let clip = Clip::new();
+        let (mut decoder, packets) = (of_gpu(&clip), clip.packets());
+        for packet in &packets[..47] {
+            assert!(decoder.send(Some(packet)).is_err());
+            assert!(decoder.receive().unwrap().is_none());
+        }
+        assert_eq!((decoder.decoding(), decoder.gpu), (&Decoding::Gpu(0), Some(0)));
+        let rest = &packets[5 * GOP..];
+        assert!(rest[0].is_key());
+        let frames: usize = rest.iter().map(|packet| decode(&mut decoder, Some(packet))).sum();
+        assert_eq!(frames + decode(&mut decoder, None), rest.len());
+        let Decoding::Instead(reason) = decoder.decoding() else { panic!("{:?}", decoder.decoding()) };
+        assert!(reason.starts_with("the decoder of cuda:0 fails: cannot decode h264 of `"), "{reason}");
+        assert_eq!((decoder.gpu, decoder.threads()), (None, 1));
+    }
+
+    #[test]
+    fn a_decoder_of_the_cpu_that_only_fails_stays() {
+        let clip = Clip::new();
+        let mut decoder = of_gpu(&clip);
+        (decoder.gpu, decoder.decoding) = (None, Decoding::Cpu);
+        for packet in &clip.packets() {
+            assert!(decoder.send(Some(packet)).is_err());
+        }
+        assert_eq!(decoder.decoding(), &Decoding::Cpu);
     }
 }

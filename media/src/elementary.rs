@@ -206,3 +206,44 @@ impl<T> ElementaryDecoder<T> {
         self.notes.retain(|(number, _)| *number >= oldest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Clip, FRAMES, GOP};
+
+    #[test]
+    fn a_replaced_decoder_goes_on_from_the_next_key_frame_and_the_account_balances() {
+        let packets = Clip::new().packets();
+        let options = DecodeOptions { threads: 2, ..DecodeOptions::default() };
+        let mut decoder =
+            ElementaryDecoder::new(ElementaryCodec::H264, (1, 90_000), "a test", &options).unwrap();
+        for (number, packet) in packets.iter().enumerate() {
+            if number == 2 * GOP + GOP / 2 {
+                assert!(decoder.decoder.fall_back("it fails".to_owned()));
+            }
+            let pts = packet.pts().unwrap();
+            let unit =
+                ElementaryUnit { data: packet.data(), pts, is_key: packet.is_key(), is_damaged: false };
+            decoder.push(&unit, number).unwrap();
+        }
+        decoder.finish().unwrap();
+        assert_eq!(decoder.decoding(), &Decoding::Instead("it fails".to_owned()));
+        let (mut shown, mut lost) = (Vec::new(), 0);
+        while let Some(item) = decoder.pop() {
+            match item {
+                Decoded::Frame(_, meta, number) => {
+                    assert_eq!(meta.index, shown.len() as u64 + lost);
+                    shown.push(number);
+                }
+                Decoded::Lost(part) => lost += part.count,
+            }
+        }
+        let after = |from: usize| shown.iter().filter(|&&number| number >= from).count();
+        assert_eq!(after(3 * GOP), FRAMES - 3 * GOP, "{shown:?}");
+        assert!(lost > 0, "{shown:?}");
+        let account = decoder.account();
+        assert_eq!((account.received, account.in_flight), (FRAMES as u64, 0));
+        assert_eq!((account.frames, account.lost), (shown.len() as u64, lost));
+    }
+}

@@ -34,7 +34,18 @@ impl InputFormat {
         options: Dict,
         interrupt: Arc<Interrupt>,
     ) -> Result<Self, c_int> {
-        Self::open_with(target, format, options, interrupt, None)
+        Self::open_with(target, format, options, interrupt, None, 0)
+    }
+
+    /// Opens a capture device that says [`raw::AGAIN`] while it has no picture. FFmpeg would wait for one where neither a
+    /// deadline nor a cancellation reaches it.
+    pub(crate) fn open_device(
+        target: &str,
+        format: &str,
+        options: Dict,
+        interrupt: Arc<Interrupt>,
+    ) -> Result<Self, c_int> {
+        Self::open_with(target, Some(format), options, interrupt, None, sys::AVFMT_FLAG_NONBLOCK)
     }
 
     /// Opens what `bytes` gives with the demuxer `format`.
@@ -44,7 +55,7 @@ impl InputFormat {
         options: Dict,
         interrupt: Arc<Interrupt>,
     ) -> Result<Self, c_int> {
-        Self::open_with("", Some(format), options, interrupt, Some(bytes))
+        Self::open_with("", Some(format), options, interrupt, Some(bytes), 0)
     }
 
     fn open_with(
@@ -53,6 +64,7 @@ impl InputFormat {
         mut options: Dict,
         interrupt: Arc<Interrupt>,
         bytes: Option<ByteStream>,
+        flags: c_int,
     ) -> Result<Self, c_int> {
         let named = find_format(format)?;
         let target = CString::new(target).map_err(|_| sys::AVERROR_INVALIDDATA)?;
@@ -66,6 +78,7 @@ impl InputFormat {
                 return Err(raw::NO_MEMORY);
             }
             (*raw).interrupt_callback = interrupt.callback();
+            (*raw).flags |= flags;
             if let Some(bytes) = &bytes {
                 (*raw).pb = bytes.as_ptr();
                 (*raw).flags |= sys::AVFMT_FLAG_CUSTOM_IO;
@@ -81,11 +94,18 @@ impl InputFormat {
 
     /// Reads ahead until the streams are known.
     pub(crate) fn find_streams(&mut self) -> Result<(), c_int> {
+        // A device without a picture is asked again at once, and the interrupt before each time.
+        self.interrupt.slow_down(self.is_polled());
         // SAFETY: the context is open and exclusively borrowed; no options are given.
-        match unsafe { sys::avformat_find_stream_info(self.raw.as_ptr(), ptr::null_mut()) } {
-            code if code < 0 => Err(code),
-            _ => Ok(()),
-        }
+        let code = unsafe { sys::avformat_find_stream_info(self.raw.as_ptr(), ptr::null_mut()) };
+        self.interrupt.slow_down(false);
+        if code < 0 { Err(code) } else { Ok(()) }
+    }
+
+    /// Whether it says [`raw::AGAIN`] instead of waiting.
+    fn is_polled(&self) -> bool {
+        // SAFETY: an integer of an open context is read.
+        unsafe { (*self.raw.as_ptr()).flags & sys::AVFMT_FLAG_NONBLOCK != 0 }
     }
 
     /// Reads the next packet of any stream that is not discarded.
@@ -179,4 +199,29 @@ fn find_format(name: Option<&str>) -> Result<*const sys::AVInputFormat, c_int> {
     // SAFETY: the name lives during the call; what is found is static.
     let found = unsafe { sys::av_find_input_format(name.as_ptr()) };
     if found.is_null() { Err(sys::AVERROR_DEMUXER_NOT_FOUND) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelToken;
+
+    #[test]
+    fn a_device_is_asked_and_not_waited_for() {
+        crate::init();
+        let open = |is_device: bool| {
+            let (interrupt, options) = (Interrupt::new(CancelToken::new()), Dict::new());
+            let target = "color=size=64x64";
+            match is_device {
+                true => InputFormat::open_device(target, "lavfi", options, interrupt).unwrap(),
+                false => InputFormat::open(target, Some("lavfi"), options, interrupt).unwrap(),
+            }
+        };
+        assert!(!open(false).is_polled());
+        let mut device = open(true);
+        assert!(device.is_polled());
+        device.find_streams().unwrap();
+        device.read(&mut Packet::new().unwrap()).unwrap();
+        assert!(device.is_polled(), "it stays so while it is read");
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! The context is the device's primary one, which everything in the process shares. FFmpeg opens the driver at run time:
 //! without one, or with a codec that the GPU does not know, the stream is decoded on the CPU, and says why. When the GPU's
-//! decoder refuses a stream in mid-course, FFmpeg itself goes on in software. Pictures stay in the GPU's memory
-//! (`gpu_picture.rs`) until somebody asks for their planes, and come back to the host's as NV12 or P010 then.
+//! decoder refuses a stream in mid-course, FFmpeg itself goes on in software; one that takes it and only fails is replaced
+//! (`strikes.rs`). Pictures stay in the GPU's memory (`gpu_picture.rs`) until somebody asks for their planes, and come back
+//! to the host's as NV12 or P010 then.
 //!
 //! FFmpeg takes the primary context only while it is idle, or as FFmpeg would make it: threads that wait for it sleep
 //! (`CU_CTX_SCHED_BLOCKING_SYNC`). Whoever else opens it in this process has to make it so, and does.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::address::{Address, Scheme};
 use crate::byte_stream::ByteStream;
-use crate::cancel::{CancelToken, Interrupt};
+use crate::cancel::{CancelToken, Interrupt, PAUSE};
 use crate::error::{ErrorKind, MediaError};
 use crate::format::InputFormat;
 use crate::info::{self, AudioInfo, TrackInfo, VideoInfo};
@@ -81,8 +81,9 @@ impl Input {
     }
 
     /// Opens an MPEG transport stream whose bytes somebody else receives, as the payload of RTP for example. `address` is
-    /// what it is called; nothing is opened there. `bytes` has to watch `options.cancel` and its own deadline: its end
-    /// is the stream's, [`io::ErrorKind::TimedOut`] is `Timeout`, any other error `Disconnected`.
+    /// what it is called; nothing is opened there. `bytes` has to watch `options.cancel` and its own deadline while it waits:
+    /// its end is the stream's, [`io::ErrorKind::TimedOut`] is `Timeout`, any other error `Disconnected`. Bytes that lead
+    /// nowhere are read until `options` say that it is enough.
     ///
     /// # Errors
     /// As [`Input::open`].
@@ -102,10 +103,15 @@ impl Input {
                 MediaError::from_code_and_log(code, &what, ErrorKind::NotMedia, |line| address.clean(line))
             }
         };
-        let (bytes, dict) = (ByteStream::new(bytes)?, options::of_bytes());
+        let (bytes, dict) = (ByteStream::new(bytes, Arc::clone(&interrupt))?, options::of_bytes());
         let mut format = InputFormat::open_bytes(bytes, "mpegts", dict, Arc::clone(&interrupt))
             .map_err(|code| fail(code, &interrupt))?;
-        format.find_streams().map_err(|code| fail(code, &interrupt))?;
+        let found = format.find_streams();
+        // Interrupted, it may still report success with what it knows.
+        if let Some(error) = interrupt.error(&what, options.open_timeout) {
+            return Err(error);
+        }
+        found.map_err(|code| fail(code, &interrupt))?;
         Self::choose(format, address, options)
     }
 
@@ -189,8 +195,8 @@ impl Input {
         match self.format.interrupt().error(&what, self.read_timeout) {
             Some(error) => Err(error),
             None => {
-                // FFmpeg offers nothing to wait on here; a millisecond is below any frame's duration.
-                std::thread::sleep(Duration::from_millis(1));
+                // FFmpeg offers nothing to wait on here.
+                std::thread::sleep(PAUSE);
                 Ok(())
             }
         }

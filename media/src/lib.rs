@@ -63,8 +63,11 @@ mod reach;
 mod reader;
 mod resolve;
 mod settings;
+mod strikes;
 mod taint;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use account::{Account, LossReason, Lost};
 pub use address::{Address, Scheme};

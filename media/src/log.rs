@@ -53,7 +53,7 @@ unsafe extern "C" fn keep(
     let Some(line) = line else { return };
     let _ = LAST.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
-            *last = without_prefix(&line).to_owned();
+            *last = printable(without_prefix(&line));
         }
     });
 }
@@ -69,9 +69,23 @@ fn without_prefix(mut line: &str) -> &str {
     line.trim()
 }
 
+/// Each control character becomes U+FFFD: a server or a file may have put it there. Terminals obey some of them.
+fn printable(line: &str) -> String {
+    line.replace(|character: char| character.is_ascii_control(), "\u{fffd}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::without_prefix;
+    use super::*;
+
+    #[test]
+    fn a_line_is_kept_without_control_characters() {
+        capture();
+        let line = c"HTTP error 404 Not\x1b[2J\rFound\x7f\n";
+        // SAFETY: no class is needed; the text is a C string without a conversion.
+        unsafe { sys::av_log(std::ptr::null_mut(), sys::AV_LOG_ERROR, line.as_ptr()) };
+        assert_eq!(take().as_deref(), Some("HTTP error 404 Not\u{fffd}[2J\u{fffd}Found\u{fffd}"));
+    }
 
     #[test]
     fn prefixes_with_addresses_are_cut() {

@@ -243,6 +243,7 @@ fn is_hidden(packet: &Packet, codec: &str) -> bool {
 mod tests {
     use super::*;
     use crate::cancel::CancelToken;
+    use crate::testing::{Clip, FRAMES, GOP};
 
     fn reader(cancel: &CancelToken) -> FrameReader {
         let address = Address::parse("device:lavfi:color=size=64x64").unwrap();
@@ -273,6 +274,35 @@ mod tests {
             (0..PATIENCE).for_each(|_| reader.decoder_failed(complaint()));
             assert!(matches!(reader.next_item(), Item::Frame(..)));
         }
+    }
+
+    #[test]
+    fn a_replaced_decoder_goes_on_from_the_next_key_frame_and_the_account_balances() {
+        let clip = Clip::new();
+        let mut reader = FrameReader::new(clip.input(), &DecodeOptions::default()).unwrap();
+        // In the middle of the third group.
+        let begun = 2 * GOP + GOP / 2;
+        for _ in 0..begun {
+            assert!(matches!(reader.next_item(), Item::Frame(_, meta) if !meta.corrupt));
+        }
+        assert!(reader.decoder.fall_back("it fails".to_owned()));
+        reader.refuse(&complaint());
+        assert_eq!(reader.decoding(), &Decoding::Instead("it fails".to_owned()));
+        let (mut good, mut damaged, mut lost) = (Vec::new(), 0, 0);
+        let error = loop {
+            match reader.next_item() {
+                Item::Frame(_, meta) if meta.corrupt => damaged += 1,
+                Item::Frame(_, meta) => good.push(meta.index as usize),
+                Item::Lost(part) => lost += part.count,
+                Item::End { error } => break error,
+            }
+        };
+        assert_eq!(error, None);
+        assert_eq!(good, (3 * GOP..FRAMES).collect::<Vec<_>>(), "the next key frame begins the fourth group");
+        assert_eq!(damaged + lost, (GOP - GOP / 2) as u64);
+        let account = reader.account();
+        assert_eq!((account.received, account.in_flight), (FRAMES as u64, 0));
+        assert_eq!((account.frames, account.lost), ((begun + good.len()) as u64 + damaged, lost));
     }
 
     #[test]

@@ -113,6 +113,9 @@ impl Address {
     /// The address that a redirect names: absolute, or a path on the same server.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, Error> {
         match location.trim() {
+            path if path.starts_with('/') && path.contains(char::is_control) => {
+                Err(Error::protocol("the path holds a control character"))
+            }
             path if path.starts_with('/') => Ok(Self { resource: path.to_owned(), ..self.clone() }),
             absolute => Self::parse(absolute),
         }
@@ -222,6 +225,12 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_redirect_to_a_path_with_a_control_character_is_refused() {
+        let error = parse("rtsp://h/a").redirected("/b\0c").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
     }
 
     #[test]

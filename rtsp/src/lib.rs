@@ -39,6 +39,7 @@ mod receiver;
 mod rtp;
 mod sdp;
 mod session;
+mod text;
 mod time;
 mod tls;
 mod transport_reader;

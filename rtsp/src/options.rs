@@ -21,7 +21,7 @@ pub struct Options {
     pub reach: Reach,
     /// The longest wait for a connection, and for each answer.
     pub request_timeout: Duration,
-    /// The longest wait for media while playing.
+    /// The longest wait for a whole unit of media while playing. Packets that give none are as good as silence.
     pub silence_timeout: Duration,
 }
 

@@ -8,6 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::error::Error;
 use crate::profile;
+use crate::text::printable;
 
 /// Video that can be received here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,11 +88,11 @@ fn track(media: &sdp_types::Media) -> Option<Track> {
     let format = of_type("fmtp").map(|(_, format)| format).unwrap_or_default();
     let parameter_sets = parameter_sets(format);
     Some(Track {
-        media: media.media.clone(),
+        media: printable(&media.media),
         codec: codec.filter(|_| is_plain(format)),
         profile: codec.and_then(|codec| profile::of(codec, &parameter_sets, |name| parameter(format, name))),
         parameter_sets,
-        encoding,
+        encoding: printable(&encoding),
         payload_type,
         clock_rate,
         control: media.get_first_attribute_value("control").flatten().unwrap_or_default().to_owned(),

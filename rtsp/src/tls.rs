@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
@@ -30,7 +30,8 @@ pub enum Trust {
 /// The settings of a client with this trust.
 ///
 /// # Errors
-/// `Invalid` for a file without certificates, or a system that has none.
+/// `Unavailable` while certificates cannot be read: a file that is away or being written, a system that shows none now.
+/// `Invalid` for a file that holds something else.
 pub(crate) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = verifier(trust, &provider)?;
@@ -45,7 +46,7 @@ pub(crate) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
 
 fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Verifier, Error> {
     let certificates = match trust {
-        Trust::System => rustls_native_certs::load_native_certs().certs,
+        Trust::System => of_system()?,
         Trust::File(path) => read(path)?,
         Trust::Anybody => Vec::new(),
     };
@@ -64,9 +65,36 @@ fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Verifier, E
     Ok(Verifier { authorities, pinned, provider: Arc::clone(provider) })
 }
 
+fn of_system() -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    match (found.certs.is_empty(), found.errors.first()) {
+        (false, _) => Ok(found.certs),
+        // Files cannot be opened when too many are open, for example; that passes.
+        (true, Some(error)) => {
+            Err(Error::unavailable(format!("the system's certificates cannot be read: {error}")))
+        }
+        (true, None) => {
+            Err(Error::unavailable("the system has no certificates to check an RTSPS server with"))
+        }
+    }
+}
+
+/// The certificates in a file, which somebody may be writing at this moment.
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let failed = |error| invalid(format!("the certificates in {} cannot be read: {error}", path.display()));
-    CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+    let failed = |error| {
+        let kind = match error {
+            pem::Error::Io(_) | pem::Error::MissingSectionEnd { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Invalid,
+        };
+        Error::new(kind, format!("the certificates in {} cannot be read: {error}", path.display()))
+    };
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    let is_empty = || path.metadata().is_ok_and(|file| file.len() == 0);
+    if certificates.is_empty() && is_empty() {
+        return Err(Error::unavailable(format!("the file of certificates {} is empty", path.display())));
+    }
+    Ok(certificates)
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -120,5 +148,43 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a kilobyte that a PEM reader takes for a certificate.
+    fn pem() -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", "QUJD\n".repeat(100))
+    }
+
+    fn kind_of(contents: Option<&str>) -> ErrorKind {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trusted.pem");
+        if let Some(contents) = contents {
+            std::fs::write(&path, contents).unwrap();
+        }
+        config(&Trust::File(path)).unwrap_err().kind()
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_now_may_be_read_later() {
+        let cut = &pem()[..200];
+        for contents in [None, Some(""), Some(cut)] {
+            assert_eq!(kind_of(contents), ErrorKind::Unavailable, "{contents:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let trust = Trust::File(folder.path().to_owned());
+        assert_eq!(config(&trust).unwrap_err().kind(), ErrorKind::Unavailable, "it is a folder now");
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_invalid() {
+        let broken = pem().replace("QUJD", "Q*JD");
+        for contents in ["no certificate", &pem(), &broken] {
+            assert_eq!(kind_of(Some(contents)), ErrorKind::Invalid, "{contents}");
+        }
     }
 }

@@ -131,7 +131,7 @@ impl StreamControl for Control {
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let access = access(auth, source.login.as_ref(), &self.forbidden);
-            let tried = tokio::task::spawn_blocking(move || open_once(&address, &access)).await;
+            let tried = within(TRY_TIMEOUT * 2, move |cancel| open_once(&address, &access, cancel)).await;
             tried.map_err(|error| Unavailable(error.to_string()))
         })
     }
@@ -203,8 +203,36 @@ const fn policy(auth: SourceAuth) -> AuthPolicy {
     }
 }
 
-/// Opens a source and lets it go. Blocks.
-fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, SourceRefusal> {
+/// Work that blocks, on a thread for such. It is asked to end after `limit`, or as soon as nobody waits for it any more.
+async fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce(&CancelToken) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    let end = EndsWithItself(CancelToken::default());
+    let cancel = end.0.clone();
+    let mut working = tokio::task::spawn_blocking(move || work(&cancel));
+    if let Ok(done) = tokio::time::timeout(limit, &mut working).await {
+        return done;
+    }
+    drop(end);
+    working.await
+}
+
+/// Cancels what watches its token when it goes.
+struct EndsWithItself(CancelToken);
+
+impl Drop for EndsWithItself {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Opens a source and lets it go. Blocks until then or `cancel`.
+fn open_once(
+    address: &SourceAddress,
+    access: &Access,
+    cancel: &CancelToken,
+) -> Result<SourceFacts, SourceRefusal> {
     let source = address.to_string();
     let limits = Decoder {
         gpu: None,
@@ -214,7 +242,7 @@ fn open_once(address: &SourceAddress, access: &Access) -> Result<SourceFacts, So
         read_timeout: TRY_TIMEOUT,
     };
     let mut factory = address.source(access, &limits);
-    let opened = factory.open(&CancelToken::default()).map_err(|error| match error.kind {
+    let opened = factory.open(cancel).map_err(|error| match error.kind {
         SourceErrorKind::Unauthorized => {
             SourceRefusal { code: "source_unauthorized", detail: "The source refuses user or password." }
         }
@@ -265,6 +293,35 @@ mod tests {
         let refusal = Refusal { reason: Reason::WouldBeLate, load: 0.951, p99_ms: 200.4, budget_ms: 150.0 };
         let expected = Estimate { load_percent: 95, p99_ms: Some(200), budget_ms: 150 };
         assert_eq!(overload(refusal).estimate, expected);
+    }
+
+    /// Blocks until it is asked to end, and tells that.
+    fn blocked(cancel: &CancelToken) -> bool {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while !cancel.is_cancelled() && std::time::Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        cancel.is_cancelled()
+    }
+
+    #[actix_web::test]
+    async fn a_source_that_opens_for_ever_is_left_after_a_time() {
+        assert!(within(Duration::from_millis(50), blocked).await.unwrap());
+        assert_eq!(within(TRY_TIMEOUT, |_| 7).await.unwrap(), 7);
+    }
+
+    #[actix_web::test]
+    async fn a_source_that_nobody_waits_for_any_more_is_left() {
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let (ends, ended) = tokio::sync::oneshot::channel();
+        let work = move |cancel: &CancelToken| {
+            begins.send(()).unwrap();
+            ends.send(blocked(cancel)).unwrap();
+        };
+        let trying = tokio::spawn(within(TRY_TIMEOUT, work));
+        begun.await.unwrap();
+        trying.abort();
+        assert!(ended.await.unwrap());
     }
 
     #[actix_web::test]

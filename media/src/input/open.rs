@@ -77,8 +77,12 @@ pub(super) fn format(
         None => MediaError::from_code_and_log(code, what, invalid, |line| address.clean(line)),
     };
     let (demuxer, dict) = super::options::of(address, &options.reach);
-    let mut opened = InputFormat::open(address.target(), demuxer, dict, Arc::clone(&interrupt))
-        .map_err(|code| fail(code, &interrupt))?;
+    let (target, own) = (address.target(), Arc::clone(&interrupt));
+    let opened = match (address.scheme(), demuxer) {
+        (Scheme::Device, Some(demuxer)) => InputFormat::open_device(target, demuxer, dict, own),
+        _ => InputFormat::open(target, demuxer, dict, own),
+    };
+    let mut opened = opened.map_err(|code| fail(code, &interrupt))?;
     let name = opened.name();
     if name.split(',').any(|name| PLAYLISTS.contains(&name)) {
         let message =

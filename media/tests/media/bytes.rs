@@ -1,8 +1,9 @@
 //! A transport stream that somebody else receives gives the frames of the file that it was.
 
 use std::io::{Error, ErrorKind as Io, Read, Result};
+use std::time::{Duration, Instant};
 
-use kinora_media::{Address, DecodeOptions, ErrorKind, FrameReader, Input, MediaError};
+use kinora_media::{Address, DecodeOptions, ErrorKind, FrameReader, Input, MediaError, OpenOptions};
 
 use super::support::*;
 
@@ -63,6 +64,42 @@ fn a_reader_that_panics_is_an_error() {
     let input = open_pieces(bytes, || panic!("a fault of the reader")).unwrap();
     let all = read_all(&mut FrameReader::new(input, &DecodeOptions::default()).unwrap());
     assert!(all.error.is_some());
+}
+
+#[test]
+fn a_stream_that_shows_no_picture_in_time_is_a_time_out() {
+    // Stuffing for ever, and the tables of a stream whose packets do not come: the second waits longer than it may.
+    let stuffing = [&[0x47, 0x1f, 0xff, 0x10][..], &[0xff; 184]].concat();
+    let (_, clip) = clip();
+    let endless = Endless { packet: stuffing, until: Instant::now() + Duration::from_secs(20) };
+    let late = || {
+        std::thread::sleep(Duration::from_millis(400));
+        Err(Error::from(Io::TimedOut))
+    };
+    let tables = Pieces { bytes: clip[..3 * 188].to_vec(), at: 0, end: late };
+    let sources: [Box<dyn Read + Send>; 2] = [Box::new(endless), Box::new(tables)];
+    let brief = OpenOptions { open_timeout: Duration::from_millis(300), ..options() };
+    let begun = Instant::now();
+    for source in sources {
+        let address = Address::received("rtsp://camera.example/ts");
+        let error = Input::from_transport_stream(&address, source, &brief).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "the stuffing was read to its end");
+}
+
+/// Gives the same packet again and again. It ends for the sake of the test only.
+struct Endless {
+    packet: Vec<u8>,
+    until: Instant,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let count = if Instant::now() < self.until { self.packet.len() } else { 0 };
+        buffer[..count].copy_from_slice(&self.packet[..count]);
+        Ok(count)
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) use challenge::Challenge;
 use digest::Digest;
 
 use crate::error::{Error, ErrorKind};
+use crate::text::printable;
 
 /// Which ways to authenticate may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,7 +140,7 @@ fn choose(
 /// A challenge in a few words, `Digest (SHA-256)` for example.
 fn describe(challenge: &Challenge) -> String {
     match challenge.get("algorithm").filter(|_| challenge.is("Digest")) {
-        Some(algorithm) => format!("{} ({algorithm})", challenge.scheme),
+        Some(algorithm) => format!("{} ({})", challenge.scheme, printable(algorithm)),
         None => challenge.scheme.clone(),
     }
 }

@@ -177,6 +177,9 @@ impl Assembler {
             // Its beginning is missing.
             return self.damage(payload);
         };
+        if unit.data.len() + data.len() > MOST_UNIT {
+            return self.give_up();
+        }
         unit.data.extend_from_slice(data);
         if is_last {
             self.fragment_at = None;
@@ -196,8 +199,7 @@ impl Assembler {
             self.finish(out);
         }
         if self.unit.as_ref().is_some_and(|unit| unit.data.len() > MOST_UNIT) {
-            self.unit = None;
-            self.after_loss = true;
+            self.give_up();
         }
         let goes_on = matches!(role, Role::Slice { is_first: false, .. });
         if self.unit.is_none()
@@ -245,6 +247,13 @@ impl Assembler {
             }
             Role::Delimiter | Role::Other => {}
         }
+    }
+
+    /// The unit in work has grown beyond all pictures.
+    fn give_up(&mut self) {
+        self.lost += self.unit.take().map_or(0, |unit| unit.lost);
+        self.fragment_at = None;
+        self.after_loss = true;
     }
 
     /// Something of the unit in work cannot be read.

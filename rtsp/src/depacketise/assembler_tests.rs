@@ -198,6 +198,34 @@ fn rubbish_is_survived() {
 }
 
 #[test]
+fn a_nal_unit_that_never_ends_does_not_grow_without_bound() {
+    let part = vec![7; 60_000];
+    let h264 = (Bench::h264(), [28, 0x85], [28, 0x05], KEY.to_vec());
+    let h265 = (
+        Bench::new(Kind::H265, &[&[64, 1, 1], &[66, 1, 2], &[68, 1, 3]]),
+        [49 << 1, 1],
+        [49 << 1, 1],
+        vec![38, 1, 0x80, 4],
+    );
+    for (mut bench, first, rest, key) in [h264, h265] {
+        let kind = bench.assembler.kind;
+        let fragment = |head: [u8; 2], edge: u8| match kind {
+            Kind::H264 => [&head[..], &part].concat(),
+            Kind::H265 => [&head[..], &[edge | 19], &part].concat(),
+        };
+        bench.lose(2).push(0, &fragment(first, 0x80), false);
+        for _ in 0..2 * MOST_UNIT / part.len() {
+            bench.push(0, &fragment(rest, 0), false);
+            let held = bench.assembler.unit.as_ref().map_or(0, |unit| unit.data.len());
+            assert!(held <= MOST_UNIT, "{kind:?}: {held}");
+        }
+        let units = bench.push(1, &key, true).finish();
+        assert_eq!(units.len(), 1, "{kind:?}: of the endless one nothing is handed on");
+        assert_eq!((units[0].is_key, units[0].after_loss, units[0].lost), (true, false, 2), "{kind:?}");
+    }
+}
+
+#[test]
 fn h265_is_joined_in_the_same_way() {
     let (vps, sps, pps): (&[u8], &[u8], &[u8]) = (&[64, 1, 1], &[66, 1, 2], &[68, 1, 3]);
     let key: &[u8] = &[38, 1, 0x80, 4, 5, 6];

@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Headers, Response, ServerRequest};
 use crate::error::Error;
+use crate::text::printable;
 
 /// A head longer than this is no RTSP.
 const MOST_HEAD: usize = 64 * 1024;
@@ -121,7 +122,8 @@ fn item(first: &str, headers: Headers, body: Vec<u8>) -> Result<Item, Error> {
     }
     let status = next.and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| Error::protocol("the server answers without a status code"))?;
-    Ok(Item::Response(Response { status, reason: words.collect::<Vec<_>>().join(" "), headers, body }))
+    let reason = printable(&words.collect::<Vec<_>>().join(" "));
+    Ok(Item::Response(Response { status, reason, headers, body }))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::message::{Request, Response};
 use crate::receiver::{AccessUnit, Counts, Receiver};
 use crate::sdp::{Codec, Track};
+use crate::text::printable;
 use keep_alive::{KeepAlive, SessionId};
 use open::{Opened, check};
 use setup::{Channels, set_up};
@@ -33,8 +34,8 @@ pub fn describe(address: &Address, options: &Options, cancel: &CancelToken) -> R
 fn description(opened: &Opened) -> Description {
     Description {
         address: opened.address.to_string(),
-        server: opened.server.clone(),
-        methods: opened.public.clone(),
+        server: opened.server.as_deref().map(printable),
+        methods: opened.public.as_deref().map(printable),
         authentication: opened.connection.offered().to_vec(),
         tracks: opened.presentation.tracks.clone(),
         chosen: setup::choose(&opened.presentation.tracks),
@@ -129,13 +130,15 @@ impl Client {
     /// Blocks until the next unit; none when the source ended by itself.
     ///
     /// # Errors
-    /// `Unavailable` when the server hangs up or is silent for too long, `Cancelled`, `Protocol`. Final.
+    /// `Unavailable` when the server hangs up or sends nothing of use for too long, `Cancelled`, `Protocol`. Final.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator that goes on after an error would be misread"
     )]
     pub fn next(&mut self) -> Result<Option<AccessUnit>, Error> {
-        let mut deadline = Instant::now() + self.silence_timeout;
+        // Only a unit renews it: reports, packets of another format or parameters alone can come for ever.
+        let deadline = Instant::now() + self.silence_timeout;
+        let mut is_talking = false;
         loop {
             if let Some(unit) = self.receiver.pop() {
                 return Ok(Some(unit));
@@ -143,23 +146,24 @@ impl Client {
             if self.is_over {
                 return Ok(None);
             }
+            if Instant::now() >= deadline {
+                return Err(self.silent(is_talking));
+            }
             self.say_that_we_are_here()?;
             let event = self.connection.next(deadline.min(self.keep_alive.next()));
             match event.map_err(|error| error.at(&self.address))? {
                 Some(Event::Packet(packet)) if self.channels.contains(packet.channel) => {
-                    deadline = Instant::now() + self.silence_timeout;
+                    is_talking = true;
                     self.receiver.observe_host(Instant::now(), unix_us());
                     self.receiver.take(&packet);
                     self.is_over = self.receiver.is_over();
                 }
-                Some(Event::Packet(_)) => {}
+                Some(Event::Packet(_)) | None => {}
                 Some(Event::Response(response)) => self.answered(&response)?,
                 Some(Event::Farewell) => {
                     self.receiver.finish();
                     (self.is_over, self.is_dismissed) = (true, true);
                 }
-                None if Instant::now() >= deadline => return Err(self.silent()),
-                None => {}
             }
         }
     }
@@ -193,10 +197,11 @@ impl Client {
         Ok(())
     }
 
-    fn silent(&self) -> Error {
+    fn silent(&self, is_talking: bool) -> Error {
         let (seconds, track) = (self.silence_timeout.as_secs_f32(), &self.track.encoding);
+        let what = if is_talking { "packets came, but nothing whole" } else { "no packet" };
         Error::unavailable(format!(
-            "{}: no packet of its {track} track came for {seconds} s; is the camera's picture on?",
+            "{}: {what} of its {track} track came for {seconds} s; is the camera's picture on?",
             self.address
         ))
     }

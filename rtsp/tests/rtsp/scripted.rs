@@ -371,9 +371,10 @@ fn packets_without_a_picture_are_silence_however_many_come() {
 #[test]
 fn what_a_server_says_is_repeated_without_control_characters() {
     let script = Script::start(|request| match &*request.method {
-        "OPTIONS" => good(request).replace("Server: script", "Server: scr\0ipt\x1b").into(),
         "SETUP" => answer(request, "404 Not\0Found\x07", "", "").into(),
-        _ => good_with(request, &SDP.replace("a=control:trackID=0", "a=rtpmap:8 PC\x01MA/8000")).into(),
+        _ => good_with(request, &SDP.replace("a=control:trackID=0", "a=rtpmap:8 PC\x01MA/8000"))
+            .replace("Content-Type:", "Server: scr\0ipt\x1b\r\nContent-Type:")
+            .into(),
     });
     let error = error(open(&script.address(), &anyone())).to_string();
     assert!(error.contains("404 Not\u{fffd}Found\u{fffd}"), "{error:?}");
