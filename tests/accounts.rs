@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clips;
 use crate::server_support::{Server, looping};
-use crate::support::{command, text, wait_for};
+use crate::support::{command, kinora, scratch_file, text, wait_for};
 
 /// Runs a command on the server's configuration; gives what it says.
 fn administer(server: &Server, args: &[&str]) -> String {
@@ -37,6 +37,24 @@ fn a_key_opens_the_events_until_it_is_revoked() {
     agent.until_end();
     assert!(begin.elapsed() < Duration::from_secs(5), "it was cut after {:?}", begin.elapsed());
     assert_eq!(server.request("GET", "/api/v1/streams", &bearer, "").0, 401);
+}
+
+#[test]
+fn a_password_that_is_too_short_or_too_long_is_refused_before_anything_is_opened() {
+    let (file, data) = (scratch_file("new-password"), scratch_file("no-data-here"));
+    let set = format!("server.data_directory={}", text(&data));
+    let long = "x".repeat(73);
+    for (password, told) in
+        [("x", "at least 8 characters"), ("seven 7", "at least 8 characters"), (&long, "at most 72 bytes")]
+    {
+        fs::write(&file, format!("{password}\n")).unwrap();
+        for action in ["create", "password"] {
+            let run = kinora(&["user", action, "ada", "--password-file", text(&file), "--set", &set]);
+            assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{action}: {}", run.stderr);
+            assert!(run.stderr.contains(told), "{action}: {}", run.stderr);
+        }
+    }
+    assert!(!data.exists(), "no database was made");
 }
 
 #[test]

@@ -20,3 +20,7 @@ pub(crate) use person::{GivenRoles, RoleMapping, username, verified_email};
 pub(crate) use seal::{KEY_BYTES, Sealer};
 pub(crate) use secret::{Digest, Secret, digest};
 pub(crate) use source::{CameraLogin, PrivateSource};
+
+/// Characters of a new password. Length is what counts; NIST SP 800-63B asks for 8 characters and for no mix of kinds. What is
+/// too long for bcrypt is refused where it is hashed.
+pub(crate) const SHORTEST_PASSWORD: usize = 8;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::CliError;
 use super::database::{change, finish, open};
-use crate::accounts::first_admin;
+use crate::accounts::{SHORTEST_PASSWORD, first_admin};
 use crate::config::Settings;
 use crate::http::Passwords;
 use crate::store::{AuditEntry, NewUser, User, UserChange};
@@ -110,6 +110,9 @@ fn change_user(settings: &Settings, username: &str, wanted: UserChange) -> Resul
 
 fn hash_of_first_line(file: Option<&std::path::Path>) -> Result<String, CliError> {
     let password = first_line(file)?;
+    if password.chars().count() < SHORTEST_PASSWORD {
+        return Err(CliError::usage(format!("a password has at least {SHORTEST_PASSWORD} characters")));
+    }
     let hash = Passwords::new().and_then(|passwords| passwords.hash_blocking(&password));
     hash.map_err(|error| CliError::usage(error.to_string()))
 }

@@ -152,11 +152,12 @@ fn is_passing(code: &SqlState) -> bool {
         || *code == SqlState::LOCK_NOT_AVAILABLE
 }
 
-/// PostgreSQL names the unique constraint of a column `<table>_<column>_key`.
+/// PostgreSQL names the unique constraint of a column `<table>_<column>_key`; where letters count in no case, the index is
+/// called `<table>_<column>_lower_key`.
 fn unique_field(constraint: Option<&str>, table: Option<&str>) -> String {
     let constraint = constraint.unwrap_or("a unique value");
     let bare = table.and_then(|table| constraint.strip_prefix(table)).unwrap_or(constraint);
-    bare.trim_start_matches('_').trim_end_matches("_key").to_owned()
+    bare.trim_start_matches('_').trim_end_matches("_key").trim_end_matches("_lower").to_owned()
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
@@ -184,6 +185,7 @@ mod tests {
     #[test]
     fn the_field_of_a_unique_constraint_is_its_column() {
         assert_eq!(unique_field(Some("users_email_key"), Some("users")), "email");
+        assert_eq!(unique_field(Some("users_email_lower_key"), Some("users")), "email");
         assert_eq!(unique_field(Some("streams_name_key"), Some("streams")), "name");
         assert_eq!(unique_field(Some("odd"), None), "odd");
     }

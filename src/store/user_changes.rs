@@ -18,13 +18,14 @@ pub(super) const ADMINS: &str = "select count(*) from users u join user_roles ur
 /// What is to be changed of an account; what is absent stays.
 #[derive(Clone, Default)]
 pub(crate) struct UserChange {
-    /// Exactly these roles, by name.
+    /// Exactly these roles, by name. Invitations of an account that loses one are void.
     pub(crate) roles: Option<Vec<String>>,
     /// Another mail address. What was mailed to the old one is void.
     pub(crate) email: Option<String>,
-    /// Whether logins are refused; the first time of refusing is kept. Refusing ends the account's logins.
+    /// Whether logins are refused; the first time of refusing is kept. Refusing ends the account's logins, and its
+    /// invitations are void.
     pub(crate) disabled: Option<bool>,
-    /// bcrypt hash of another password. Ends the account's logins, and resets that wait are void.
+    /// bcrypt hash of another password. Ends the account's logins, and resets that wait and invitations are void.
     pub(crate) password_hash: Option<String>,
 }
 
@@ -87,6 +88,7 @@ async fn apply(transaction: &Transaction<'_>, user: i32, change: &UserChange) ->
         transaction.execute(update, &[&user, &disabled]).await?;
         if disabled {
             end_logins(transaction, user).await?;
+            forget_invitations(transaction, user).await?;
         }
     }
     if let Some(hash) = &change.password_hash {
@@ -95,7 +97,7 @@ async fn apply(transaction: &Transaction<'_>, user: i32, change: &UserChange) ->
     Ok(())
 }
 
-/// Sets a password: all logins end, access tokens of before are void, and so are resets that wait.
+/// Sets a password: all logins end, access tokens of before are void, and so are resets that wait and invitations.
 pub(super) async fn set_password(
     transaction: &Transaction<'_>,
     user: i32,
@@ -105,16 +107,21 @@ pub(super) async fn set_password(
         password_version = password_version + 1 where id = $1";
     transaction.execute(update, &[&user, &hash]).await?;
     end_logins(transaction, user).await?;
-    forget_resets(transaction, user).await
+    forget_resets(transaction, user).await?;
+    forget_invitations(transaction, user).await
 }
 
-/// Gives an account exactly these roles.
+/// Gives an account exactly these roles. If it loses one, its invitations are void.
 pub(super) async fn replace_roles(
     transaction: &Transaction<'_>,
     user: i32,
     roles: &[String],
 ) -> Result<(), StoreError> {
-    transaction.execute("delete from user_roles where user_id = $1", &[&user]).await?;
+    let take = "delete from user_roles ur using roles r
+        where r.id = ur.role_id and ur.user_id = $1 and r.name <> all ($2::text[])";
+    if transaction.execute(take, &[&user, &roles]).await? > 0 {
+        forget_invitations(transaction, user).await?;
+    }
     give_roles(transaction, user, roles).await
 }
 
@@ -145,6 +152,13 @@ async fn end_logins(transaction: &Transaction<'_>, user: i32) -> Result<(), Stor
 
 async fn forget_resets(transaction: &Transaction<'_>, user: i32) -> Result<(), StoreError> {
     let delete = "delete from one_time_tokens where purpose = 'reset' and user_id = $1";
+    transaction.execute(delete, &[&user]).await?;
+    Ok(())
+}
+
+/// Makes the invitations void that an account has made and nobody has used.
+async fn forget_invitations(transaction: &Transaction<'_>, user: i32) -> Result<(), StoreError> {
+    let delete = "delete from one_time_tokens where purpose = 'invite' and invited_by = $1";
     transaction.execute(delete, &[&user]).await?;
     Ok(())
 }

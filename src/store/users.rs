@@ -14,7 +14,7 @@ use super::user_changes::{ADMINS, give_roles};
 pub(crate) struct NewUser {
     /// Name, unique, at most 64 characters.
     pub(crate) username: String,
-    /// Address, unique, at most 255 characters.
+    /// Address, unique however it is capitalised, at most 255 characters.
     pub(crate) email: Option<String>,
     /// bcrypt hash; empty: no password is right.
     pub(crate) password_hash: String,

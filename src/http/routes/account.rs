@@ -11,17 +11,21 @@ use utoipa::ToSchema;
 
 use super::fields;
 use super::login::{authenticate, refusal};
-use crate::accounts::{Permission, Secret, digest, first_admin, roles};
+use super::users::may_give;
+use crate::accounts::{Digest, Permission, Secret, digest, first_admin, roles};
 use crate::http::app::{App, Signup};
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Email, Name, NewPassword};
-use crate::http::ports::{HttpEvent, Who};
+use crate::http::ports::{HttpEvent, UserId, Who};
 use crate::http::problem::ApiError;
 use crate::http::visit::Visit;
 use crate::store::{NewUser, OneTime, Purpose, UserChange};
 
 /// How long a mail may wait to be read.
 const RESET_GOOD_FOR_US: i64 = 3_600_000_000;
+/// Why it is not good is nobody's business who has only the invitation.
+const INVITATION_INVALID: ApiError =
+    ApiError::bad_request("invitation_invalid", "The invitation is used or over.");
 
 /// An account to be made.
 #[derive(Deserialize, ToSchema)]
@@ -112,9 +116,10 @@ pub(in crate::http) async fn signup(
     let entry = Some(visit.entry_by(&username, "user.signup", &username));
     match (app.accounts.signup, invitation) {
         (_, Some(token)) => {
-            let accepted = app.store.accept_invitation(digest(&token), user, app.clock.unix_us(), entry);
-            let used = ApiError::bad_request("invitation_invalid", "The invitation is used or over.");
-            app.store(accepted).await?.ok_or(used)?;
+            let token = digest(&token);
+            check_invitation(&app, token).await?;
+            let accepted = app.store.accept_invitation(token, user, app.clock.unix_us(), entry);
+            app.store(accepted).await?.ok_or(INVITATION_INVALID)?;
         }
         (Signup::Open, None) => drop(app.store(app.store.create_user(user, entry)).await?),
         _ => return Err(closed),
@@ -232,13 +237,31 @@ pub(super) fn forget_first_password(app: &App, username: &str) -> Result<(), Api
     })
 }
 
+/// Refuses an invitation that is over, and one that its maker could not make any more.
+async fn check_invitation(app: &App, invitation: Digest) -> Result<(), ApiError> {
+    let found = app.store(app.store.find_invitation(invitation, app.clock.unix_us())).await?;
+    let (maker, roles) = found.ok_or(INVITATION_INVALID)?;
+    let may = may_invite(app, UserId(maker), &roles).await;
+    may.map_err(|error| if error.is_refusal() { INVITATION_INVALID } else { error })
+}
+
+/// Whether somebody may invite with these roles now.
+async fn may_invite(app: &App, user: UserId, roles: &[String]) -> Result<(), ApiError> {
+    let who = Who::User { user, family: None };
+    // Who they were a second ago does not count: a right that was just taken is taken.
+    app.known_now(&who).await?;
+    let caller = Caller::admit(app, who, None, None).await?;
+    caller.require(Permission::ManageUsers)?;
+    may_give(app, &caller, roles).await
+}
+
 async fn send_reset(app: &App, visit: &Visit, email: &str, secret: &Secret) -> Result<(), String> {
     let say = |error: crate::store::StoreError| error.to_string();
     let found = app.store.find_by_email(email).await.map_err(say)?;
     // Who has no password signs in elsewhere, and is kept out there: a mail must not open a second door.
     let Some(user) = found.filter(|user| !user.password_hash.is_empty()) else { return Ok(()) };
     let until = app.clock.unix_us() + RESET_GOOD_FOR_US;
-    let token = OneTime { purpose: Purpose::Reset, user: Some(user.id), roles: Vec::new() };
+    let token = OneTime { purpose: Purpose::Reset, user: Some(user.id), invited_by: None, roles: Vec::new() };
     app.store.create_one_time(secret.digest(), token, until, None).await.map_err(say)?;
     let text = format!(
         "Somebody asked for a new password for {} on {}.\n\nThe token is good for one hour, once:\n\n{}\n\n\

@@ -1,5 +1,6 @@
 //! What fields of a body may be: checked before the database sees them, and told in one way.
 
+use crate::accounts::SHORTEST_PASSWORD;
 use crate::http::problem::ApiError;
 
 /// A name in an address: a user, a role, a stream.
@@ -51,13 +52,12 @@ pub(super) fn limit(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32,
     }
 }
 
-/// A new password. Length is what counts; NIST SP 800-63B asks for 8 characters and for no mix of kinds. What is
-/// too long for bcrypt is refused where it is hashed.
+/// A new password.
 ///
 /// # Errors
 /// 400 `password_too_short`.
 pub(super) fn password(text: &str) -> Result<(), ApiError> {
-    if text.chars().count() >= 8 {
+    if text.chars().count() >= SHORTEST_PASSWORD {
         return Ok(());
     }
     Err(ApiError::bad_request("password_too_short", "A password has at least 8 characters."))

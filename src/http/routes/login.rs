@@ -114,7 +114,9 @@ pub(in crate::http) async fn login_json(
 
 /// Gives the next tokens for a refresh token.
 ///
-/// A token is good once; one that comes again was copied, so its login is ended for everybody.
+/// A token is good once; one that comes again was copied, so its login is ended for everybody. Only when it comes again
+/// within ten seconds, and nobody has shown the token that was given for it, that answer counts as lost: another one is
+/// given, and that of the lost answer is void.
 #[utoipa::path(
     post, path = "/api/v1/auth/refresh", tag = "login", request_body = RefreshRequest,
     responses((status = 200, body = Granted), (status = 401, description = "`refresh_invalid`, `refresh_reused`."))
@@ -126,17 +128,20 @@ pub(in crate::http) async fn refresh(
 ) -> Result<HttpResponse, ApiError> {
     let next = Secret::new().map_err(|_| ApiError::internal())?;
     let shown = digest(&body.refresh_token);
+    let over = ApiError::unauthorized("refresh_invalid", "The login is over. Log in again.");
+    let (user, family) = app.store(app.store.find_login(shown)).await?.ok_or(over)?;
+    // Ready before the token is used up: who gets no answer then asks again with a token that is still good.
+    let granted = grant(&app, UserId(user), family, &next).await;
+    let granted = granted.map_err(|error| if error.is_refusal() { over } else { error })?;
     let refreshed = app.store.refresh_login(shown, next.digest(), app.clock.unix_us());
     match app.store(refreshed).await? {
-        Refreshed::Done { user, family, .. } => grant(&app, UserId(user), family, &next).await,
+        Refreshed::Done => Ok(granted),
         Refreshed::Reused { user } => {
             visit.refused(&format!("user {user}"), "login.refresh_reused").await;
             let detail = "The refresh token was used before, so its login was ended. Log in again.";
             Err(ApiError::unauthorized("refresh_reused", detail))
         }
-        Refreshed::Unknown => {
-            Err(ApiError::unauthorized("refresh_invalid", "The login is over. Log in again."))
-        }
+        Refreshed::Unknown => Err(over),
     }
 }
 

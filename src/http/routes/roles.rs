@@ -121,7 +121,7 @@ pub(in crate::http) async fn change_role(
         (status = 204, description = "Deleted."),
         (status = 400, description = "`invalid_name`."),
         (status = 404, description = "`role_not_found`."),
-        (status = 409, description = "`built_in_role`, `role_in_use`, `last_administrator`."),
+        (status = 409, description = "`built_in_role`, `role_in_use`."),
     )
 )]
 pub(in crate::http) async fn delete_role(

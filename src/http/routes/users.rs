@@ -14,7 +14,7 @@ use super::account::forget_first_password;
 use super::fields;
 use super::login::refusal;
 use crate::accounts::{Permission, Permissions, Secret, roles};
-use crate::http::app::App;
+use crate::http::app::{App, Signup};
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::{Email, Name, NewPassword, RoleName, Time};
 use crate::http::problem::ApiError;
@@ -215,11 +215,15 @@ pub(in crate::http) async fn delete_user(
 }
 
 /// Invites somebody: the token is told once, and mailed if there is an address.
+///
+/// It is good as long as its maker may give its roles, and void when their password is changed.
 #[utoipa::path(
     post, path = "/api/v1/invitations", tag = "users", security(("bearer" = ["users"])), request_body = InvitationRequest,
     responses(
         (status = 201, body = Invitation),
         (status = 400, description = "`invalid_json`, `invalid_email`, `unknown_role`, `invalid_text`."),
+        (status = 409, description = "`signup_closed`: `auth.signup` is `off`, so nobody could use it; or a conflict \
+            of the `idempotency-key`."),
     )
 )]
 pub(in crate::http) async fn invite(
@@ -232,8 +236,13 @@ pub(in crate::http) async fn invite(
     let InvitationRequest { roles, email } = body.into_inner();
     email.as_deref().map_or(Ok(()), fields::email)?;
     may_give(&app, &caller, &roles).await?;
+    if app.accounts.signup == Signup::Off {
+        let detail = "Nobody could sign up with it: set auth.signup = \"invite\" in the configuration first.";
+        return Err(ApiError::conflict("signup_closed", detail));
+    }
     let secret = Secret::new().map_err(|_| ApiError::internal())?;
-    let token = OneTime { purpose: Purpose::Invite, user: None, roles };
+    let invited_by = i32::try_from(caller.user().0).ok();
+    let token = OneTime { purpose: Purpose::Invite, user: None, invited_by, roles };
     let until = app.clock.unix_us() + INVITATION_GOOD_FOR_US;
     let entry = visit.entry(&caller, "user.invite", email.as_deref().unwrap_or_default());
     app.store(app.store.create_one_time(secret.digest(), token, until, Some(entry))).await?;
@@ -281,9 +290,15 @@ async fn find(app: &App, name: &str) -> Result<User, ApiError> {
 }
 
 async fn send_invitation(app: &App, to: String, secret: &Secret) -> Result<(), ApiError> {
+    let link = app.accounts.link.trim_end_matches('/');
     let text = format!(
-        "You are invited to {}.\n\nThe invitation is good for seven days, once:\n\n{}\n",
-        app.accounts.link,
+        "You are invited to {link}.\n\nThe invitation is good for seven days, once:\n\n{}\n\n\
+         To make your account, send it as JSON:\n\n\
+         POST {link}/signup\n\
+         Content-Type: application/json\n\n\
+         {{\"username\": \"...\", \"password\": \"...\", \"invitation\": \"...\"}}\n\n\
+         The name and the password are yours to choose (a password has at least 8\n\
+         characters); the invitation is the line above. Then log in with them.\n",
         secret.expose()
     );
     let mailer = app.accounts.mailer.clone();

@@ -6,10 +6,15 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{event, post, send, within};
 use super::fakes::{Fixture, PASSWORD, publish, publish_of};
+use crate::http::Signup;
 use crate::store::EventRow;
 
 async fn fixture() -> (Fixture, String) {
-    let fixture = Fixture::with_database();
+    fixture_with(Signup::Off).await
+}
+
+async fn fixture_with(signup: Signup) -> (Fixture, String) {
+    let fixture = Fixture::with_signup(signup);
     fixture.user("root", &["admin"]).await;
     let token = fixture.token_of("root").await;
     (fixture, token)
@@ -74,6 +79,90 @@ async fn nobody_gives_away_more_than_they_have() {
     assert_eq!(ask("POST", "/api/v1/invitations", json!({"roles": ["operator"]})).await, 403);
     assert_eq!(ask("POST", "/api/v1/roles", json!({"name": "x", "permissions": []})).await, 403);
     assert_eq!(ask("PATCH", "/api/v1/users/vera", json!({"disabled": true})).await, 200);
+}
+
+/// An invitation to roles.
+async fn invite(fixture: &Fixture, token: &str, roles: &[&str]) -> String {
+    let made = send(fixture, "POST", "/api/v1/invitations", token, json!({"roles": roles})).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    made.json()["invitation"].as_str().unwrap().to_owned()
+}
+
+/// The status and the code of a sign-up.
+async fn sign_up(fixture: &Fixture, name: &str, invitation: &str) -> (u16, Value) {
+    let body = json!({"username": name, "password": PASSWORD, "invitation": invitation});
+    let reply = post(fixture, "/signup", body).await;
+    (reply.status, reply.json()["code"].clone())
+}
+
+#[actix_web::test]
+async fn an_invitation_is_good_no_longer_than_the_right_of_who_made_it() {
+    let (fixture, root) = fixture_with(Signup::Invite).await;
+    let role = json!({"name": "front-desk", "permissions": ["watch", "users"]});
+    assert_eq!(send(&fixture, "POST", "/api/v1/roles", &root, role).await.status, 201);
+    for (name, method, path, change) in [
+        ("disabled", "PATCH", "/api/v1/users/disabled", json!({"disabled": true})),
+        ("demoted", "PATCH", "/api/v1/users/demoted", json!({"roles": ["viewer"]})),
+        ("robbed", "PATCH", "/api/v1/users/robbed", json!({"password": "another secret"})),
+        ("deleted", "DELETE", "/api/v1/users/deleted", json!({})),
+        // The last one: it takes the right of all.
+        ("narrowed", "PUT", "/api/v1/roles/front-desk", json!({"permissions": ["watch"]})),
+    ] {
+        fixture.user(name, &["front-desk"]).await;
+        let token = fixture.token_of(name).await;
+        let used = invite(&fixture, &token, &["viewer"]).await;
+        let unused = invite(&fixture, &token, &["viewer"]).await;
+        assert_eq!(sign_up(&fixture, &format!("guest-of-{name}"), &used).await.0, 201, "{name}");
+        let changed = send(&fixture, method, path, &root, change).await;
+        assert!([200, 204].contains(&changed.status), "{name}: {}", changed.body);
+        let refused = sign_up(&fixture, "eve", &unused).await;
+        assert_eq!(refused, (400, json!("invitation_invalid")), "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn an_invitation_gives_no_role_that_has_grown_or_is_gone() {
+    let (fixture, root) = fixture_with(Signup::Invite).await;
+    for (name, permissions) in [("front-desk", json!(["watch", "users"])), ("night", json!(["watch"]))] {
+        let role = json!({"name": name, "permissions": permissions});
+        assert_eq!(send(&fixture, "POST", "/api/v1/roles", &root, role).await.status, 201);
+    }
+    fixture.user("desk", &["front-desk"]).await;
+    let desk = fixture.token_of("desk").await;
+    let (first, second) =
+        (invite(&fixture, &desk, &["night"]).await, invite(&fixture, &desk, &["night"]).await);
+    for (permissions, expected) in [
+        (json!(["watch", "audit"]), (400, json!("invitation_invalid"))),
+        (json!(["watch"]), (201, Value::Null)),
+    ] {
+        let change = json!({"permissions": permissions});
+        assert_eq!(send(&fixture, "PUT", "/api/v1/roles/night", &root, change).await.status, 200);
+        assert_eq!(sign_up(&fixture, "ida", &first).await, expected, "{permissions}");
+    }
+    assert_eq!(send(&fixture, "DELETE", "/api/v1/roles/night", &root, json!({})).await.status, 204);
+    assert_eq!(sign_up(&fixture, "eve", &second).await, (400, json!("invitation_invalid")));
+}
+
+#[actix_web::test]
+async fn nobody_is_invited_where_an_invitation_could_not_be_used() {
+    let (fixture, root) = fixture().await;
+    let refused = send(&fixture, "POST", "/api/v1/invitations", &root, json!({"roles": ["viewer"]})).await;
+    let problem = refused.json();
+    assert_eq!((refused.status, &problem["code"]), (409, &json!("signup_closed")));
+    assert!(problem["detail"].as_str().unwrap().contains("auth.signup = \"invite\""), "{problem}");
+}
+
+#[actix_web::test]
+async fn the_mail_of_an_invitation_says_what_to_do_with_it() {
+    let (fixture, root) = fixture_with(Signup::Invite).await;
+    let body = json!({"roles": ["viewer"], "email": "ida@example.org"});
+    let made = send(&fixture, "POST", "/api/v1/invitations", &root, body).await.json();
+    let mails = std::fs::read_dir(fixture.folder.path().join("mail")).unwrap();
+    let mails: Vec<String> =
+        mails.flatten().map(|mail| std::fs::read_to_string(mail.path()).unwrap()).collect();
+    assert_eq!(mails.len(), 1);
+    let told = [made["invitation"].as_str().unwrap(), "POST http://kinora.example/signup", "\"invitation\":"];
+    assert!(told.iter().all(|words| mails[0].contains(words)), "{}", mails[0]);
 }
 
 #[actix_web::test]
@@ -214,7 +303,7 @@ async fn events_are_found_by_what_they_are_about_page_by_page() {
     let (first, cursor) = ask("limit=15").await;
     let (rest, end) = ask(&format!("limit=15&cursor={cursor}")).await;
     assert_eq!(([first, rest].concat(), end), ((1..=20).collect(), Value::Null));
-    for wrong in ["event=nope", "from=yesterday", "format=xml", "limit=x", "colour=red", "session=,"] {
+    for wrong in ["event=nope", "from=yesterday", "from=-005000-01-01T00:00:00Z", "format=xml", "limit=x", "colour=red", "session=,"] {
         let reply = fixture.get(&format!("/api/v1/events?{wrong}"), Some(&root)).await;
         assert_eq!((reply.status, &reply.json()["code"]), (400, &json!("invalid_query")), "{wrong}");
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::client::http;
 use super::fakes::{Fixture, SOURCE};
 use crate::accounts::{AgentKey, KeyScope};
+use crate::http::Signup;
 use crate::http::router::ROUTES;
 use crate::store::NewKey;
 
@@ -125,7 +126,7 @@ fn table() -> Vec<(&'static str, &'static str, &'static str, Value, Expected)> {
 
 #[actix_web::test]
 async fn each_route_answers_each_caller_as_it_should() {
-    let fixture = Fixture::with_database();
+    let fixture = Fixture::with_signup(Signup::Invite);
     for (name, role) in [("vera", "viewer"), ("olga", "operator"), ("root", "admin")] {
         fixture.user(name, &[role]).await;
     }

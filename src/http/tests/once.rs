@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::{Reply, http};
 use super::fakes::{Fixture, SOURCE};
+use crate::http::Signup;
 use crate::store::testing::text;
 
 /// Sends a request with a key of its own.
@@ -24,7 +25,7 @@ fn ask(fixture: &Fixture, sql: &str) -> String {
 }
 
 async fn fixture_with_root() -> (Fixture, String) {
-    let fixture = Fixture::with_database();
+    let fixture = Fixture::with_signup(Signup::Invite);
     fixture.user("root", &["admin"]).await;
     let token = fixture.token_of("root").await;
     (fixture, token)

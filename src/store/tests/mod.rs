@@ -2,6 +2,7 @@
 
 mod events;
 mod leases;
+mod logins;
 mod migrations;
 mod partitions;
 mod records;

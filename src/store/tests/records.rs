@@ -52,7 +52,8 @@ fn a_session_grows_and_is_closed_once() {
     store.wait(store.close_session("a", &end("stopped"), &row.account, 12)).unwrap();
     store.wait(store.close_session("a", &end("again"), &row.account, 12)).unwrap();
     let expected = SessionRow { end: Some(end("stopped")), last_seq: 12, ..row };
-    assert_eq!(store.wait(store.list_sessions(Some("front-door"), 10)).unwrap(), [expected]);
+    let of_door = store.list_sessions(Some(vec!["front-door".into()]), Vec::new(), 10);
+    assert_eq!(store.wait(of_door).unwrap(), [expected]);
     let refused = store.wait(store.close_session("b", &end("x"), "{}", 1)).unwrap_err();
     assert!(matches!(refused, StoreError::NotFound { .. }), "{refused}");
 }
@@ -75,8 +76,27 @@ fn a_restart_closes_what_was_open_at_its_last_event() {
     };
     store.wait(store.insert_events(&[event])).unwrap();
     assert_eq!(store.wait(store.close_open_sessions(&end)).unwrap(), ["open"]);
-    let rows = store.wait(store.list_sessions(None, 10)).unwrap();
+    let rows = store.wait(store.list_sessions(None, Vec::new(), 10)).unwrap();
     assert_eq!(rows, [SessionRow { end: Some(end), last_seq: 77, ..session("open", 2) }, closed]);
+}
+
+#[test]
+fn sessions_that_are_not_seen_take_no_room_of_those_that_are() {
+    let store = store();
+    for (number, stream) in ["lobby", "yard", "vault", "vault", "vault"].into_iter().enumerate() {
+        let row = SessionRow { stream: stream.into(), ..session(&number.to_string(), number as i64) };
+        store.wait(store.upsert_session(&row)).unwrap();
+    }
+    let list = |streams: Option<&[&str]>, hidden: &[&str], limit| {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let rows = store.wait(store.list_sessions(streams.map(names), names(hidden), limit)).unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, &[], 3), ["4", "3", "2"]);
+    assert_eq!(list(None, &["vault"], 3), ["1", "0"]);
+    assert_eq!(list(Some(&["vault", "lobby"]), &["vault"], 3), ["0"]);
+    assert_eq!(list(Some(&["lobby"]), &[], 1), ["0"]);
+    assert_eq!(list(Some(&[]), &[], 3), [""; 0]);
 }
 
 #[test]
