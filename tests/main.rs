@@ -23,6 +23,7 @@ mod camera_transport_times;
 mod clips;
 mod config;
 mod dancer;
+mod documents;
 mod faults_cameras;
 mod faults_database;
 mod faults_fanout;
