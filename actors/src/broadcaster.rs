@@ -55,7 +55,10 @@ pub struct AnnounceState {
 /// Frames arrive, for the first time or again. Told after the event.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct FramesFlow;
+pub struct FramesFlow {
+    /// Which build of the broadcaster says so.
+    pub generation: u64,
+}
 
 /// Nothing follows in this session.
 #[derive(Message)]
@@ -81,6 +84,8 @@ pub struct SessionClosed {
     pub duration_us: u64,
     /// What went wrong with keeping events.
     pub sink_error: Option<std::io::Error>,
+    /// Which build of the broadcaster it was: one that was given up may come back late.
+    pub generation: u64,
 }
 
 /// What a broadcaster is built from.
@@ -99,6 +104,8 @@ pub struct BroadcasterParts {
     pub ledger: Arc<SessionLedger>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Which build of the family this is.
+    pub generation: u64,
     /// Who is told that frames arrive.
     pub flowing: Recipient<FramesFlow>,
     /// Who is told of the end.
@@ -173,7 +180,7 @@ impl SessionBroadcaster {
             let reason = "first_frame";
             self.change_state(StreamState::Running, reason, state_in_words(reason).into());
             // The supervisor's mailbox has room for a change of state; should it not, its next look finds frames.
-            let _ = self.parts.flowing.try_send(FramesFlow);
+            let _ = self.parts.flowing.try_send(FramesFlow { generation: self.parts.generation });
         }
         result.latency.publish_us = self.parts.clock.monotonic_us().saturating_sub(ready_us);
         self.parts.ledger.record(&result.latency);
@@ -222,7 +229,9 @@ impl SessionBroadcaster {
         while let Some(event) = self.pending.front() {
             match self.parts.sink.append(event) {
                 Ok(()) => {
-                    self.parts.ledger.publish(event.seq, event.facts.account);
+                    let is_frame = event.kind == EventKind::FrameAnalyzed;
+                    let frame_at_us = is_frame.then(|| self.parts.clock.monotonic_us());
+                    self.parts.ledger.publish(event.seq, event.facts.account, frame_at_us);
                     let kept = self.pending.pop_front();
                     if kept.is_some_and(|event| event.kind == EventKind::SessionEnded) {
                         self.finish();
@@ -279,10 +288,10 @@ impl SessionBroadcaster {
             return;
         }
         let duration_us = self.parts.clock.monotonic_us().saturating_sub(self.started_us);
-        let latency = self.parts.ledger.latency();
+        let (latency, generation) = (self.parts.ledger.latency(), self.parts.generation);
+        let closed = SessionClosed { reason, account, latency, duration_us, sink_error, generation };
         // Sent once; the supervisor's mailbox has room for each child's last word.
-        let _ =
-            self.parts.closed.try_send(SessionClosed { reason, account, latency, duration_us, sink_error });
+        let _ = self.parts.closed.try_send(closed);
     }
 }
 

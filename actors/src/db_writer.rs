@@ -138,20 +138,30 @@ impl DbWriter {
 
     fn written(&mut self, batch: &[LoggedEvent], result: Result<(), StoreError>, ctx: &mut Context<Self>) {
         match result {
-            Ok(()) => {
-                let counters = &self.parts.counters;
-                counters.written.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                counters.batches.fetch_add(1, Ordering::Relaxed);
-                counters.store_away.store(0, Ordering::Relaxed);
-                self.backoff.healthy_for(Duration::MAX);
-                self.done_with_first(ctx);
-            }
-            Err(error) if error.kind == StoreErrorKind::Refused => self.refused(batch, &error, ctx),
-            Err(error) => {
-                self.parts.counters.store_away.store(1, Ordering::Relaxed);
-                self.fail(&error, ctx);
-            }
+            Ok(()) => self.stored(batch.len(), 0, ctx),
+            Err(error) => match &error.kind {
+                StoreErrorKind::RefusedSome(refused) => {
+                    (self.parts.observer)(&error);
+                    self.stored(batch.len(), refused.len(), ctx);
+                }
+                StoreErrorKind::Refused => self.refused(batch, &error, ctx),
+                StoreErrorKind::Away => {
+                    self.parts.counters.store_away.store(1, Ordering::Relaxed);
+                    self.fail(&error, ctx);
+                }
+            },
         }
+    }
+
+    /// So many events are done with: all are stored but those that the store will never take.
+    fn stored(&mut self, events: usize, refused: usize, ctx: &mut Context<Self>) {
+        let counters = &self.parts.counters;
+        counters.written.fetch_add(events.saturating_sub(refused) as u64, Ordering::Relaxed);
+        counters.refused.fetch_add(refused as u64, Ordering::Relaxed);
+        counters.batches.fetch_add(1, Ordering::Relaxed);
+        counters.store_away.store(0, Ordering::Relaxed);
+        self.backoff.healthy_for(Duration::MAX);
+        self.done_with_first(ctx);
     }
 
     /// One event spoils a batch: halves are tried until it stands alone, then it is left out and counted.

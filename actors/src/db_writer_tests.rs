@@ -1,13 +1,16 @@
 //! The writer of rows under a store that fails: nothing is lost, nothing is stored twice, nothing is out of order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, System};
 
 use crate::backoff::BackoffPolicy;
-use crate::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain};
+use crate::crew::scarce_arbiters;
+use crate::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain, StoreObserver};
 use crate::db_writer_keeper::DbWriterKeeper;
+use crate::domain::LoggedEvent;
+use crate::ports::{EventStore, RefusedEvent, StoreError, StoreErrorKind, StoreFuture};
 use crate::testing::{MemoryLog, MoodyStore, StoreMood};
 
 /// Panics three times, is away every third time, and loses the word of every seventh write.
@@ -21,19 +24,25 @@ fn moody(call: u64) -> StoreMood {
 }
 
 fn drain(store: MoodyStore) -> (Arc<MoodyStore>, Arc<DbWriterCounters>, u64) {
-    let (store, counters) = (Arc::new(store), Arc::new(DbWriterCounters::default()));
+    let store = Arc::new(store);
+    let (counters, committed) = drain_into(store.clone(), Arc::new(|_| {}));
+    (store, counters, committed)
+}
+
+fn drain_into(store: Arc<dyn EventStore>, observer: StoreObserver) -> (Arc<DbWriterCounters>, u64) {
+    let counters = Arc::new(DbWriterCounters::default());
     let (log, committed) = MemoryLog::readers(1_000);
     let wait = Duration::from_millis(1);
     let parts = DbWriterParts {
         log,
-        store: store.clone(),
+        store,
         policy: DbWriterPolicy {
             batch: 64,
             idle: wait,
             backoff: BackoffPolicy { retry_max: wait, ..DbWriterPolicy::default().backoff },
         },
         counters: Arc::clone(&counters),
-        observer: Arc::new(|_| {}),
+        observer,
     };
     System::new().block_on(async {
         let keeper = DbWriterKeeper::new(parts).start();
@@ -42,7 +51,27 @@ fn drain(store: MoodyStore) -> (Arc<MoodyStore>, Arc<DbWriterCounters>, u64) {
         }
     });
     let committed = *committed.lock().unwrap();
-    (store, counters, committed)
+    (counters, committed)
+}
+
+/// Sets events with these numbers aside and stores all others of their batches.
+struct PickyStore([u64; 3]);
+
+impl EventStore for PickyStore {
+    fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
+        let refused = batch.iter().filter(|event| self.0.contains(&event.seq)).map(|event| RefusedEvent {
+            session: event.session.clone(),
+            seq: event.seq,
+            error: "it does not like it".into(),
+        });
+        let refused: Vec<_> = refused.collect();
+        Box::pin(async move {
+            if refused.is_empty() {
+                return Ok(());
+            }
+            Err(StoreError { kind: StoreErrorKind::RefusedSome(refused), message: "some are refused".into() })
+        })
+    }
 }
 
 #[test]
@@ -67,4 +96,43 @@ fn one_event_that_is_refused_does_not_stop_the_others() {
     let expected: Vec<u64> = (1..=1_000).filter(|&seq| seq != 500).collect();
     assert_eq!(store.rows(), expected);
     assert_eq!(counters.read().refused, 1);
+}
+
+#[test]
+fn events_that_the_store_set_aside_are_counted_and_told_and_not_offered_again() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let observer = move |error: &StoreError| {
+        let StoreErrorKind::RefusedSome(refused) = &error.kind else { panic!("{error}") };
+        tell.lock().unwrap().push(refused.iter().map(|event| event.seq).collect::<Vec<_>>());
+    };
+    let (counters, committed) = drain_into(Arc::new(PickyStore([3, 5, 500])), Arc::new(observer));
+    let counts = counters.read();
+    assert_eq!((committed, counts.written, counts.refused, counts.failures), (1_000, 997, 3, 0));
+    assert_eq!(*told.lock().unwrap(), [vec![3, 5], vec![500]], "once for each batch");
+}
+
+#[test]
+fn a_writer_without_a_thread_is_tried_again_and_told_once() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let store = Arc::new(MoodyStore::new(|_| StoreMood::Fine, None));
+    let (log, committed) = MemoryLog::readers(1_000);
+    let parts = DbWriterParts {
+        log,
+        store: store.clone(),
+        policy: DbWriterPolicy::default(),
+        counters: Arc::default(),
+        observer: Arc::new(move |error| tell.lock().unwrap().push(error.to_string())),
+    };
+    System::new().block_on(async {
+        let keeper = DbWriterKeeper::new(parts).with_arbiters(scarce_arbiters(|number| number <= 3)).start();
+        // Each is a look of the keeper as well; nobody waits for the writer that is not there.
+        for _ in 0..4 {
+            keeper.send(Drain).await.unwrap();
+        }
+    });
+    assert_eq!((*committed.lock().unwrap(), store.rows().len()), (1_000, 1_000));
+    let words = "no thread for the writer of rows: none is left, as the test asked";
+    assert_eq!(*told.lock().unwrap(), [words]);
 }

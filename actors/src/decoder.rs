@@ -141,8 +141,8 @@ struct Open {
     epoch: u32,
     timeline: Timeline,
     started_us: u64,
-    /// Units received before this round.
-    received_before: u64,
+    /// Frames of this round; lost units are none.
+    frames_seen: u64,
     /// The epoch of the last frame by a source that counts them itself.
     source_epoch: Option<u32>,
 }
@@ -227,9 +227,9 @@ impl Decoder {
             live: source.description.live,
             capture,
             epoch: self.parts.ledger.next_epoch(),
-            timeline: Timeline::default(),
+            timeline: Timeline::of_rate(source.description.frame_rate),
             started_us: self.parts.clock.monotonic_us(),
-            received_before: self.received,
+            frames_seen: 0,
             source_epoch: None,
         }
     }
@@ -240,12 +240,11 @@ impl Decoder {
             Ok(source) => source,
             Err(error) => return self.finish_failed(error),
         };
-        let received = self.received;
         let Some(open) = self.open.as_mut() else { return };
         open.timeline.begin_epoch();
         open.frames = source.frames;
         open.epoch = self.parts.ledger.next_epoch();
-        open.received_before = received;
+        open.frames_seen = 0;
         ctx.notify(DecodeNext);
     }
 
@@ -287,6 +286,7 @@ impl Decoder {
     /// Numbers and times a frame.
     fn admit(&mut self, frame: SourceFrame) -> Box<VideoFrame> {
         let open = self.open.as_mut().expect("a frame should come from an open source");
+        open.frames_seen += 1;
         if open.begins_epoch(&frame) {
             open.timeline.begin_epoch();
             open.epoch = self.parts.ledger.next_epoch();
@@ -360,11 +360,11 @@ impl Decoder {
             return self.finish(EndReason::Stopped);
         }
         let Some(open) = &self.open else { return };
-        let received = self.received - open.received_before;
         match error {
             Some(error) => self.finish_failed(error),
-            // A file without a frame would loop without a pause.
-            None if self.parts.looped && received > 0 => self.next_round(ctx),
+            // Such a file would loop without a pause.
+            None if self.parts.looped && open.frames_seen == 0 => self.finish_failed(no_frame_in_round()),
+            None if self.parts.looped => self.next_round(ctx),
             // Fewer frames than the container claims are no damage: an edit list hides some and AVI guesses. A file
             // that was cut short is the source's to report.
             None => self.finish(EndReason::EndOfSource),
@@ -392,6 +392,11 @@ impl Decoder {
             let _ = self.parts.preprocessor.try_send(FrameReady);
         }
     }
+}
+
+fn no_frame_in_round() -> SourceError {
+    let message = "nothing in the file could be decoded".to_owned();
+    SourceError { kind: SourceErrorKind::Damaged, message }
 }
 
 impl Actor for Decoder {

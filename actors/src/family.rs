@@ -1,11 +1,13 @@
 //! What a stream's actors are built from, and the two groups that live and end together: a session and its
 //! connections.
 
+use std::io;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Arbiter, Context};
+use actix::{Actor, Addr, ArbiterHandle, Context};
 
 use crate::broadcaster::{BroadcasterParts, SessionBroadcaster};
+use crate::crew::{ArbiterSource, Crew};
 use crate::decoder::{Decoder, DecoderParts, Pace, StartDecoding, StopDecoding};
 use crate::domain::{Provenance, SessionId, SourceFields};
 use crate::guard::{ChildKind, ExitGuard};
@@ -66,6 +68,7 @@ pub(crate) struct Kin {
     pub(crate) supervisor: Addr<StreamSupervisor>,
     pub(crate) generation: u64,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) arbiters: ArbiterSource,
 }
 
 impl Kin {
@@ -82,11 +85,16 @@ pub(crate) struct Session {
     pub(crate) broadcaster: Addr<SessionBroadcaster>,
     /// Which build of the broadcaster this is.
     pub(crate) generation: u64,
-    arbiter: Arbiter,
+    /// The broadcaster is gone, and there was no thread for a fresh one yet.
+    pub(crate) is_lost: bool,
+    _crew: Crew,
 }
 
 impl Session {
     /// Builds a broadcaster for a new session, or a fresh one for a session whose ledger goes on.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
     pub(crate) fn build(
         parts: SessionParts,
         ledger: Arc<SessionLedger>,
@@ -94,7 +102,9 @@ impl Session {
         named: SourceFields,
         sink: Box<dyn EventSink>,
         kin: &Kin,
-    ) -> Self {
+    ) -> io::Result<Self> {
+        let mut crew = Crew::default();
+        let arbiter = crew.hire(ChildKind::SessionBroadcaster, &kin.arbiters)?;
         let parts = BroadcasterParts {
             session: parts.id.clone(),
             stream,
@@ -103,20 +113,15 @@ impl Session {
             sink,
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&kin.clock),
+            generation: kin.generation,
             flowing: kin.supervisor.clone().recipient(),
             closed: kin.supervisor.clone().recipient(),
         };
         let (id, provenance) = (parts.session.clone(), parts.provenance.clone());
-        let arbiter = Arbiter::new();
         let guard = kin.guard(ChildKind::SessionBroadcaster);
         let broadcaster = start(&arbiter, SessionBroadcaster::new(parts, guard));
-        Self { id, provenance, ledger, broadcaster, generation: kin.generation, arbiter }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.arbiter.stop();
+        let generation = kin.generation;
+        Ok(Self { id, provenance, ledger, broadcaster, generation, is_lost: false, _crew: crew })
     }
 }
 
@@ -127,15 +132,24 @@ pub(crate) struct Connection {
     decoder: Addr<Decoder>,
     preprocessing: Arc<Pulse>,
     lives: [SignOfLife; 2],
-    arbiters: Vec<Arbiter>,
+    _crew: Crew,
 }
 
 impl Connection {
-    pub(crate) fn build(parts: ConnectionParts, session: &Session, kin: &Kin) -> Self {
-        let mut arbiters: Vec<Arbiter> = std::iter::repeat_with(Arbiter::new).take(2).collect();
+    /// Builds the parts of a connection and lets them begin.
+    ///
+    /// # Errors
+    /// When there is no thread for one of them; then none is left running.
+    pub(crate) fn build(parts: ConnectionParts, session: &Session, kin: &Kin) -> io::Result<Self> {
+        // A try without threads is one too: nothing has come of it.
+        let ticket = session.ledger.open_connection(kin.clock.monotonic_us());
+        let mut crew = Crew::default();
+        let children = [ChildKind::Preprocessor, ChildKind::Decoder];
+        let [for_preprocessor, for_decoder] = children.map(|child| crew.hire(child, &kin.arbiters));
+        let (for_preprocessor, for_decoder) = (for_preprocessor?, for_decoder?);
+        let lane = lane(parts.lane, kin, &mut crew)?;
         let cancel = CancelToken::default();
         let handoff = Arc::new(Handoff::new(parts.handoff));
-        let ticket = session.ledger.open_connection(kin.clock.monotonic_us());
         let preprocessing = Arc::new(Pulse::default());
         let guards = [kin.guard(ChildKind::Preprocessor), kin.guard(ChildKind::Decoder)];
         let lives = guards.each_ref().map(ExitGuard::sign_of_life);
@@ -147,7 +161,7 @@ impl Connection {
             sampler: parts.sampler,
             marks: parts.marks,
             policy: parts.policy,
-            lane: lane(parts.lane, kin, &mut arbiters),
+            lane,
             broadcaster: session.broadcaster.clone(),
             ended: kin.supervisor.clone().recipient(),
             ledger: Arc::clone(&session.ledger),
@@ -157,7 +171,7 @@ impl Connection {
             clock: Arc::clone(&kin.clock),
         };
         let preprocessor = Preprocessor::new(preprocessor, preprocessor_guard);
-        let preprocessor = start(&arbiters[0], preprocessor);
+        let preprocessor = start(&for_preprocessor, preprocessor);
         let decoder = DecoderParts {
             factory: parts.source,
             cancel: cancel.clone(),
@@ -173,11 +187,11 @@ impl Connection {
             looped: parts.looped,
             max_frames: parts.max_frames,
         };
-        let decoder = start(&arbiters[1], Decoder::new(decoder, decoder_guard));
+        let decoder = start(&for_decoder, Decoder::new(decoder, decoder_guard));
         // Mailboxes are empty and their actors were just started: both messages find room.
         let _ = preprocessor.try_send(AttachDecoder(decoder.clone().recipient()));
         let _ = decoder.try_send(StartDecoding);
-        Self { generation: kin.generation, cancel, decoder, preprocessing, lives, arbiters }
+        Ok(Self { generation: kin.generation, cancel, decoder, preprocessing, lives, _crew: crew })
     }
 
     /// Since when the preprocessor has been at one frame without waiting for anyone.
@@ -200,31 +214,27 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // Its crew hears the end after this, when the fields are dropped.
         self.cancel.cancel();
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
     }
 }
 
-fn lane(choice: LaneChoice, kin: &Kin, arbiters: &mut Vec<Arbiter>) -> Lane {
+fn lane(choice: LaneChoice, kin: &Kin, crew: &mut Crew) -> io::Result<Lane> {
     match choice {
-        LaneChoice::Shared(seat) => Lane::Shared(seat),
+        LaneChoice::Shared(seat) => Ok(Lane::Shared(seat)),
         LaneChoice::Own(model) => {
-            let arbiter = Arbiter::new();
+            let arbiter = crew.hire(ChildKind::InferenceWorker, &kin.arbiters)?;
             let guard = kin.guard(ChildKind::InferenceWorker);
             let (clock, pulse) = (Arc::clone(&kin.clock), Arc::new(Pulse::default()));
             let worker = InferenceWorker::new(model(), clock, pulse, Some(guard));
-            let worker = start(&arbiter, worker);
-            arbiters.push(arbiter);
-            Lane::Own(worker)
+            Ok(Lane::Own(start(&arbiter, worker)))
         }
     }
 }
 
-fn start<A>(arbiter: &Arbiter, actor: A) -> Addr<A>
+fn start<A>(arbiter: &ArbiterHandle, actor: A) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Send,
 {
-    A::start_in_arbiter(&arbiter.handle(), move |_| actor)
+    A::start_in_arbiter(arbiter, move |_| actor)
 }

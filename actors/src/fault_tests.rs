@@ -8,6 +8,7 @@ use actix::System;
 use serde_json::Value;
 
 use crate::decoder::Pace;
+use crate::registry::Order;
 use crate::stage::{Stage, play};
 use crate::supervisor::StreamParts;
 use crate::testing::{Fuse, FusedModel, FusedSampler, MarkedSampler, Misdeed, MoodySink, Plot, Take};
@@ -177,7 +178,7 @@ fn a_broadcaster_that_hangs_is_waited_for_since_its_write_may_still_come_true_an
         assert_healed(&events);
         assert_eq!((left.left(), crashes(&events)), (0, 0), "nothing is built anew beside a write");
         assert_eq!(whole(&events, "cam")["analyzed"], 20, "a file waits, and loses nothing");
-        assert_eq!((stage.board.abandoned_threads(), stage.fatal.load(Ordering::Acquire)), (0, 0));
+        assert_eq!((stage.board.hanging_threads(), stage.fatal.load(Ordering::Acquire)), (0, 0));
     });
 }
 
@@ -200,7 +201,7 @@ fn a_stream_whose_broadcaster_hangs_is_stopped_in_time_without_it() {
 /// Waits until the third abandoned thread was fatal; what the server says of itself by then.
 async fn until_fatal(stage: &Stage) -> Option<String> {
     stage.until(|_| stage.fatal.load(Ordering::Acquire) > 0).await;
-    assert_eq!((stage.fatal.load(Ordering::Acquire), stage.board.abandoned_threads()), (1, 3));
+    assert_eq!((stage.fatal.load(Ordering::Acquire), stage.board.hanging_threads()), (1, 3));
     stage.board.degraded()
 }
 
@@ -236,4 +237,50 @@ fn a_preprocessor_that_hangs_is_replaced_and_counted_and_the_third_is_fatal() {
         let hung = stage.states().into_iter().filter(|(_, reason)| reason == "part_hung").count();
         assert_eq!((hung, stage.assert_whole()["analyzed"].as_u64()), (3, Some(20)));
     });
+}
+
+#[test]
+fn a_supervisor_that_panics_is_replaced_and_its_stream_goes_on_in_a_new_session() {
+    play((0, None), async |stage| {
+        let mut parts = stage.stream(&Plot::of(true, [Take::Frames(1), Take::Silence(1)]), false);
+        let (mut connection, mut builds) = (parts.connection, 0);
+        parts.connection = Box::new(move || {
+            builds += 1;
+            assert_ne!(builds, 2, "the supervisor panics, as the test asked");
+            connection()
+        });
+        stage.add(parts).await;
+        let is_analyzed = |event: &Value| event["sessionId"] == "s2" && event["event"] == "frameAnalyzed";
+        stage.until(|events| events.iter().any(is_analyzed)).await;
+        let noticed = stage.noticed();
+        assert!(noticed.contains(&"reconnecting part_failed".to_owned()), "{noticed:?}");
+        stage.stop().await;
+        assert_eq!(stage.board.stream("cam").unwrap().reason, "stopped");
+    });
+}
+
+#[test]
+fn a_start_that_is_lost_with_its_supervisor_is_made_up_for() {
+    play((0, None), async |stage| {
+        let mut parts = stage.stream(&Plot::of(false, [Take::Silence(3), Take::Silence(3)]), false);
+        let (mut session, fuse) = (parts.session, Fuse::default());
+        let lit = fuse.clone();
+        parts.session = Box::new(move || {
+            assert!(!fuse.burns(), "the supervisor panics, as the test asked");
+            session()
+        });
+        stage.add(parts).await;
+        stage.until(|events| has_frames(events, 3)).await;
+        stage.order(Order::Stop).await;
+        stage.until(|events| events.iter().any(|event| event["event"] == "sessionEnded")).await;
+        lit.relight(1);
+        stage.order(Order::Start).await;
+        stage.until(|events| has_frames(events, 6)).await;
+        stage.stop().await;
+        assert_eq!((lit.left(), stage.board.stream("cam").unwrap().reason), (0, "stopped"));
+    });
+}
+
+fn has_frames(events: &[Value], count: usize) -> bool {
+    events.iter().filter(|event| event["event"] == "frameAnalyzed").count() == count
 }

@@ -73,7 +73,7 @@ impl ExitGuard {
     /// Tells whoever threw the child away whether it is gone.
     #[must_use]
     pub fn sign_of_life(&self) -> SignOfLife {
-        Arc::downgrade(&self.alive)
+        Arc::<()>::downgrade(&self.alive)
     }
 }
 

@@ -8,13 +8,14 @@ use actix::{Actor, Context, Handler, System};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::batch::BatchPolicy;
+use crate::crew::{ArbiterSource, arbiters, scarce_arbiters};
 use crate::domain::Picture;
 use crate::inference::{Infer, InferInput, InferenceError, Inferred};
 use crate::lanes::{LaneSeat, Lanes};
 use crate::ports::{
     Border, Clock, ModelFactory, ModelHealth, ModelInput, ModelOutput, NetworkId, PoseModel, SampleRequest,
 };
-use crate::testing::{Fuse, GreyPixel, HostClock};
+use crate::testing::{Fuse, GreyPixel, HostClock, SimulatedClock};
 
 /// Longer than any test takes: what is run was gathered, or did not wait.
 const FOREVER: Duration = Duration::from_secs(600);
@@ -112,7 +113,7 @@ impl Stream {
     fn ask_of(&self, input: InferInput) {
         let request =
             Infer::new((1, clock().monotonic_us()), NetworkId(0), input, self.asker.clone().recipient());
-        self.seat.worker().0.try_send(request).unwrap();
+        self.seat.worker().unwrap().0.try_send(request).unwrap();
     }
 
     async fn answer(&mut self) -> Result<Vec<Vec<f32>>, InferenceError> {
@@ -243,5 +244,67 @@ fn a_device_that_is_lost_for_the_process_ends_it_once() {
         lanes.check();
         lanes.check();
         assert_eq!(fatal.load(Ordering::Acquire), 1);
+    });
+}
+
+/// A lane by this clock, whose workers get these Arbiters.
+fn lane_by(clock: &Arc<SimulatedClock>, device: &Device, arbiters: ArbiterSource) -> Arc<Lanes> {
+    let device = device.clone();
+    let model: ModelFactory = Arc::new(move || Box::new(device.clone()));
+    let never = Box::new(|| panic!("nothing should be fatal"));
+    Lanes::with_arbiters(1, model, BatchPolicy::ALONE, clock.clone(), HANG_AFTER, never, arbiters)
+}
+
+#[test]
+fn a_worker_is_not_abandoned_for_the_time_in_which_the_whole_process_stood_still() {
+    System::new().block_on(async {
+        let (clock, device) = (Arc::new(SimulatedClock::default()), Device::default());
+        let lanes = lane_by(&clock, &device, arbiters());
+        let mut stream = Stream::new(&lanes);
+        lanes.check();
+        let held = hold(&device, &stream, &lanes);
+        clock.advance(Duration::from_secs(3_600));
+        lanes.check();
+        assert_eq!(lanes.losses(), (0, 0));
+        drop(held);
+        assert_eq!(stream.answer().await, Ok(vec![vec![-1.0]]));
+    });
+}
+
+#[test]
+fn workers_that_hang_and_come_back_late_are_let_go_however_many_they_are() {
+    System::new().block_on(async {
+        let (clock, device) = (Arc::new(SimulatedClock::default()), Device::default());
+        let lanes = lane_by(&clock, &device, arbiters());
+        lanes.check();
+        for lost in 1..=4 {
+            let mut stream = Stream::new(&lanes);
+            let held = hold(&device, &stream, &lanes);
+            while lanes.losses().1 < lost {
+                clock.advance(Duration::from_millis(250));
+                lanes.check();
+            }
+            assert_eq!(lanes.threads().hanging(), 1);
+            drop(held);
+            // It answers, late, and is gone.
+            assert_eq!(stream.answer().await, Ok(vec![vec![-1.0]]));
+            while lanes.threads().hanging() > 0 {
+                actix::clock::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_worker_without_a_thread_is_built_at_the_next_request() {
+    System::new().block_on(async {
+        let (clock, device) = (Arc::new(SimulatedClock::default()), Device::default());
+        let lanes = lane_by(&clock, &device, scarce_arbiters(|number| number == 1));
+        let mut stream = Stream::new(&lanes);
+        let refused = stream.seat.worker().unwrap_err();
+        assert!(refused.to_string().starts_with("no thread for the inference worker"), "{refused}");
+        stream.ask(1.0);
+        assert_eq!(stream.answer().await, Ok(vec![vec![1.0]]));
+        assert_eq!(lanes.losses(), (0, 0));
     });
 }

@@ -2,15 +2,18 @@
 //!
 //! A stream asks its [`LaneSeat`] for the worker at each request, so a worker that panicked is replaced by a fresh
 //! one at the next request, and its streams hear of the loss by the request that came back. A worker that hangs
-//! cannot be killed: [`Lanes::check`] abandons it, thread and all, and at the third the process has to end.
+//! cannot be killed: [`Lanes::check`] abandons it, thread and all, and when three threads hang the process has to end.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter};
+use actix::{Actor, Addr};
 
 use crate::batch::BatchPolicy;
+use crate::crew::{ArbiterSource, Crew, arbiters};
+use crate::guard::ChildKind;
 use crate::inference::{InferenceWorker, Pulse};
 use crate::ports::{Clock, ModelFactory};
 use crate::threads::ThreadWatch;
@@ -28,6 +31,7 @@ pub struct Lanes {
     threads: Arc<ThreadWatch>,
     replaced: AtomicU64,
     policy: BatchPolicy,
+    arbiters: ArbiterSource,
 }
 
 #[derive(Default)]
@@ -42,22 +46,15 @@ struct Lane {
 
 struct Running {
     addr: Addr<InferenceWorker>,
-    arbiter: Arbiter,
     pulse: Arc<Pulse>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // A thread that hangs does not hear it; it is lost until the process ends.
-        self.arbiter.stop();
-    }
+    _crew: Crew,
 }
 
 impl Lanes {
     /// `count` lanes without workers; each gets one at its first request.
     ///
     /// A worker that is at one request for longer than `hang_after` is abandoned, and so is any other thread of the
-    /// server's streams that does not end in so long a time; `fatal` is called at the third.
+    /// server's streams that does not end in so long a time; `fatal` is called when three of them hang.
     #[must_use]
     pub fn new(
         count: usize,
@@ -79,6 +76,18 @@ impl Lanes {
         hang_after: Duration,
         fatal: Fatal,
     ) -> Arc<Self> {
+        Self::with_arbiters(count, model, policy, clock, hang_after, fatal, arbiters())
+    }
+
+    pub(crate) fn with_arbiters(
+        count: usize,
+        model: ModelFactory,
+        policy: BatchPolicy,
+        clock: Arc<dyn Clock>,
+        hang_after: Duration,
+        fatal: Fatal,
+        arbiters: ArbiterSource,
+    ) -> Arc<Self> {
         let threads = Arc::new(ThreadWatch::new(Arc::clone(&clock), hang_after, fatal));
         Arc::new(Self {
             lanes: (0..count.max(1)).map(|_| Mutex::default()).collect(),
@@ -87,6 +96,7 @@ impl Lanes {
             threads,
             replaced: AtomicU64::new(0),
             policy,
+            arbiters,
         })
     }
 
@@ -121,17 +131,20 @@ impl Lanes {
             if lane.worker.as_ref().is_some_and(|worker| worker.pulse.is_lost()) {
                 self.threads.give_up();
             }
-            // One that panicked left its pulse as it was, and has no thread that could hang.
-            let alive = lane.worker.as_ref().filter(|worker| worker.addr.connected());
-            let busy_since = alive.and_then(|worker| worker.pulse.busy_since_us());
-            if !busy_since.is_some_and(|since| self.threads.is_overdue(since)) {
-                continue;
-            }
-            lane.worker = None;
+            let Some(hung) = lane.worker.take_if(|worker| self.hangs(worker)) else { continue };
             lane.generation += 1;
             drop(lane);
-            self.threads.abandon();
+            // Its pulse goes with it, if it comes back at all.
+            let life = Arc::<Pulse>::downgrade(&hung.pulse);
+            drop(hung);
+            self.threads.abandon(life);
         }
+    }
+
+    /// One that panicked left its pulse as it was, and has no thread that could hang.
+    fn hangs(&self, worker: &Running) -> bool {
+        let busy_since_us = worker.pulse.busy_since_us().filter(|_| worker.addr.connected());
+        busy_since_us.is_some_and(|since_us| self.threads.is_overdue(since_us))
     }
 
     /// Workers that were replaced after a panic, and threads that were abandoned, those of streams included.
@@ -169,13 +182,14 @@ impl Lanes {
         self.lanes.iter().map(|lane| lock(lane).names.clone()).collect()
     }
 
-    fn build(&self, streams: &Arc<AtomicUsize>) -> Running {
+    fn build(&self, streams: &Arc<AtomicUsize>) -> io::Result<Running> {
+        let mut crew = Crew::default();
+        let arbiter = crew.hire(ChildKind::InferenceWorker, &self.arbiters)?;
         let pulse = Arc::new(Pulse::default());
         let worker = InferenceWorker::new((self.model)(), Arc::clone(&self.clock), Arc::clone(&pulse), None);
         let worker = worker.gathering(self.policy, Arc::clone(streams));
-        let arbiter = Arbiter::new();
-        let addr = InferenceWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
-        Running { addr, arbiter, pulse }
+        let addr = InferenceWorker::start_in_arbiter(&arbiter, move |_| worker);
+        Ok(Running { addr, pulse, _crew: crew })
     }
 }
 
@@ -193,13 +207,15 @@ impl LaneSeat {
     }
 
     /// The lane's worker, built anew if the last one is gone, and which build it is.
-    #[must_use]
-    pub fn worker(&self) -> (Addr<InferenceWorker>, u64) {
+    ///
+    /// # Errors
+    /// When there is no thread for a fresh one.
+    pub fn worker(&self) -> io::Result<(Addr<InferenceWorker>, u64)> {
         let mut lane = lock(&self.lanes.lanes[self.index]);
         if let Some(worker) = lane.worker.as_ref().filter(|worker| worker.addr.connected()) {
-            return (worker.addr.clone(), lane.generation);
+            return Ok((worker.addr.clone(), lane.generation));
         }
-        if let Some(worker) = &lane.worker {
+        if let Some(worker) = lane.worker.take() {
             self.lanes.replaced.fetch_add(1, Ordering::AcqRel);
             // Seen here too, since the worker that knew is about to be forgotten.
             if worker.pulse.is_lost() {
@@ -207,10 +223,10 @@ impl LaneSeat {
             }
         }
         lane.generation += 1;
-        let worker = self.lanes.build(&lane.streams);
+        let worker = self.lanes.build(&lane.streams)?;
         let addr = worker.addr.clone();
         lane.worker = Some(worker);
-        (addr, lane.generation)
+        Ok((addr, lane.generation))
     }
 
     /// Which build of the lane's worker is in force. Another one than at the request means that no answer comes.

@@ -23,6 +23,12 @@ struct Entries {
     received: u64,
     epoch: u32,
     last_frame_us: u64,
+    /// Units received, and led to their end, when the connection opened.
+    before: (u64, u64),
+    /// Units of the connection that were led to their end; `None` before it received any.
+    reach: Option<u64>,
+    /// When a frame of the connection was published last.
+    flowed_us: Option<u64>,
     /// As of the last frame that the preprocessor took or finished.
     settled: FrameAccount,
     /// As of the last event.
@@ -38,6 +44,8 @@ impl SessionLedger {
         let mut entries = self.entries();
         entries.connection.0 += 1;
         entries.last_frame_us = now_us;
+        entries.before = (entries.received, led_to_end(&entries.settled));
+        (entries.reach, entries.flowed_us) = (None, None);
         entries.connection
     }
 
@@ -61,6 +69,7 @@ impl SessionLedger {
         if entries.connection == ticket {
             entries.received += units;
             entries.last_frame_us = now_us;
+            entries.reach.get_or_insert(0);
         }
     }
 
@@ -77,15 +86,21 @@ impl SessionLedger {
         let is_current = entries.connection == ticket;
         if is_current {
             entries.settled = account;
+            let done = led_to_end(&account).saturating_sub(entries.before.1);
+            entries.reach = entries.reach.map(|_| done);
         }
         is_current
     }
 
-    /// Broadcaster: event `seq` is kept, with this account.
-    pub fn publish(&self, seq: u64, account: FrameAccount) {
+    /// Broadcaster: event `seq` is kept, with this account; the monotonic time, if it is that of a frame.
+    pub fn publish(&self, seq: u64, account: FrameAccount, frame_at_us: Option<u64>) {
         let mut entries = self.entries();
         entries.last_seq = seq;
         entries.published = account;
+        // Frames of a connection that was thrown away may still be on their way.
+        if account.received > entries.before.0 {
+            entries.flowed_us = frame_at_us.or(entries.flowed_us);
+        }
     }
 
     /// Broadcaster: counts the latency of one frame.
@@ -114,6 +129,24 @@ impl SessionLedger {
     #[must_use]
     pub fn last_frame_us(&self) -> u64 {
         self.entries().last_frame_us
+    }
+
+    /// How many units of the connection in force, or of the last one, were led to their end; `None` if it received none.
+    /// Those that a part dropped when it failed have no end.
+    #[must_use]
+    pub fn reach(&self) -> Option<u64> {
+        self.entries().reach
+    }
+
+    /// The reach of the last connection is known to whoever counts its tries; nothing has come of the next one yet.
+    pub fn forget_reach(&self) {
+        self.entries().reach = None;
+    }
+
+    /// When a frame of the connection in force was published last, in monotonic microseconds.
+    #[must_use]
+    pub fn flowed_us(&self) -> Option<u64> {
+        self.entries().flowed_us
     }
 
     /// The epoch in force.
@@ -167,6 +200,10 @@ impl SessionLedger {
     }
 }
 
+fn led_to_end(account: &FrameAccount) -> u64 {
+    account.received.saturating_sub(account.dropped_for(DropReason::WorkerRestart))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,9 +232,45 @@ mod tests {
         let ledger = SessionLedger::default();
         let ticket = ledger.open_connection(0);
         ledger.receive(ticket, 10, 5);
-        ledger.publish(6, analyzed(5));
+        ledger.publish(6, analyzed(5), None);
         ledger.settle(ticket, analyzed(9));
         let account = ledger.close_connection(true, DropReason::WorkerRestart);
         assert_eq!((account.analyzed, account.dropped_for(DropReason::WorkerRestart)), (5, 5));
+    }
+
+    #[test]
+    fn the_reach_of_a_connection_is_what_it_led_to_its_end() {
+        let ledger = SessionLedger::default();
+        let first = ledger.open_connection(0);
+        assert_eq!(ledger.reach(), None);
+        ledger.receive(first, 10, 5);
+        assert_eq!(ledger.reach(), Some(0));
+        ledger.settle(first, analyzed(7));
+        ledger.close_connection(false, DropReason::WorkerRestart);
+        assert_eq!(ledger.reach(), Some(7), "what it dropped at its end is not part of it");
+        let second = ledger.open_connection(20);
+        assert_eq!(ledger.reach(), None);
+        ledger.receive(second, 4, 25);
+        let mut account = ledger.settled_account();
+        account.add(&analyzed(2));
+        ledger.settle(second, account);
+        assert_eq!(ledger.reach(), Some(2));
+        ledger.forget_reach();
+        assert_eq!(ledger.reach(), None);
+    }
+
+    #[test]
+    fn frames_flow_when_one_of_the_connection_in_force_is_published() {
+        let ledger = SessionLedger::default();
+        let first = ledger.open_connection(0);
+        ledger.receive(first, 3, 5);
+        ledger.close_connection(false, DropReason::WorkerRestart);
+        ledger.open_connection(10);
+        ledger.publish(4, analyzed(3), Some(11));
+        assert_eq!(ledger.flowed_us(), None, "that frame is of the first connection");
+        ledger.publish(5, analyzed(4), None);
+        assert_eq!(ledger.flowed_us(), None, "that event is of no frame");
+        ledger.publish(6, analyzed(4), Some(13));
+        assert_eq!(ledger.flowed_us(), Some(13));
     }
 }

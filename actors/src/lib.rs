@@ -27,6 +27,7 @@ pub mod backoff;
 pub mod batch;
 pub mod broadcaster;
 pub mod capture;
+mod crew;
 pub mod db_writer;
 pub mod db_writer_keeper;
 pub mod decoder;
@@ -40,6 +41,7 @@ pub mod hub;
 pub mod inference;
 pub mod lanes;
 pub mod ledger;
+mod lent;
 pub mod lifecycle;
 mod once;
 pub mod policy;
@@ -68,3 +70,5 @@ mod stage;
 mod stream_tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod thread_tests;

@@ -30,6 +30,8 @@ pub enum Happening {
     RetryDue,
     /// Somebody asked for its end.
     StopAsked,
+    /// Its supervisor was lost, and this is a fresh one.
+    SupervisorLost,
 }
 
 /// A new state, as it is told.
@@ -69,6 +71,9 @@ pub struct LifePolicy {
     pub backoff: BackoffPolicy,
 }
 
+/// Tries in a row of a file that came no further than one before them.
+const VAIN_TRIES: u32 = 3;
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
@@ -79,6 +84,13 @@ pub struct Lifecycle {
     healthy_since_us: Option<u64>,
     /// When the last try began, likewise.
     tried_at_us: u64,
+    /// Whether frames came since the start.
+    has_flowed: bool,
+    /// How many units the last connection led to their end, if it received any.
+    reach: Option<u64>,
+    /// The furthest that one came, and how many in a row came no further.
+    furthest: Option<u64>,
+    vain_tries: u32,
 }
 
 impl Lifecycle {
@@ -91,6 +103,10 @@ impl Lifecycle {
             state: StreamState::Stopped,
             healthy_since_us: None,
             tried_at_us: 0,
+            has_flowed: false,
+            reach: None,
+            furthest: None,
+            vain_tries: 0,
         }
     }
 
@@ -100,16 +116,23 @@ impl Lifecycle {
         self.state
     }
 
+    /// How many units the connection of now, or the last one, led to their end; `None` if it received none.
+    pub fn reached(&mut self, reach: Option<u64>) {
+        // A connection may be over before anyone heard that its frames flow.
+        self.has_flowed |= reach > Some(0);
+        self.reach = reach;
+    }
+
     /// Takes what happened at `now_us`; `random` in 0..1 shortens waits.
     pub fn on(&mut self, what: Happening, now_us: u64, random: f64) -> (Option<Change>, Act) {
         use StreamState::{Connecting, Failed, Reconnecting, Running, Stalled, Stopped};
-        if self.is_over() && what != Happening::Started {
+        let is_begin = matches!(what, Happening::Started | Happening::SupervisorLost);
+        if self.is_over() && !is_begin {
             return (None, Act::Nothing);
         }
         match what {
             Happening::Started => {
-                self.tried_at_us = now_us;
-                self.backoff = Backoff::new(self.policy.backoff);
+                *self = Self { state: self.state, tried_at_us: now_us, ..Self::new(self.policy) };
                 self.enter(Told::of(Connecting, "started"), None, Act::Connect)
             }
             Happening::RetryDue => {
@@ -118,6 +141,7 @@ impl Lifecycle {
             }
             Happening::Flowing => {
                 self.healthy_since_us.get_or_insert(now_us);
+                self.has_flowed = true;
                 self.enter(Told::of(Running, "first_frame"), None, Act::Nothing)
             }
             Happening::Silent if self.state == Running => {
@@ -127,6 +151,12 @@ impl Lifecycle {
             Happening::Silent => (None, Act::Nothing),
             Happening::StopAsked => {
                 self.enter(Told::of(Stopped, "stopped"), None, Act::End(EndReason::Stopped))
+            }
+            Happening::SupervisorLost => {
+                // What was lost took its backoff with it, so this waits as after many failures.
+                let wait = self.policy.backoff.retry_max;
+                let told = Told::with(Reconnecting, "part_failed", "the supervisor failed and is built anew");
+                self.enter(told, Some(wait), Act::Retry(wait))
             }
             Happening::Crashed(child) => {
                 let message = format!("the {child} failed and is built anew");
@@ -163,10 +193,11 @@ impl Lifecycle {
         let end = || Act::End(EndReason::SourceFailed(message.clone()));
         match kind {
             SourceErrorKind::Unauthorized => {
-                let wait = self.backoff.after_refusal();
-                self.note_health(now_us);
-                self.healthy_since_us = None;
-                self.enter(told(AuthFailed, "credentials_refused"), Some(wait), Act::Retry(wait))
+                self.retry_after_refusal(told(AuthFailed, "credentials_refused"), now_us)
+            }
+            // It could be analysed before: its server is not itself, while it starts for example.
+            SourceErrorKind::Unsupported if self.policy.live && self.has_flowed => {
+                self.retry_after_refusal(told(Reconnecting, "unsupported_source"), now_us)
             }
             SourceErrorKind::Unsupported => self.enter(told(Unsupported, "unsupported_source"), None, end()),
             SourceErrorKind::Damaged if !self.policy.live && !self.policy.looped => {
@@ -184,12 +215,44 @@ impl Lifecycle {
     /// A try that brought no frame counts as waiting: a silent camera has cost the time-out already, and one that returns
     /// is to be seen at once.
     fn retry(&mut self, told: Told, now_us: u64, random: f64) -> (Option<Change>, Act) {
+        if self.was_in_vain() {
+            return self.give_up(&told.message);
+        }
         self.note_health(now_us);
         let mut wait = self.backoff.after_failure(random);
         if self.healthy_since_us.take().is_none() {
             wait = wait.saturating_sub(Duration::from_micros(now_us.saturating_sub(self.tried_at_us)));
         }
         self.enter(told, Some(wait), Act::Retry(wait))
+    }
+
+    /// What the source says is not going to change soon, or is not to be asked often.
+    fn retry_after_refusal(&mut self, told: Told, now_us: u64) -> (Option<Change>, Act) {
+        let wait = self.backoff.after_refusal();
+        self.note_health(now_us);
+        self.healthy_since_us = None;
+        self.enter(told, Some(wait), Act::Retry(wait))
+    }
+
+    /// Whether another try would lead to the same place again. A file is read from its beginning by each; one that is not
+    /// there, or silent, costs nothing and may come.
+    fn was_in_vain(&mut self) -> bool {
+        let Some(reach) = self.reach.filter(|_| !self.policy.live && !self.policy.looped) else {
+            return false;
+        };
+        if self.furthest.is_none_or(|furthest| reach > furthest) {
+            (self.furthest, self.vain_tries) = (Some(reach), 0);
+        } else {
+            self.vain_tries += 1;
+        }
+        self.vain_tries >= VAIN_TRIES
+    }
+
+    fn give_up(&mut self, message: &str) -> (Option<Change>, Act) {
+        let furthest = self.furthest.unwrap_or_default();
+        let message = format!("no try came further than {furthest} frames: {message}");
+        let told = Told::with(StreamState::Failed, "source_failed", message.as_str());
+        self.enter(told, None, Act::End(EndReason::SourceFailed(message)))
     }
 
     fn note_health(&mut self, now_us: u64) {
@@ -234,8 +297,10 @@ mod tests {
     use StreamState::{AuthFailed, Connecting, Failed, Reconnecting, Running, Stalled, Stopped, Unsupported};
 
     fn life(live: bool) -> Lifecycle {
-        let backoff = BackoffPolicy::default();
-        let policy = LifePolicy { live, looped: false, backoff };
+        started(LifePolicy { live, looped: false, backoff: BackoffPolicy::default() })
+    }
+
+    fn started(policy: LifePolicy) -> Lifecycle {
         let mut life = Lifecycle::new(policy);
         let (change, act) = life.on(Happening::Started, 0, 0.0);
         assert_eq!((change.unwrap().state, act), (Connecting, Act::Connect));
@@ -317,5 +382,98 @@ mod tests {
         let (change, act) = life.on(Happening::StopAsked, 1, 0.0);
         assert_eq!((change.unwrap().state, act), (Stopped, Act::End(EndReason::Stopped)));
         assert_eq!(life.on(Happening::StopAsked, 2, 0.0), (None, Act::Nothing));
+    }
+
+    #[test]
+    fn a_camera_that_was_analysed_before_is_tried_again_whatever_it_says() {
+        let mut life = life(true);
+        state(&mut life, Happening::Flowing, 1);
+        state(&mut life, Happening::Ended(EndReason::EndOfSource, None), 2);
+        life.on(Happening::RetryDue, 3_000_000, 0.0);
+        let (change, act) = life.on(not_opened(SourceErrorKind::Unsupported), 4_000_000, 0.0);
+        let wait = Duration::from_secs(60);
+        assert_eq!((life.state(), change.unwrap().reason), (Reconnecting, "unsupported_source"));
+        assert_eq!(act, Act::Retry(wait));
+        // What it says of itself in the middle of a connection is believed as little.
+        state(&mut life, Happening::Flowing, 64);
+        let odd = Happening::Ended(EndReason::SourceFailed("odd".into()), Some(SourceErrorKind::Unsupported));
+        assert_eq!(state(&mut life, odd, 65), (Reconnecting, Some(60)));
+        life.on(Happening::StopAsked, 66_000_000, 0.0);
+        life.on(Happening::Started, 67_000_000, 0.0);
+        let never_seen = not_opened(SourceErrorKind::Unsupported);
+        assert_eq!(state(&mut life, never_seen, 68), (Unsupported, None), "it was started anew");
+    }
+
+    #[test]
+    fn a_file_that_was_analysed_before_and_is_another_one_now_ends() {
+        let mut life = life(false);
+        state(&mut life, Happening::Flowing, 1);
+        state(&mut life, Happening::Crashed(ChildKind::Decoder), 2);
+        assert_eq!(state(&mut life, not_opened(SourceErrorKind::Unsupported), 3), (Unsupported, None));
+    }
+
+    /// A try that led so many units to their end and failed.
+    fn fail_at(life: &mut Lifecycle, reach: Option<u64>) -> (Option<Change>, Act) {
+        life.on(Happening::RetryDue, 0, 0.0);
+        life.reached(reach);
+        let failed = EndReason::SourceFailed("input/output error".into());
+        life.on(Happening::Ended(failed, Some(SourceErrorKind::Unavailable)), 0, 0.0)
+    }
+
+    #[test]
+    fn a_file_that_fails_at_one_place_four_times_is_given_up() {
+        let mut life = life(false);
+        for _ in 0..3 {
+            assert!(matches!(fail_at(&mut life, Some(120)).1, Act::Retry(_)));
+        }
+        let (change, act) = fail_at(&mut life, Some(120));
+        let change = change.unwrap();
+        let words = "no try came further than 120 frames: input/output error";
+        assert_eq!((life.state(), change.reason, &*change.message), (Failed, "source_failed", words));
+        assert_eq!(act, Act::End(EndReason::SourceFailed(words.into())));
+        assert_eq!(life.on(Happening::Started, 0, 0.0).1, Act::Connect);
+        assert!(matches!(fail_at(&mut life, Some(120)).1, Act::Retry(_)), "a start counts anew");
+    }
+
+    #[test]
+    fn a_file_of_which_a_part_fails_at_the_first_frame_is_given_up_too() {
+        let mut life = life(false);
+        let crash = |life: &mut Lifecycle| {
+            life.reached(Some(0));
+            life.on(Happening::Crashed(ChildKind::Preprocessor), 0, 0.0).1
+        };
+        assert!((0..3).all(|_| matches!(crash(&mut life), Act::Retry(_))));
+        assert!(matches!(crash(&mut life), Act::End(EndReason::SourceFailed(_))));
+    }
+
+    #[test]
+    fn a_file_that_comes_further_or_brings_no_frame_is_tried_again_and_again() {
+        let mut life = life(false);
+        for step in 0..10 {
+            // Each place twice in vain, and in between a share that is away.
+            for _ in 0..3 {
+                assert!(matches!(fail_at(&mut life, Some(step)).1, Act::Retry(_)));
+                assert!(matches!(fail_at(&mut life, None).1, Act::Retry(_)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_camera_and_a_looped_file_are_never_given_up() {
+        let backoff = BackoffPolicy::default();
+        for (live, looped) in [(true, false), (false, true)] {
+            let mut life = started(LifePolicy { live, looped, backoff });
+            assert!((0..10).all(|_| matches!(fail_at(&mut life, Some(5)).1, Act::Retry(_))));
+        }
+    }
+
+    #[test]
+    fn a_fresh_supervisor_goes_on_after_the_longest_wait_and_can_be_stopped_before() {
+        let mut life =
+            Lifecycle::new(LifePolicy { live: true, looped: false, backoff: BackoffPolicy::default() });
+        assert_eq!(state(&mut life, Happening::SupervisorLost, 0), (Reconnecting, Some(5)));
+        assert_eq!(life.on(Happening::RetryDue, 5_000_000, 0.0).1, Act::Connect);
+        state(&mut life, Happening::SupervisorLost, 6);
+        assert_eq!(state(&mut life, Happening::StopAsked, 7), (Stopped, None));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::domain::{
-    CaptureTime, EncodedEvent, LoggedEvent, Picture, Pose, Size, SourceDescription, Timebase,
+    CaptureTime, EncodedEvent, LoggedEvent, Picture, Pose, SessionId, Size, SourceDescription, Timebase,
 };
 
 /// Time, as the pipeline needs it.
@@ -126,6 +126,8 @@ pub enum SourceErrorKind {
     NotFound,
     /// The credentials were refused.
     Unauthorized,
+    /// It is, or leads, where no source may be. A name or a redirect may lead elsewhere later: try again.
+    Forbidden,
     /// Trying again cannot help: no video, unknown codec, not a media file.
     Unsupported,
     /// The media is damaged or ends before it should.
@@ -325,7 +327,8 @@ pub trait EventStore: Send + Sync {
     fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture;
 }
 
-/// Why a batch was not written. Nothing of it is stored, or it is stored and the word of that was lost.
+/// Why a batch was not written. Nothing of it is stored, or it is stored and the word of that was lost; the kind tells when
+/// it is neither.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
@@ -336,10 +339,23 @@ pub struct StoreError {
 }
 
 /// Kinds of failures of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
     /// It is away or busy: the same batch later.
     Away,
     /// It refuses what an event says: the event will never be stored.
     Refused,
+    /// It refuses these, which will never be stored; all others of the batch are.
+    RefusedSome(Vec<RefusedEvent>),
+}
+
+/// An event that a store will never take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEvent {
+    /// Its session.
+    pub session: SessionId,
+    /// Its number.
+    pub seq: u64,
+    /// The store's reason.
+    pub error: String,
 }

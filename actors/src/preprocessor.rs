@@ -258,15 +258,17 @@ impl Preprocessor {
         flight.question = Some((network, *request));
         let infer = Infer::new((flight.ticket, flight.asked_us), network, input, ctx.address().recipient());
         let worker = match &self.parts.lane {
-            Lane::Own(worker) => worker.clone(),
-            Lane::Shared(seat) => {
-                let (worker, generation) = seat.worker();
-                flight.worker = generation;
-                worker
-            }
+            Lane::Own(worker) => Ok((worker.clone(), 0)),
+            Lane::Shared(seat) => seat.worker(),
         };
-        // A request that is not taken is dropped and answers itself: the worker is lost.
-        let _ = worker.try_send(infer);
+        match worker {
+            Ok((worker, generation)) => {
+                flight.worker = generation;
+                // A request that is not taken is dropped and answers itself: the worker is lost.
+                let _ = worker.try_send(infer);
+            }
+            Err(error) => self.fail(format!("inference failed: {error}"), ctx),
+        }
     }
 
     /// No answer will come. A frame is tried with a fresh worker unless it has taken down too many.

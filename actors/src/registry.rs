@@ -1,7 +1,7 @@
 //! `StreamRegistry`: knows the streams of the server, starts and stops them, and watches the lanes.
 //!
-//! It holds the supervisors; what a stream is made of comes with [`AddStream`]. It keeps no configuration and no
-//! history: those are the store's.
+//! It holds the supervisors, and builds a fresh one where one panicked; what a stream is made of comes with [`AddStream`].
+//! It keeps no configuration and no history: those are the store's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,14 +12,16 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
 };
 
+use crate::crew::{ArbiterSource, arbiters};
 use crate::domain::Timestamp;
 use crate::lanes::Lanes;
+use crate::lent::Home;
 use crate::ports::Clock;
-use crate::status::{SessionView, StatusBoard, StreamStatus};
-use crate::supervisor::{AwaitStopped, Retire, StartStream, StopStream, StreamParts, StreamSupervisor};
-
-/// Time between looks at the lanes: a hang is seen within its limit and this.
-const LANE_LOOK: Duration = Duration::from_millis(250);
+use crate::status::{SessionView, StatusBoard, StatusEntry, StreamStatus};
+use crate::supervisor::{
+    AwaitStopped, Retire, StartStream, StopStream, StreamParts, StreamSupervisor, TakeOver,
+};
+use crate::threads::CHECK_EVERY;
 
 /// Adds a stream, and starts it if it is enabled. One of the same name is stopped and replaced; the new one starts
 /// when the old one has stopped, since they may share a camera and do share a name.
@@ -90,7 +92,7 @@ pub struct StopAll {
 
 /// The actor.
 pub struct StreamRegistry {
-    streams: BTreeMap<Arc<str>, Addr<StreamSupervisor>>,
+    streams: BTreeMap<Arc<str>, Stream>,
     /// Streams that were replaced or removed and still stop, by name.
     leaving: BTreeMap<Arc<str>, Vec<Addr<StreamSupervisor>>>,
     /// Streams to be started as soon as nobody of their name is leaving.
@@ -100,6 +102,17 @@ pub struct StreamRegistry {
     board: Arc<StatusBoard>,
     lanes: Option<Arc<Lanes>>,
     clock: Arc<dyn Clock>,
+    arbiters: ArbiterSource,
+}
+
+/// A stream that can be asked for.
+struct Stream {
+    supervisor: Addr<StreamSupervisor>,
+    /// What it is made of, when its supervisor is gone.
+    parts: Home<StreamParts>,
+    entry: Arc<StatusEntry>,
+    /// Whether a start was asked for last, and not a stop.
+    is_wanted: bool,
 }
 
 impl StreamRegistry {
@@ -117,7 +130,14 @@ impl StreamRegistry {
             board,
             lanes,
             clock,
+            arbiters: arbiters(),
         }
+    }
+
+    /// The same with these Arbiters.
+    #[cfg(test)]
+    pub(crate) fn with_arbiters(self, arbiters: ArbiterSource) -> Self {
+        Self { arbiters, ..self }
     }
 
     fn add(&mut self, AddStream { parts, enabled }: AddStream, ctx: &mut Context<Self>) {
@@ -126,20 +146,50 @@ impl StreamRegistry {
         let since = Timestamp(self.clock.unix_us());
         let is_paced = parts.life.live || parts.life.looped;
         let entry = self.board.enter(Arc::clone(&name), (Arc::clone(&parts.address), is_paced), since);
-        let supervisor = {
-            let threads = self.lanes.as_ref().map(|lanes| lanes.threads());
-            StreamSupervisor::of_stream(parts, entry, threads).start()
-        };
-        self.streams.insert(Arc::clone(&name), supervisor);
+        let parts = Home::of(parts);
+        if let Some(supervisor) = self.supervise(&parts, &entry) {
+            self.streams.insert(Arc::clone(&name), Stream { supervisor, parts, entry, is_wanted: false });
+        }
         if enabled {
             self.start_when_alone(&name);
+        }
+    }
+
+    /// A supervisor for a stream that has none; one that has keeps its parts.
+    fn supervise(
+        &self,
+        parts: &Home<StreamParts>,
+        entry: &Arc<StatusEntry>,
+    ) -> Option<Addr<StreamSupervisor>> {
+        let (parts, entry) = (parts.lend()?, Arc::clone(entry));
+        let threads = self.lanes.as_ref().map(|lanes| lanes.threads());
+        Some(StreamSupervisor::of_stream(parts, entry, threads, Arc::clone(&self.arbiters)).start())
+    }
+
+    /// A supervisor has no guard that tells of a panic: it is missed.
+    fn replace_lost_supervisors(&mut self) {
+        let is_lost = |(_, stream): &(&Arc<str>, &Stream)| !stream.supervisor.connected();
+        let lost: Vec<_> = self.streams.iter().filter(is_lost).map(|(name, _)| Arc::clone(name)).collect();
+        lost.iter().for_each(|name| self.replace_supervisor(name));
+    }
+
+    fn replace_supervisor(&mut self, name: &Arc<str>) {
+        let Some(stream) = self.streams.get(name) else { return };
+        let Some(supervisor) = self.supervise(&stream.parts, &stream.entry) else { return };
+        stream.entry.session_lost(Timestamp(self.clock.unix_us()));
+        if stream.is_wanted {
+            let fresh = supervisor.clone();
+            actix::spawn(async move { fresh.send(TakeOver).await });
+        }
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.supervisor = supervisor;
         }
     }
 
     /// Stops a stream, which nobody can ask anything of any more.
     fn retire(&mut self, name: &Arc<str>, ctx: &mut Context<Self>) {
         self.stays_stopped(name);
-        let Some(stream) = self.streams.remove(name) else { return };
+        let Some(Stream { supervisor: stream, .. }) = self.streams.remove(name) else { return };
         self.leaving.entry(Arc::clone(name)).or_default().push(stream.clone());
         let name = Arc::clone(name);
         let stopped = stop_and_wait(stream.clone()).into_actor(self);
@@ -164,6 +214,9 @@ impl StreamRegistry {
     fn stays_stopped(&mut self, name: &Arc<str>) {
         self.due.remove(name);
         self.restarting.remove(name);
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.is_wanted = false;
+        }
     }
 
     fn restart(&mut self, name: &Arc<str>, stream: Addr<StreamSupervisor>, ctx: &mut Context<Self>) {
@@ -180,7 +233,9 @@ impl StreamRegistry {
     fn start_when_alone(&mut self, name: &Arc<str>) {
         if self.leaving.contains_key(name) {
             self.due.insert(Arc::clone(name));
-        } else if let Some(stream) = self.streams.get(name).cloned() {
+        } else if let Some(stream) = self.streams.get_mut(name) {
+            stream.is_wanted = true;
+            let stream = stream.supervisor.clone();
             // A mailbox without room is that of a stream in trouble; `send` in a task waits for it.
             actix::spawn(async move { stream.send(StartStream).await });
         }
@@ -192,7 +247,8 @@ impl StreamRegistry {
         order: Order,
         ctx: &mut Context<Self>,
     ) -> Result<(), UnknownStream> {
-        let stream = self.streams.get(name).cloned().ok_or_else(|| UnknownStream(Arc::clone(name)))?;
+        let stream =
+            self.streams.get(name).ok_or_else(|| UnknownStream(Arc::clone(name)))?.supervisor.clone();
         match order {
             Order::Start => self.start_when_alone(name),
             Order::Stop => {
@@ -234,9 +290,10 @@ impl Actor for StreamRegistry {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if let Some(lanes) = self.lanes.clone() {
-            ctx.run_interval(LANE_LOOK, move |_, _| lanes.check());
-        }
+        ctx.run_interval(CHECK_EVERY, |actor, _| {
+            actor.lanes.iter().for_each(|lanes| lanes.check());
+            actor.replace_lost_supervisors();
+        });
     }
 }
 
@@ -262,7 +319,8 @@ impl Handler<Halt> for StreamRegistry {
     fn handle(&mut self, Halt(name): Halt, _: &mut Self::Context) -> Self::Result {
         self.stays_stopped(&name);
         let leaving = self.leaving.get(&name).into_iter().flatten();
-        let streams: Vec<_> = self.streams.get(&name).into_iter().chain(leaving).cloned().collect();
+        let stream = self.streams.get(&name).map(|stream| &stream.supervisor);
+        let streams: Vec<_> = stream.into_iter().chain(leaving).cloned().collect();
         Box::pin(async move {
             for stream in streams {
                 stop_and_wait(stream).await;
@@ -301,9 +359,10 @@ impl Handler<StopAll> for StreamRegistry {
     fn handle(&mut self, StopAll { within }: StopAll, _: &mut Self::Context) -> Self::Result {
         self.due.clear();
         self.restarting.clear();
+        self.streams.values_mut().for_each(|stream| stream.is_wanted = false);
         let leaving =
             self.leaving.iter().flat_map(|(name, streams)| streams.iter().map(move |one| (name, one)));
-        let streams = self.streams.iter().chain(leaving);
+        let streams = self.streams.iter().map(|(name, stream)| (name, &stream.supervisor)).chain(leaving);
         let streams = streams.map(|(name, stream)| (Arc::clone(name), stream.clone())).collect();
         Box::pin(stop_all(streams, within))
     }

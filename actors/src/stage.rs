@@ -9,6 +9,7 @@ use actix::{Actor, Addr, System};
 use serde_json::Value;
 
 use crate::backoff::BackoffPolicy;
+use crate::crew::{ArbiterSource, arbiters};
 use crate::decoder::Pace;
 use crate::domain::{Provenance, SessionId};
 use crate::family::{ConnectionParts, LaneChoice, SessionParts};
@@ -40,6 +41,15 @@ impl Stage {
 
     /// Two lanes of such models, which share a fuse.
     pub(crate) fn with_model(model: &FusedModel) -> Self {
+        Self::build(model, arbiters())
+    }
+
+    /// Two lanes of models that are sound, and streams whose parts get these Arbiters.
+    pub(crate) fn with_arbiters(arbiters: ArbiterSource) -> Self {
+        Self::build(&FusedModel { fuse: Fuse::default(), misdeed: Misdeed::Panic, only_at: None }, arbiters)
+    }
+
+    fn build(model: &FusedModel, arbiters: ArbiterSource) -> Self {
         let clock = Arc::new(HostClock(Instant::now()));
         let model = model.clone();
         let fatal = Arc::new(AtomicU32::new(0));
@@ -57,8 +67,8 @@ impl Stage {
         let heard = Arc::clone(&notices);
         let board = StatusBoard::observed_by(Arc::new(move |notice| heard.lock().unwrap().push(notice)));
         let board = Arc::new(board);
-        let registry =
-            StreamRegistry::new(Arc::clone(&board), Some(Arc::clone(&lanes)), clock.clone()).start();
+        let registry = StreamRegistry::new(Arc::clone(&board), Some(Arc::clone(&lanes)), clock.clone());
+        let registry = registry.with_arbiters(arbiters).start();
         Self { registry, events: Arc::default(), notices, lanes, fatal, board, clock }
     }
 

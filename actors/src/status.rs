@@ -119,24 +119,24 @@ impl StatusBoard {
         self.streams().into_iter().filter_map(|stream| stream.session).collect()
     }
 
-    /// Threads that hung and were given up; they are lost until the process ends.
+    /// Threads that were given up and still hang.
     #[must_use]
-    pub fn abandoned_threads(&self) -> u64 {
-        self.threads.get().map_or(0, |threads| threads.abandoned())
+    pub fn hanging_threads(&self) -> usize {
+        self.threads.get().map_or(0, |threads| threads.hanging())
     }
 
     /// What is wrong with the process itself, in plain words; `None`: nothing. Streams have states of their own.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {
-        match self.abandoned_threads() {
+        match self.hanging_threads() {
             0 => None,
             1 => Some(
                 "1 thread hangs and was given up; at the third the process ends to be started anew".into(),
             ),
-            hung => {
+            hanging => {
                 let words =
                     "threads hang and were given up; at the third the process ends to be started anew";
-                Some(format!("{hung} {words}"))
+                Some(format!("{hanging} {words}"))
             }
         }
     }
@@ -228,6 +228,14 @@ impl StatusEntry {
         drop(now);
         let stream = Arc::clone(&self.name);
         self.notice(|| StreamNotice::SessionEnded { stream, session, reason, last_seq });
+    }
+
+    /// Its supervisor was lost, and with it the end of the session that ran.
+    pub(crate) fn session_lost(&self, at: Timestamp) {
+        let runs = self.now().session.as_ref().is_some_and(|session| session.ended.is_none());
+        if runs {
+            self.session_ended(at, EndReason::PipelineFailed("its supervisor failed".into()));
+        }
     }
 
     fn notice(&self, notice: impl FnOnce() -> StreamNotice) {

@@ -127,7 +127,8 @@ fn a_worker_that_panics_once_costs_no_frame_and_twice_costs_that_frame() {
 
 #[test]
 fn a_worker_that_hangs_is_abandoned_and_the_third_is_fatal() {
-    play((3, Some(Duration::from_millis(900))), async |stage| {
+    // Longer than it takes to abandon all three.
+    play((3, Some(Duration::from_secs(4))), async |stage| {
         stage.add(stage.stream(&Plot::of(false, [Take::Frames(50)]), false)).await;
         stage.until(|events| count(events, "sessionEnded") == 1).await;
         let account = stage.assert_whole();
@@ -214,6 +215,61 @@ fn a_stop_takes_back_a_restart_and_a_removed_stream_leaves_its_lane() {
         stage.order(Order::Remove).await;
         stage.until(|_| pinned() == 0).await;
         assert_eq!(count(&stage.events.lock().unwrap(), "sessionStarted"), 1);
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_beyond_one_place_is_given_up_and_one_that_comes_further_is_not() {
+    let fail = |frames| Take::Fail(frames, SourceErrorKind::Unavailable);
+    play((0, None), async |stage| {
+        let plot = Plot::of(false, [fail(5); 9]);
+        stage.add(stage.stream(&plot, false)).await;
+        stage.until(|events| count(events, "sessionEnded") == 1).await;
+        assert_eq!((stage.assert_whole()["analyzed"].as_u64(), plot.left()), (Some(20), 5));
+        let states = stage.states();
+        assert_eq!(states.last().unwrap(), &("failed".into(), "source_failed".into()));
+        let events = stage.events.lock().unwrap();
+        let end = &events.last().unwrap()["payload"];
+        let words = "no try came further than 5 frames: refused, as the test asked";
+        assert_eq!((&end["reason"], &end["detail"]), (&"source_failed".into(), &words.into()));
+    });
+    play((0, None), async |stage| {
+        let away = Take::Refuse(SourceErrorKind::NotFound);
+        let takes = (1..=6).flat_map(|frames| [fail(frames), away, away]).chain([Take::Frames(7)]);
+        stage.add(stage.stream(&Plot::of(false, takes), false)).await;
+        stage.until(|events| count(events, "sessionEnded") == 1).await;
+        assert_eq!(stage.assert_whole()["analyzed"], 1 + 2 + 3 + 4 + 5 + 6 + 7);
+        assert_eq!(stage.events.lock().unwrap().last().unwrap()["payload"]["reason"], "end_of_source");
+    });
+}
+
+#[test]
+fn a_looped_file_of_which_nothing_can_be_decoded_waits_between_its_rounds() {
+    play((0, None), async |stage| {
+        let damaged = [Take::Corrupt(0, 50), Take::Corrupt(0, 50)];
+        let plot = Plot::of(false, [Take::Frames(3)].into_iter().chain(damaged).chain([Take::Frames(3)]));
+        stage.add(stage.stream(&plot, true)).await;
+        stage.until(|events| count(events, "frameAnalyzed") == 6).await;
+        stage.stop().await;
+        let account = stage.assert_whole();
+        assert_eq!((&account["analyzed"], &account["dropped"]["corrupt"]), (&6.into(), &100.into()));
+        let damaged = stage.states().iter().filter(|(_, reason)| reason == "source_damaged").count();
+        assert_eq!(damaged, 2, "each of the two is a try that failed");
+    });
+}
+
+#[test]
+fn a_camera_that_is_odd_for_once_keeps_its_session() {
+    play((0, None), async |stage| {
+        let odd = Take::Refuse(SourceErrorKind::Unsupported);
+        let mut parts = stage.stream(&Plot::of(true, [Take::Frames(3), odd, Take::Silence(4)]), false);
+        parts.life.backoff.auth_wait = Duration::from_millis(5);
+        stage.add(parts).await;
+        stage.until(|events| events.iter().any(|event| event["payload"]["epoch"] == 2)).await;
+        let states = stage.states();
+        assert!(states.contains(&("reconnecting".into(), "unsupported_source".into())), "{states:?}");
+        stage.stop().await;
         stage.assert_whole();
     });
 }

@@ -5,7 +5,10 @@
 //! stream does about a failure is decided by [`crate::lifecycle`]; this actor does it. `kinora analyze` runs one
 //! session without another try ([`StreamSupervisor::new`]).
 
+mod building;
 mod handlers;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +17,11 @@ use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Message, WrapFu
 use tokio::sync::oneshot;
 
 use crate::broadcaster::{AnnounceState, EndSession, SessionClosed};
-use crate::domain::{
-    DropReason, EndReason, SessionId, SourceFields, StreamState, StreamStateChanged, Timestamp,
-};
-use crate::family::{Connection, ConnectionParts, Kin, Session, SessionParts};
+use crate::crew::{ArbiterSource, arbiters};
+use crate::domain::{DropReason, EndReason, SessionId, StreamState, StreamStateChanged, Timestamp};
+use crate::family::{Connection, ConnectionParts, Session, SessionParts};
 use crate::guard::ChildKind;
-use crate::ledger::SessionLedger;
+use crate::lent::Lent;
 use crate::lifecycle::{Act, Change, Happening, LifePolicy, Lifecycle};
 use crate::ports::{Clock, EventSink, SourceError, SourceErrorKind};
 use crate::preprocessor::ConnectionEnded;
@@ -37,6 +39,11 @@ const STOP_GRACE: Duration = Duration::from_millis(1_500);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct StartStream;
+
+/// Begin the stream again, after a wait: the supervisor before this one was lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakeOver;
 
 /// End the stream: the frame in flight is still analysed, those that wait are dropped and counted.
 #[derive(Message)]
@@ -63,7 +70,7 @@ pub struct AwaitStopped;
 pub enum StreamOutcome {
     /// A session was begun and closed.
     Closed(SessionClosed),
-    /// The source never opened.
+    /// The source never opened, or there was no thread to open it.
     SourceFailed(SourceError),
     /// A child panicked.
     Crashed(ChildKind),
@@ -99,18 +106,20 @@ pub struct StreamParts {
 
 /// The actor.
 pub struct StreamSupervisor {
-    parts: StreamParts,
+    /// They outlive this value, for a fresh one.
+    parts: Lent<StreamParts>,
     keeper: Keeper,
     generation: u64,
     session: Option<Session>,
     connection: Option<Connection>,
-    /// Between [`StopStream`] and the last frame.
+    /// From [`StopStream`] to the next start.
     stopping: bool,
     /// Why, between `EndSession` and `SessionClosed`.
     ending: Option<EndReason>,
     waiting: Vec<oneshot::Sender<()>>,
     /// Counts threads of connections that were thrown away and do not end.
     threads: Option<Arc<ThreadWatch>>,
+    arbiters: ArbiterSource,
 }
 
 /// What is done when something ends.
@@ -125,20 +134,22 @@ impl StreamSupervisor {
     /// A supervisor of one session, which it begins when it is started, and whose end it tells once.
     #[must_use]
     pub fn new(factory: FamilyFactory, outcome: oneshot::Sender<StreamOutcome>) -> Self {
-        Self::with_keeper(crate::once::split(factory), Keeper::Once(Some(outcome)))
+        let parts = Lent::for_good(crate::once::split(factory));
+        Self::with_keeper(parts, Keeper::Once(Some(outcome)), arbiters())
     }
 
     /// A supervisor of a stream that waits for [`StartStream`].
     pub(crate) fn of_stream(
-        parts: StreamParts,
+        parts: Lent<StreamParts>,
         entry: Arc<StatusEntry>,
         threads: Option<Arc<ThreadWatch>>,
+        arbiters: ArbiterSource,
     ) -> Self {
         let life = Box::new(Lifecycle::new(parts.life));
-        Self { threads, ..Self::with_keeper(parts, Keeper::Stream(life, entry)) }
+        Self { threads, ..Self::with_keeper(parts, Keeper::Stream(life, entry), arbiters) }
     }
 
-    fn with_keeper(parts: StreamParts, keeper: Keeper) -> Self {
+    fn with_keeper(parts: Lent<StreamParts>, keeper: Keeper, arbiters: ArbiterSource) -> Self {
         Self {
             parts,
             keeper,
@@ -149,12 +160,8 @@ impl StreamSupervisor {
             ending: None,
             waiting: Vec::new(),
             threads: None,
+            arbiters,
         }
-    }
-
-    fn kin(&mut self, ctx: &mut Context<Self>) -> Kin {
-        self.generation += 1;
-        Kin { supervisor: ctx.address(), generation: self.generation, clock: Arc::clone(&self.parts.clock) }
     }
 
     fn start(&mut self, ctx: &mut Context<Self>) {
@@ -162,42 +169,12 @@ impl StreamSupervisor {
             return;
         }
         self.stopping = false;
-        self.new_session(ctx);
         match self.keeper {
-            Keeper::Once(_) => self.connect(ctx),
+            Keeper::Once(_) => {
+                let ready = self.ensure_session(ctx);
+                self.connect(ready, ctx);
+            }
             Keeper::Stream(..) => self.happen(Happening::Started, ctx),
-        }
-    }
-
-    fn new_session(&mut self, ctx: &mut Context<Self>) {
-        let parts = (self.parts.session)();
-        let ledger = Arc::new(SessionLedger::default());
-        if let Keeper::Stream(_, entry) = &self.keeper {
-            entry.session_began(parts.id.clone(), self.now(), Arc::clone(&ledger));
-        }
-        self.begin_session(parts, ledger, ctx);
-    }
-
-    /// The next try of a stream whose session could not be kept.
-    fn begin_anew(&mut self, ctx: &mut Context<Self>) {
-        self.new_session(ctx);
-        self.connect(ctx);
-    }
-
-    fn begin_session(&mut self, parts: SessionParts, ledger: Arc<SessionLedger>, ctx: &mut Context<Self>) {
-        let sink = (self.parts.sink)(&parts.id);
-        let named =
-            SourceFields::Named { address: self.parts.address.to_string(), live: self.parts.life.live };
-        let stream = Arc::clone(&self.parts.name);
-        let kin = self.kin(ctx);
-        self.session = Some(Session::build(parts, ledger, stream, named, sink, &kin));
-    }
-
-    fn connect(&mut self, ctx: &mut Context<Self>) {
-        let kin = self.kin(ctx);
-        if let Some(session) = &self.session {
-            let parts = (self.parts.connection)();
-            self.connection = Some(Connection::build(parts, session, &kin));
         }
     }
 
@@ -206,15 +183,18 @@ impl StreamSupervisor {
         let now_us = self.parts.clock.monotonic_us();
         let random = self.random();
         let is_told = matches!(what, Happening::Flowing);
+        let reach = self.session.as_ref().and_then(|session| session.ledger.reach());
         let Keeper::Stream(life, _) = &mut self.keeper else { return };
+        life.reached(reach);
         let (change, act) = life.on(what, now_us, random);
+        // Before the change is told: a session that begins with it tells it.
+        let ready = if act == Act::Connect { self.ensure_session(ctx) } else { Ok(()) };
         if let Some(change) = change {
             self.tell(change, is_told);
         }
         match act {
             Act::Nothing => {}
-            Act::Connect if self.session.is_none() => self.begin_anew(ctx),
-            Act::Connect => self.connect(ctx),
+            Act::Connect => self.connect(ready, ctx),
             Act::Retry(wait) => self.retry_after(wait, ctx),
             Act::End(reason) => self.end_session(reason, ctx),
         }
@@ -238,6 +218,7 @@ impl StreamSupervisor {
 
     fn retry_after(&mut self, wait: Duration, ctx: &mut Context<Self>) {
         self.drop_connection(false);
+        self.session.iter().for_each(|session| session.ledger.forget_reach());
         let generation = self.generation;
         ctx.run_later(wait, move |actor, ctx| {
             if actor.generation == generation && actor.ending.is_none() {
@@ -261,6 +242,10 @@ impl StreamSupervisor {
 
     fn end_session(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
         self.drop_connection(false);
+        if self.session.is_some() && self.ensure_session(ctx).is_err() {
+            // Nobody can write its end: a journal stays without it, as after `give_up_on_end`.
+            return self.forget_session(reason);
+        }
         let Some(session) = &self.session else { return };
         self.ending = Some(reason.clone());
         let account = session.ledger.settled_account();
@@ -322,7 +307,7 @@ impl StreamSupervisor {
         }
         self.session = None;
         self.connection = None;
-        (self.ending, self.stopping) = (None, false);
+        self.ending = None;
         for waiting in self.waiting.drain(..) {
             // Nobody may be waiting any more.
             let _ = waiting.send(());
@@ -367,31 +352,46 @@ impl StreamSupervisor {
         let broadcaster_lost = child == ChildKind::SessionBroadcaster;
         self.drop_connection(broadcaster_lost);
         if broadcaster_lost {
-            self.replace_broadcaster(ctx);
-            if let Some(reason) = self.ending.take() {
-                // The lost one may not have heard of the end.
-                return self.end_session(reason, ctx);
-            }
+            return self.broadcaster_panicked(ctx);
         }
         let what = if self.stopping { Happening::StopAsked } else { Happening::Crashed(child) };
         self.happen(what, ctx);
     }
 
-    fn replace_broadcaster(&mut self, ctx: &mut Context<Self>) {
-        let Some(lost) = self.session.take() else { return };
-        let parts = SessionParts { id: lost.id.clone(), provenance: lost.provenance.clone() };
-        self.begin_session(parts, Arc::clone(&lost.ledger), ctx);
+    /// Without a thread for a fresh one now, the session gets it at the next try.
+    fn broadcaster_panicked(&mut self, ctx: &mut Context<Self>) {
+        if let Some(session) = &mut self.session {
+            session.is_lost = true;
+        }
+        if let Some(reason) = self.ending.take() {
+            // The lost one may not have heard of the end.
+            return self.end_session(reason, ctx);
+        }
+        let replaced = self.replace_broadcaster(ctx);
+        if self.stopping {
+            return self.happen(Happening::StopAsked, ctx);
+        }
+        match replaced {
+            Ok(()) => self.happen(Happening::Crashed(ChildKind::SessionBroadcaster), ctx),
+            Err(error) => self.not_built(&error, ctx),
+        }
     }
 
-    /// Events that could not be kept end a session too; a new one is begun once the backoff says so.
+    /// Events that could not be kept end a session too; a new one is begun once the backoff says so, unless it was to stop.
     fn session_closed(&mut self, closed: SessionClosed, ctx: &mut Context<Self>) {
+        if self.session.as_ref().is_none_or(|session| session.generation != closed.generation) {
+            // One that was given up comes back late; it has nothing to do with the session of now.
+            return;
+        }
         let state = match &self.keeper {
             Keeper::Once(_) => return self.conclude(StreamOutcome::Closed(closed), ctx),
             Keeper::Stream(life, _) => life.state(),
         };
         let failed = closed.sink_error.is_some() && state != StreamState::Stopped;
         self.forget_session(closed.reason);
-        if failed {
+        if failed && self.stopping {
+            self.happen(Happening::StopAsked, ctx);
+        } else if failed {
             self.happen(Happening::Crashed(ChildKind::SessionBroadcaster), ctx);
         }
     }
@@ -407,15 +407,19 @@ impl StreamSupervisor {
         if self.is_stuck() && !self.stopping {
             return self.happen(Happening::Hung, ctx);
         }
-        let (Some(session), Some(_), true) = (&self.session, &self.connection, self.parts.life.live) else {
-            return;
-        };
-        let last_us = session.ledger.last_frame_us();
-        let silence = Duration::from_micros(self.parts.clock.monotonic_us().saturating_sub(last_us));
-        if silence >= self.parts.hang_after && !self.stopping {
+        let (Some(session), Some(_)) = (&self.session, &self.connection) else { return };
+        let now_us = self.parts.clock.monotonic_us();
+        let since = |at_us: u64| Duration::from_micros(now_us.saturating_sub(at_us));
+        let (stall_after, live) = (self.parts.stall_after, self.parts.life.live);
+        let silence = since(session.ledger.last_frame_us());
+        let flows = session.ledger.flowed_us().is_some_and(|at_us| since(at_us) < stall_after);
+        if live && silence >= self.parts.hang_after && !self.stopping {
             self.happen(Happening::Hung, ctx);
-        } else if silence >= self.parts.stall_after {
+        } else if live && silence >= stall_after {
             self.happen(Happening::Silent, ctx);
+        } else if flows {
+            // Known already, unless the word of it found no room.
+            self.happen(Happening::Flowing, ctx);
         }
     }
 

@@ -2,22 +2,31 @@
 //!
 //! A thread that hangs in foreign code cannot be killed. Who throws an actor away leaves the actor's sign of life
 //! here; an actor that is still alive when its time is over was abandoned with its thread. Workers of lanes are
-//! abandoned by their lanes, which know at once. At the third the process has to end, for its service manager.
+//! abandoned by their lanes, which know at once. When three of them hang at a time, the process has to end, for its
+//! service manager; one that comes back late ends like any other, and counts no more.
+//!
+//! A process that stood still as a whole (stopped, paused with its container, swapped out) cannot tell which of its
+//! threads hang: checks that come much too late show it, and all time begins anew.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::ports::Clock;
 
-/// Abandoned threads that a process bears.
-const ABANDONED_MAX: u64 = 3;
+/// Threads that hang at a time, at which a process gives up.
+const HANGING_MAX: usize = 3;
+/// Time between checks: a hang is seen within its limit and this.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(250);
+/// Without a check for so long the process stood still.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 
-/// Called once when too many threads were abandoned; the process should end with code 70.
+/// Called once when too many threads hang; the process should end with code 70.
 pub type Fatal = Box<dyn Fn() + Send + Sync>;
 
 /// A sign of life: it can be upgraded as long as its actor was not dropped.
-pub type SignOfLife = Weak<()>;
+pub type SignOfLife = Weak<dyn Any + Send + Sync>;
 
 /// The watch. One for all threads of a server.
 pub struct ThreadWatch {
@@ -26,12 +35,45 @@ pub struct ThreadWatch {
     fatal: Fatal,
     abandoned: AtomicU64,
     gave_up: AtomicBool,
-    leaving: Mutex<Vec<Leaving>>,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    leaving: Vec<Leaving>,
+    /// Those that were abandoned and have not ended since.
+    hanging: Vec<SignOfLife>,
+    /// When the last check was.
+    checked_us: Option<u64>,
+    /// When the process went on after it stood still.
+    resumed_us: u64,
 }
 
 struct Leaving {
     life: SignOfLife,
     told_us: u64,
+}
+
+impl Leaving {
+    fn is_alive(&self) -> bool {
+        self.life.strong_count() > 0
+    }
+}
+
+impl Watched {
+    fn stood_still(&self, now_us: u64) -> bool {
+        self.checked_us.is_some_and(|checked_us| since(checked_us, now_us) > STOOD_STILL)
+    }
+
+    /// Since when something counts that began at `since_us`.
+    fn counts_from(&self, since_us: u64) -> u64 {
+        since_us.max(self.resumed_us)
+    }
+
+    fn hanging(&mut self) -> usize {
+        self.hanging.retain(|life| life.strong_count() > 0);
+        self.hanging.len()
+    }
 }
 
 impl ThreadWatch {
@@ -45,56 +87,79 @@ impl ThreadWatch {
             fatal,
             abandoned: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
-            leaving: Mutex::default(),
+            watched: Mutex::default(),
         }
     }
 
-    /// Whether something that began at `since_us` takes too long by now.
+    /// Whether something that began at `since_us` takes too long by now. Nothing does while nobody checks.
     #[must_use]
     pub fn is_overdue(&self, since_us: u64) -> bool {
-        self.clock.monotonic_us().saturating_sub(since_us) > self.limit_us
+        let now_us = self.clock.monotonic_us();
+        let watched = self.watched();
+        let counts_from = watched.counts_from(since_us);
+        !watched.stood_still(now_us) && now_us.saturating_sub(counts_from) > self.limit_us
     }
 
     /// These were told to end just now.
     pub(crate) fn expect_end(&self, lives: impl IntoIterator<Item = SignOfLife>) {
         let told_us = self.clock.monotonic_us();
         let leaving = lives.into_iter().map(|life| Leaving { life, told_us });
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).extend(leaving);
+        self.watched().leaving.extend(leaving);
     }
 
-    /// Counts those that should have ended by now. To be called a few times a second.
+    /// Counts those that should have ended by now. To be called each quarter of a second.
     pub fn check(&self) {
-        let mut overdue = 0;
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        leaving.retain(|one| {
-            let is_alive = one.life.strong_count() > 0;
-            let is_overdue = is_alive && self.is_overdue(one.told_us);
-            overdue += u32::from(is_overdue);
-            is_alive && !is_overdue
-        });
-        drop(leaving);
-        (0..overdue).for_each(|_| self.abandon());
+        let now_us = self.clock.monotonic_us();
+        let mut watched = self.watched();
+        if watched.stood_still(now_us) {
+            watched.resumed_us = now_us;
+        }
+        watched.checked_us = Some(now_us);
+        let leaving = std::mem::take(&mut watched.leaving).into_iter().filter(Leaving::is_alive);
+        let is_overdue =
+            |one: &Leaving| now_us.saturating_sub(watched.counts_from(one.told_us)) > self.limit_us;
+        let (overdue, leaving): (Vec<_>, Vec<_>) = leaving.partition(is_overdue);
+        watched.leaving = leaving;
+        drop(watched);
+        overdue.into_iter().for_each(|one| self.abandon(one.life));
     }
 
-    /// Counts one thread that is lost until the process ends.
-    pub(crate) fn abandon(&self) {
-        if self.abandoned.fetch_add(1, Ordering::AcqRel) + 1 == ABANDONED_MAX {
-            (self.fatal)();
+    /// Counts one thread that hangs, and may do so until the process ends.
+    pub(crate) fn abandon(&self, life: SignOfLife) {
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+        self.watched().hanging.push(life);
+        if self.hanging() >= HANGING_MAX {
+            self.give_up();
         }
     }
 
-    /// Something that every stream needs will not work in this process again.
+    /// The process is of no more use: too many threads hang, or what every stream needs will not work in it again.
     pub(crate) fn give_up(&self) {
         if !self.gave_up.swap(true, Ordering::AcqRel) {
             (self.fatal)();
         }
     }
 
-    /// How many were abandoned.
+    /// How many were abandoned in all.
     #[must_use]
     pub fn abandoned(&self) -> u64 {
         self.abandoned.load(Ordering::Acquire)
     }
+
+    /// How many of them hang now.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.watched().hanging()
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        // Plain fields: nothing in the lock can panic half-way through a change.
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn since(before_us: u64, now_us: u64) -> Duration {
+    Duration::from_micros(now_us.saturating_sub(before_us))
 }
 
 #[cfg(test)]
@@ -102,24 +167,80 @@ mod tests {
     use super::*;
     use crate::testing::SimulatedClock;
 
-    #[test]
-    fn the_third_thread_that_does_not_end_in_its_time_is_fatal_once() {
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    /// A watch, its clock, and how often it called for the end.
+    fn watch() -> (ThreadWatch, Arc<SimulatedClock>, Arc<AtomicU64>) {
         let (clock, calls) = (Arc::new(SimulatedClock::default()), Arc::new(AtomicU64::new(0)));
         let called = Arc::clone(&calls);
         let fatal = Box::new(move || {
             called.fetch_add(1, Ordering::AcqRel);
         });
-        let watch = ThreadWatch::new(clock.clone(), Duration::from_secs(2), fatal);
-        let threads: Vec<_> = (0..5).map(|_| Arc::new(())).collect();
-        watch.expect_end(threads.iter().map(Arc::downgrade));
+        let watch = ThreadWatch::new(clock.clone(), LIMIT, fatal);
         watch.check();
+        (watch, clock, calls)
+    }
+
+    fn threads(count: usize) -> Vec<Arc<()>> {
+        (0..count).map(|_| Arc::new(())).collect()
+    }
+
+    fn signs(threads: &[Arc<()>]) -> Vec<SignOfLife> {
+        threads.iter().map(|thread| -> SignOfLife { Arc::<()>::downgrade(thread) }).collect()
+    }
+
+    /// Lets so much time pass, with all its checks.
+    fn pass(watch: &ThreadWatch, clock: &SimulatedClock, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(CHECK_EVERY);
+            clock.advance(step);
+            watch.check();
+            left -= step;
+        }
+    }
+
+    #[test]
+    fn the_third_thread_that_does_not_end_in_its_time_is_fatal_once() {
+        let (watch, clock, calls) = watch();
+        let mut threads = threads(5);
+        watch.expect_end(signs(&threads));
+        pass(&watch, &clock, LIMIT);
         assert_eq!(watch.abandoned(), 0, "their time is not over");
         // One ends in time.
-        let mut threads = threads;
         threads.pop();
-        clock.advance(Duration::from_secs(3));
+        pass(&watch, &clock, LIMIT);
+        assert_eq!((watch.abandoned(), watch.hanging(), calls.load(Ordering::Acquire)), (4, 4, 1));
+    }
+
+    #[test]
+    fn threads_that_end_late_one_after_another_are_not_fatal_however_many_they_are() {
+        let (watch, clock, calls) = watch();
+        for number in 1..=10 {
+            let late = threads(2);
+            watch.expect_end(signs(&late));
+            pass(&watch, &clock, 2 * LIMIT);
+            assert_eq!((watch.abandoned(), watch.hanging()), (2 * number, 2));
+            drop(late);
+            assert_eq!(watch.hanging(), 0);
+        }
+        assert_eq!(calls.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn a_process_that_stood_still_gives_its_threads_their_time_again() {
+        let (watch, clock, calls) = watch();
+        let threads = threads(3);
+        watch.expect_end(signs(&threads));
+        let began_us = clock.monotonic_us();
+        clock.advance(Duration::from_secs(60));
+        assert!(!watch.is_overdue(began_us), "whoever asks before the next check");
         watch.check();
-        watch.check();
-        assert_eq!((watch.abandoned(), calls.load(Ordering::Acquire)), (4, 1));
+        assert!(!watch.is_overdue(began_us));
+        pass(&watch, &clock, LIMIT);
+        assert_eq!((watch.abandoned(), watch.is_overdue(began_us)), (0, false), "their time is not over");
+        pass(&watch, &clock, LIMIT);
+        assert_eq!((watch.abandoned(), calls.load(Ordering::Acquire)), (3, 1), "these do hang");
+        assert!(watch.is_overdue(began_us));
     }
 }

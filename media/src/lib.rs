@@ -26,6 +26,7 @@
 //! - [`ElementaryDecoder`] takes access units that were received elsewhere, with the same account.
 //! - [`Frame`] is a reference-counted picture whose planes are read in place ([`PixelLayout`], [`Plane`]).
 //! - [`Mp4Writer`] encodes [`YuvImage`]s and sound to H.264 and AAC in MP4.
+//! - [`raise_descriptor_limit`] lets the process open as much as it may.
 //! - [`heap_use`] counts what FFmpeg and everybody else in the process has allocated.
 //! - [`MediaError`] says who, what and where; its [`ErrorKind`] decides what to do.
 //!
@@ -40,6 +41,7 @@ mod cancel;
 mod codec;
 mod convert;
 mod decoder;
+mod descriptors;
 mod dict;
 mod elementary;
 mod encoder;
@@ -73,6 +75,7 @@ pub use account::{Account, LossReason, Lost};
 pub use address::{Address, Scheme};
 pub use cancel::CancelToken;
 pub use decoder::{DecodeOptions, VideoDecoder};
+pub use descriptors::raise_descriptor_limit;
 pub use elementary::{Decoded, ElementaryCodec, ElementaryDecoder, ElementaryUnit};
 pub use error::{ErrorKind, MediaError};
 pub use frame::{Frame, Plane};

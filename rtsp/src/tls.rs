@@ -3,6 +3,7 @@
 //! Cameras sign their own certificates, for no name in particular. So a file may hold the very certificate of a camera,
 //! which is then trusted as it is, besides authorities, whose certificates are checked by the rules of the web.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub enum Trust {
 /// The settings of a client with this trust.
 ///
 /// # Errors
-/// `Unavailable` while certificates cannot be read: a file that is away or being written, a system that shows none now.
-/// `Invalid` for a file that holds something else.
+/// `Unavailable` while certificates cannot be read: a file that is being written, a system that shows none now.
+/// `Invalid` for a file that is not there, or holds something else.
 pub(crate) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = verifier(trust, &provider)?;
@@ -83,6 +84,7 @@ fn of_system() -> Result<Vec<CertificateDer<'static>>, Error> {
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let failed = |error| {
         let kind = match error {
+            pem::Error::Io(ref error) if error.kind() == io::ErrorKind::NotFound => ErrorKind::Invalid,
             pem::Error::Io(_) | pem::Error::MissingSectionEnd { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
@@ -172,8 +174,8 @@ mod tests {
     #[test]
     fn certificates_that_cannot_be_read_now_may_be_read_later() {
         let cut = &pem()[..200];
-        for contents in [None, Some(""), Some(cut)] {
-            assert_eq!(kind_of(contents), ErrorKind::Unavailable, "{contents:?}");
+        for contents in ["", cut] {
+            assert_eq!(kind_of(Some(contents)), ErrorKind::Unavailable, "{contents}");
         }
         let folder = tempfile::tempdir().unwrap();
         let trust = Trust::File(folder.path().to_owned());
@@ -181,7 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_else_is_invalid() {
+    fn a_file_that_is_not_there_or_holds_something_else_is_invalid() {
+        assert_eq!(kind_of(None), ErrorKind::Invalid);
         let broken = pem().replace("QUJD", "Q*JD");
         for contents in ["no certificate", &pem(), &broken] {
             assert_eq!(kind_of(Some(contents)), ErrorKind::Invalid, "{contents}");

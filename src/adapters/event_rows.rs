@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kinora_actors::domain::{EventKind, LoggedEvent};
-use kinora_actors::ports::{self, EventStore, StoreErrorKind, StoreFuture};
+use kinora_actors::domain::{EventKind, LoggedEvent, SessionId};
+use kinora_actors::ports::{self, EventStore, RefusedEvent, StoreErrorKind, StoreFuture};
 use serde_json::Value;
 
 use crate::store::{EventNotice, EventRow, SessionEnd, SessionRow, Store, StoreError};
@@ -20,12 +20,12 @@ impl EventStore for EventRows {
     fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
         let (store, tell_as) = (self.store.clone(), self.tell_as.clone());
         Box::pin(async move {
-            write(&store, &batch).await.map_err(port_error)?;
+            let refused = write(&store, &batch).await.map_err(port_error)?;
             if let Some(owner) = tell_as {
                 // A hint: the rows are committed, and found without it some seconds later.
                 let _ = store.tell_events(&notices(&owner, &batch)).await;
             }
-            Ok(())
+            if refused.is_empty() { Ok(()) } else { Err(refusal(refused)) }
         })
     }
 }
@@ -48,13 +48,13 @@ fn notices(owner: &str, batch: &[LoggedEvent]) -> Vec<EventNotice> {
     notices
 }
 
-/// Sessions first, so that an event's session is known when the event is.
-async fn write(store: &Store, batch: &[LoggedEvent]) -> Result<(), StoreError> {
+/// Sessions first, so that an event's session is known when the event is. Gives the events that will never be stored.
+async fn write(store: &Store, batch: &[LoggedEvent]) -> Result<Vec<RefusedEvent>, StoreError> {
     for event in batch.iter().filter(|event| event.kind == EventKind::SessionStarted) {
         store.upsert_session(&session_row(event)).await?;
     }
     let rows: Vec<EventRow> = batch.iter().map(event_row).collect();
-    store.insert_events(&rows).await?;
+    let refused = store.insert_events(&rows).await?.refused;
     for event in batch.iter().filter(|event| event.kind == EventKind::SessionEnded) {
         let end = SessionEnd { at_us: event.facts.timestamp_us, reason: end_reason(event) };
         match store.close_session(&event.session.0, &end, &account(event), number(event.seq)).await {
@@ -63,7 +63,12 @@ async fn write(store: &Store, batch: &[LoggedEvent]) -> Result<(), StoreError> {
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    let refused = refused.into_iter().map(|row| RefusedEvent {
+        session: SessionId(row.session_id.into()),
+        seq: u64::try_from(row.seq).unwrap_or(0),
+        error: row.why,
+    });
+    Ok(refused.collect())
 }
 
 fn event_row(event: &LoggedEvent) -> EventRow {
@@ -109,9 +114,62 @@ fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
+fn refusal(refused: Vec<RefusedEvent>) -> ports::StoreError {
+    let words =
+        |event: &RefusedEvent| format!("event {} of session {}: {}", event.seq, event.session.0, event.error);
+    let first = refused.first().map(words).unwrap_or_default();
+    let message = format!("rows were refused by the database: {} of them, first {first}", refused.len());
+    ports::StoreError { kind: StoreErrorKind::RefusedSome(refused), message }
+}
+
 fn port_error(error: StoreError) -> ports::StoreError {
     // Single rows that can never be stored are set aside by the store; what is left of refusals is a fault of the
     // database that its operator mends, so the batch is offered again.
     let kind = StoreErrorKind::Away;
     ports::StoreError { kind, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use kinora_actors::domain::EventFacts;
+
+    use super::*;
+    use crate::store::testing::{store, text};
+
+    fn event(seq: u64, kind: EventKind, payload: &str) -> LoggedEvent {
+        LoggedEvent {
+            session: SessionId("s".into()),
+            stream: "cam".into(),
+            seq,
+            kind,
+            facts: EventFacts::default(),
+            payload: payload.as_bytes().into(),
+        }
+    }
+
+    #[test]
+    fn events_that_the_database_refuses_are_told_and_all_others_of_the_batch_are_stored() {
+        let store = store();
+        let batch = [
+            event(1, EventKind::SessionStarted, r#"{"provenance":{}}"#),
+            event(2, EventKind::StreamState, r#"{"message":"words of a camera\u0000"}"#),
+            event(3, EventKind::FrameAnalyzed, "cut of"),
+            event(4, EventKind::SessionEnded, r#"{"reason":"stopped"}"#),
+        ];
+        let rows = EventRows { store: store.clone(), tell_as: None };
+        let error = store.wait(rows.write(batch.into())).unwrap_err();
+        let StoreErrorKind::RefusedSome(refused) = &error.kind else { panic!("{error}") };
+        assert_eq!(
+            refused.iter().map(|event| (&*event.session.0, event.seq)).collect::<Vec<_>>(),
+            [("s", 3)]
+        );
+        assert!(
+            refused[0].error.contains("SQLSTATE 22") && error.message.contains("event 3 of session s"),
+            "{error}"
+        );
+        let stored = "select string_agg(seq::text, ' ' order by seq) from analysis_results";
+        assert_eq!(text(&store, stored), "1 2 4");
+        let ended = store.wait(store.find_session("s")).unwrap().unwrap().end.unwrap();
+        assert_eq!(ended.reason, "stopped", "a refused row does not keep a session open");
+    }
 }

@@ -2,7 +2,7 @@
 
 use kinora_actors::domain::Provenance;
 use kinora_actors::ports::ModelFactory;
-use slog::error;
+use slog::{error, warn};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
@@ -25,6 +25,9 @@ pub(super) fn serve(
     model: ModelFactory,
 ) -> Result<(), CliError> {
     let (log, _written) = telemetry::logger(&settings.log);
+    if let Err(error) = kinora_media::raise_descriptor_limit() {
+        warn!(log, "the limit of open files cannot be raised"; "error" => %error);
+    }
     let settings = settings.clone();
     actix::System::new().block_on(async move {
         let stop = stop_signal().map_err(|error| CliError::internal(format!("signals: {error}")))?;

@@ -50,6 +50,14 @@ impl EventSink for JournalSink {
     }
 }
 
+/// A session may end without an event that says so: its events could not be kept, or its broadcaster did not come back in time.
+/// Then its memory goes with that of sessions that ended. One that goes on with a fresh sink is taken back by its next event.
+impl Drop for JournalSink {
+    fn drop(&mut self) {
+        self.hub.retire(&self.session);
+    }
+}
+
 /// The journal as the writer of rows follows it.
 pub(crate) struct JournalLog {
     journal: Arc<Journal>,
@@ -79,5 +87,50 @@ impl EventLog for JournalLog {
 
     fn commit(&mut self) -> io::Result<()> {
         self.journal.truncate_to(self.reader.position())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kinora_actors::domain::{EventFacts, EventKind};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::journal::JournalLimits;
+
+    /// More sessions than a hub remembers of those that ended.
+    const MANY: usize = 40;
+
+    fn event(seq: u64, kind: EventKind) -> EncodedEvent {
+        let json = format!(r#"{{"payload":{{"seq":{seq}}}}}"#).into_bytes().into();
+        EncodedEvent { seq, kind, json, facts: EventFacts::default() }
+    }
+
+    #[test]
+    fn a_session_that_ends_untold_is_forgotten_in_time_and_one_with_a_fresh_sink_is_not() {
+        let (dir, hub) = (TempDir::new().unwrap(), Hub::new());
+        let sync_every = Duration::from_secs(1);
+        let limits = JournalLimits { max_bytes: 1 << 20, segment_bytes: 1 << 16, sync_every };
+        let (journal, _) = Journal::open(dir.path(), limits).unwrap();
+        let journal = Arc::new(journal);
+        let id = |session: &str| SessionId(session.into());
+        let sink = |session: &str| JournalSink {
+            journal: Arc::clone(&journal),
+            hub: Arc::clone(&hub),
+            session: id(session),
+            stream: "cam".into(),
+        };
+        for session in ["untold", "goes on"] {
+            sink(session).append(&event(1, EventKind::FrameAnalyzed)).unwrap();
+        }
+        assert_eq!(hub.last_seq(&id("untold")), Some(1), "an agent may still catch up");
+        let mut fresh = sink("goes on");
+        fresh.append(&event(2, EventKind::FrameAnalyzed)).unwrap();
+        for number in 0..MANY {
+            sink(&number.to_string()).append(&event(1, EventKind::SessionEnded)).unwrap();
+        }
+        assert_eq!((hub.last_seq(&id("untold")), hub.last_seq(&id("goes on"))), (None, Some(2)));
     }
 }

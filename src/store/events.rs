@@ -2,7 +2,10 @@
 //!
 //! The same batch may be written again, after a lost answer or a restart: a row is known by its session,
 //! number and recording time. `jsonb` keeps numbers to the digit but orders keys anew, so a payload comes
-//! back as an equal JSON value and not as the same text.
+//! back as an equal JSON value and not as the same text. It has no NUL: one in a text comes back as U+FFFD.
+//!
+//! Batches are written one at a time, whichever server's they are, so that rows become visible in the order of their own
+//! numbers: who has read up to one of them has missed none before it.
 
 use std::time::SystemTime;
 
@@ -49,10 +52,15 @@ pub(crate) struct RefusedRow {
     pub(crate) why: String,
 }
 
+/// Names the lock among PostgreSQL's advisory locks: "kinora" and what for.
+const LOCK: i64 = 0x6b69_6e6f_7261_0003;
+
+// The lock is had before the first row gets its number, and until the commit. It costs no round trip of its own.
 const INSERT: &str = r#"
+    with turn as materialized (select pg_advisory_xact_lock($7))
     insert into analysis_results (session_id, seq, "timestamp", recorded_at, event, payload)
     select session_id, seq, at, recorded_at, event, payload::jsonb
-    from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
+    from turn, unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
         as batch (session_id, seq, at, recorded_at, event, payload)
     on conflict do nothing"#;
 
@@ -73,8 +81,8 @@ const LAST: &str = r#"
 impl Store {
     /// Writes a batch in one round trip; rows that are there already are left as they are.
     ///
-    /// A row that PostgreSQL cannot take (a NUL in its text, a name too long) does not hold up the others:
-    /// such a batch is written row by row, and the row is returned as refused.
+    /// A row that PostgreSQL cannot take does not hold up the others. A NUL in its texts is replaced, so that no number is
+    /// missing; if that is not it (a name too long), the batch is written row by row, and the row is returned as refused.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: write the same batch again. [`StoreError::NotMigrated`].
@@ -83,7 +91,7 @@ impl Store {
         self.run(move |client| async move {
             match insert(&client, &rows).await {
                 Ok(inserted) => Ok(Inserted { inserted, refused: Vec::new() }),
-                Err(error) if is_about_a_row(&error) => insert_singly(&client, rows).await,
+                Err(error) if is_about_a_row(&error) => insert_mended(&client, rows).await,
                 Err(error) => Err(error),
             }
         })
@@ -163,7 +171,26 @@ async fn insert(client: &Object, rows: &[EventRow]) -> Result<u64, StoreError> {
     let events: Vec<&str> = rows.iter().map(|row| row.event.as_str()).collect();
     let payloads: Vec<&str> = rows.iter().map(|row| row.payload.as_str()).collect();
     let statement = client.prepare_cached(INSERT).await?;
-    Ok(client.execute(&statement, &[&sessions, &seqs, &times, &recorded, &events, &payloads]).await?)
+    Ok(client.execute(&statement, &[&sessions, &seqs, &times, &recorded, &events, &payloads, &LOCK]).await?)
+}
+
+/// Writes a batch of which something was refused.
+async fn insert_mended(client: &Object, mut rows: Vec<EventRow>) -> Result<Inserted, StoreError> {
+    let mut is_mended = false;
+    for row in &mut rows {
+        if let Some(payload) = without_nul(&row.payload) {
+            row.payload = payload;
+            is_mended = true;
+        }
+    }
+    if !is_mended {
+        return insert_singly(client, rows).await;
+    }
+    match insert(client, &rows).await {
+        Ok(inserted) => Ok(Inserted { inserted, refused: Vec::new() }),
+        Err(error) if is_about_a_row(&error) => insert_singly(client, rows).await,
+        Err(error) => Err(error),
+    }
 }
 
 async fn insert_singly(client: &Object, rows: Vec<EventRow>) -> Result<Inserted, StoreError> {
@@ -179,6 +206,30 @@ async fn insert_singly(client: &Object, rows: Vec<EventRow>) -> Result<Inserted,
         }
     }
     Ok(outcome)
+}
+
+/// JSON text with U+FFFD for each NUL, which `jsonb` does not take; `None` if it has none. A backslash that is escaped
+/// itself is text, and so is what follows it.
+fn without_nul(json: &str) -> Option<String> {
+    const NUL: &str = r"\u0000";
+    let (mut text, mut rest, mut has_nul) = (String::with_capacity(json.len()), json, false);
+    // Outside of strings JSON has no backslash.
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        if let Some(behind) = escape.strip_prefix(NUL) {
+            (has_nul, rest) = (true, behind);
+            text.push_str(r"\ufffd");
+            continue;
+        }
+        // The backslash and what it escapes.
+        let end = escape.char_indices().nth(2).map_or(escape.len(), |(end, _)| end);
+        let (escaped, behind) = escape.split_at(end);
+        text.push_str(escaped);
+        rest = behind;
+    }
+    text.push_str(rest);
+    has_nul.then_some(text)
 }
 
 /// SQLSTATE class 22 is about data, 23 about constraints, 54 about limits: other rows may be fine.
@@ -201,4 +252,24 @@ pub(super) fn event_at(row: &Row, first: usize) -> Result<EventRow, StoreError> 
         event: row.try_get(first + 4)?,
         payload: row.try_get(first + 5)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_replaced_and_an_escaped_backslash_before_its_digits_is_not() {
+        for (json, mended) in [
+            (r#"{"a":"\u0000"}"#, Some(r#"{"a":"\ufffd"}"#)),
+            (r#"{"a":"x\u0000\u0000y","\u0000":1}"#, Some(r#"{"a":"x\ufffd\ufffdy","\ufffd":1}"#)),
+            (r#"{"a":"\\\u0000 \" é"}"#, Some(r#"{"a":"\\\ufffd \" é"}"#)),
+            (r#"{"a":"\\u0000"}"#, None),
+            (r#"{"a":"\\\\u0000 \u00000"}"#, Some(r#"{"a":"\\\\u0000 \ufffd0"}"#)),
+            (r#"{"a":"\u00e9\n\ud83d\ude00","b":[]}"#, None),
+            (r"cut off \", None),
+        ] {
+            assert_eq!(without_nul(json).as_deref(), mended, "{json}");
+        }
+    }
 }

@@ -95,7 +95,8 @@ impl Hub {
         self.sessions().rings.keys().cloned().collect()
     }
 
-    /// Counts a session as ended whose end nobody will publish: its server is lost. Its memory goes with that of others.
+    /// Counts a session as ended whose end nobody will publish: its server is lost, or its events could not be kept. Its memory
+    /// goes with that of others, unless another event of it is published.
     pub fn retire(&self, session: &SessionId) {
         let mut sessions = self.sessions();
         if sessions.rings.contains_key(session) {

@@ -119,6 +119,17 @@ fn a_session_whose_server_is_lost_is_forgotten_with_those_that_ended() {
 }
 
 #[test]
+fn a_session_that_was_given_up_too_early_is_taken_back_by_its_next_event() {
+    let hub = Hub::new();
+    publish(&hub, "a", 1..=3);
+    hub.retire(&session("a"));
+    publish(&hub, "a", 4..=4);
+    (0..=super::ENDED_SESSIONS)
+        .for_each(|number| hub.publish(&event(&format!("s{number}"), 1, EventKind::SessionEnded)));
+    assert!(matches!(hub.recent(&session("a"), 0), Recent::Complete(events) if events.len() == 4));
+}
+
+#[test]
 fn replay_and_live_meet_without_a_loss_or_a_repetition() {
     let hub = Hub::new();
     publish(&hub, "a", 1..=10_000);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{AwaitStopped, GetStatus, Keeper, MAILBOX, Retire, StartStream, StopStream, StreamSupervisor};
+use super::{
+    AwaitStopped, GetStatus, Keeper, MAILBOX, Retire, StartStream, StopStream, StreamSupervisor, TakeOver,
+};
 use crate::broadcaster::{FramesFlow, SessionClosed};
 use crate::decoder::SourceFailed;
 use crate::guard::{ChildExited, ExitKind};
@@ -33,6 +35,16 @@ impl Handler<StartStream> for StreamSupervisor {
 
     fn handle(&mut self, _: StartStream, ctx: &mut Self::Context) {
         self.start(ctx);
+    }
+}
+
+impl Handler<TakeOver> for StreamSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeOver, ctx: &mut Self::Context) {
+        if self.session.is_none() && !self.stopping {
+            self.happen(Happening::SupervisorLost, ctx);
+        }
     }
 }
 
@@ -81,9 +93,9 @@ impl Handler<GetStatus> for StreamSupervisor {
 impl Handler<FramesFlow> for StreamSupervisor {
     type Result = ();
 
-    fn handle(&mut self, _: FramesFlow, ctx: &mut Self::Context) {
+    fn handle(&mut self, flow: FramesFlow, ctx: &mut Self::Context) {
         // A late word of frames that were on their way when the connection was lost changes nothing.
-        if self.connection.is_some() {
+        if self.connection.is_some() && self.is_current(flow.generation) {
             self.happen(Happening::Flowing, ctx);
         }
     }

@@ -129,6 +129,8 @@ pub enum Take {
     Refuse(SourceErrorKind),
     /// Frames, then the end.
     Frames(u64),
+    /// Frames, then an error.
+    Fail(u64, SourceErrorKind),
     /// Frames, then nothing until it is cancelled.
     Silence(u64),
     /// Frames, then nothing for so long, cancelled or not: a thread that nobody can end.
@@ -170,13 +172,17 @@ impl SourceFactory for Plot {
         let next = self.takes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let take = next.unwrap_or(Take::Silence(0));
         if let Take::Refuse(kind) = take {
-            return Err(SourceError { kind, message: "refused, as the test asked".into() });
+            return Err(refusal(kind));
         }
         let mut factory =
             ScriptedFactory { script: Vec::new(), live: self.live, claimed_frames: None, opens_late: false };
         let frames = Box::new(PlayedTake { take, next: 0, cancel: cancel.clone() });
         Ok(OpenSource { frames, ..factory.open(cancel)? })
     }
+}
+
+fn refusal(kind: SourceErrorKind) -> SourceError {
+    SourceError { kind, message: "refused, as the test asked".into() }
 }
 
 struct PlayedTake {
@@ -192,6 +198,7 @@ impl PlayedTake {
             Take::Refuse(_) => 0,
             Take::Flood => u64::MAX,
             Take::Frames(frames)
+            | Take::Fail(frames, _)
             | Take::Silence(frames)
             | Take::Hang(frames, _)
             | Take::Panic(frames)
@@ -215,6 +222,7 @@ impl FrameSource for PlayedTake {
         }
         match self.take {
             Take::Panic(_) => panic!("the source panics, as the test asked"),
+            Take::Fail(_, kind) => return SourceItem::End(Some(refusal(kind))),
             Take::Corrupt(_, lost) if lost > 0 => {
                 self.take = Take::Frames(0);
                 return SourceItem::Lost(lost);

@@ -82,11 +82,67 @@ fn a_payload_comes_back_as_an_equal_json_value() {
 fn a_row_that_postgresql_refuses_does_not_hold_up_its_batch() {
     let store = store();
     let mut batch = rows("s", 1..=5);
-    batch[1].payload = r#"{"nul":"\u0000"}"#.into();
+    batch[1].payload = "{\"nul\":\"\0\"}".into();
     batch[3].event = "x".repeat(33);
     let outcome = store.wait(store.insert_events(&batch)).unwrap();
     assert_eq!(outcome.inserted, 3);
     assert_eq!(outcome.refused.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 4]);
+}
+
+#[test]
+fn words_with_a_nul_are_stored_without_it_and_no_number_is_missing() {
+    let store = store();
+    let mut batch = rows("s", 1..=5);
+    batch[1].payload = r#"{"words":"a\u0000b","path":"C:\\u0000"}"#.into();
+    assert_eq!(
+        store.wait(store.insert_events(&batch)).unwrap(),
+        Inserted { inserted: 5, refused: Vec::new() }
+    );
+    assert_eq!(
+        store.wait(store.insert_events(&batch)).unwrap(),
+        Inserted::default(),
+        "nothing is there twice"
+    );
+    let read = store.wait(store.events_after("s", 1, 1, &[])).unwrap().remove(0);
+    let payload: serde_json::Value = serde_json::from_str(&read.payload).unwrap();
+    assert_eq!(payload, serde_json::json!({"words": "a\u{fffd}b", "path": "C:\\u0000"}));
+
+    batch = rows("other", 1..=3);
+    batch[0].payload = r#"{"words":"\u0000"}"#.into();
+    batch[2].event = "x".repeat(33);
+    let outcome = store.wait(store.insert_events(&batch)).unwrap();
+    assert_eq!((outcome.inserted, outcome.refused[0].seq), (2, 3), "one that is hopeless does not spoil it");
+}
+
+#[test]
+fn rows_are_seen_in_the_order_of_their_own_numbers_though_one_batch_takes_longer() {
+    let store = store();
+    let dawdle = "create function dawdle() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(0.5); return null; end $$;
+        create trigger dawdle after insert on analysis_results
+            for each row when (new.session_id = 'slow') execute function dawdle()";
+    text(&store, dawdle);
+    let quick = async {
+        // The slow row has its number by then, and is not committed.
+        while !a_number_is_taken(&store).await {}
+        store.insert_events(&rows("quick", 1..=1)).await.unwrap();
+        store.last_seq("slow").await.unwrap()
+    };
+    let slow = rows("slow", 1..=1);
+    let (slow, seen) = store.wait(async { tokio::join!(store.insert_events(&slow), quick) });
+    assert_eq!(
+        (slow.unwrap().inserted, seen),
+        (1, Some(1)),
+        "the row before is seen when the one after it is"
+    );
+}
+
+async fn a_number_is_taken(store: &Store) -> bool {
+    let ask = store.run(|client| async move {
+        let query = "select is_called from analysis_results_id_seq";
+        Ok(client.query_one(query, &[]).await?.try_get::<_, bool>(0)?)
+    });
+    ask.await.unwrap()
 }
 
 #[test]
