@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kinora_actors::domain::{EncodedEvent, EventFacts, EventKind, FrameAccount, SessionId, Timestamp};
+use kinora_actors::domain::{
+    DropReason, EncodedEvent, EndReason, EventFacts, EventKind, FrameAccount, SessionId, Timestamp,
+};
 use kinora_actors::hub::Published;
 use kinora_actors::status::{self, SessionView, StatusBoard};
 use serde_json::Value;
@@ -10,9 +12,11 @@ use slog::{Logger, debug, info, o, warn};
 
 use super::Elsewhere;
 use crate::accounts::KeyScope;
+use crate::journal::Journal;
+use crate::http::current_request_id;
 use crate::http::ports::{
     Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, Known, LiveAccount,
-    Observer, SessionStatus, StreamStatus, StreamsView, Unavailable, UserId, Who,
+    Observer, SessionStatus, StreamStatus, StreamsSeen, StreamsView, Unavailable, UserId, Who,
 };
 use crate::store::{EventRow, SessionRow, Store, StoreError, User};
 
@@ -139,10 +143,10 @@ impl StreamsView for LiveView {
         }
     }
 
-    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>> {
+    fn sessions(&self, StreamsSeen { only, hidden }: StreamsSeen) -> Answer<'_, Vec<SessionStatus>> {
         Box::pin(async move {
             let live = self.board.sessions();
-            let rows = self.store.list_sessions(None, SESSIONS_LISTED).await.map_err(unavailable)?;
+            let rows = self.store.list_sessions(only, hidden, SESSIONS_LISTED).await.map_err(unavailable)?;
             let known = |id: &str| live.iter().any(|session| &*session.id.0 == id);
             let ended =
                 rows.into_iter().filter(|row| !known(&row.id)).map(stored_session).collect::<Vec<_>>();
@@ -203,6 +207,8 @@ fn live_session(session: &SessionView) -> SessionStatus {
 }
 
 fn stored_session(row: SessionRow) -> SessionStatus {
+    // What is stored of one that runs elsewhere is the account of its beginning.
+    let frames = row.end.as_ref().and_then(|end| stored_account(&row.account, &end.reason));
     SessionStatus {
         id: SessionId(row.id.into()),
         stream: row.stream,
@@ -210,9 +216,25 @@ fn stored_session(row: SessionRow) -> SessionStatus {
         ended_at: row.end.as_ref().map(|end| Timestamp(end.at_us)),
         end_reason: row.end.map(|end| end.reason),
         last_seq: u64::try_from(row.last_seq).unwrap_or(0),
-        frames: None,
+        frames,
         latency_ms: None,
     }
+}
+
+/// The account that a session ended with, if it was stored: the server of one that ended by a restart may have been lost
+/// before.
+fn stored_account(json: &str, end_reason: &str) -> Option<LiveAccount> {
+    let account: Value = serde_json::from_str(json).ok()?;
+    let mut counters = Vec::new();
+    for name in ["received", "analyzed", "skipped"] {
+        counters.push(account[name].as_u64()?);
+    }
+    // Reasons that did not occur are not named.
+    let dropped = |reason: DropReason| account["dropped"][reason.name()].as_u64().unwrap_or(0);
+    counters.extend(DropReason::ALL.map(dropped));
+    let account = FrameAccount::from_counters(&counters);
+    let is_of_its_beginning = end_reason == EndReason::Restart.code() && account.received == 0;
+    (!is_of_its_beginning).then(|| live_account(account))
 }
 
 /// Whether the database answers.
@@ -251,6 +273,24 @@ impl HealthCheck for ThreadsHealth {
     }
 }
 
+/// Whether the journal takes events.
+pub(crate) struct JournalHealth(pub(crate) Arc<Journal>);
+
+impl HealthCheck for JournalHealth {
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn needed_for_ready(&self) -> bool {
+        // What is there can be asked for and followed, and streams wait.
+        false
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.0.trouble().map_or(Ok(()), |words| Err(Unavailable(words))) })
+    }
+}
+
 /// What happens in the HTTP server, as log lines.
 pub(crate) struct HttpLog(pub(crate) Logger);
 
@@ -270,11 +310,65 @@ impl Observer for HttpLog {
                 }
             }
             HttpEvent::ComponentUnavailable { component, error } => {
-                warn!(self.0, "component unavailable"; "component" => component, "error" => error);
+                let log = match current_request_id() {
+                    Some(id) => self.0.new(o!("request_id" => id)),
+                    None => self.0.clone(),
+                };
+                warn!(log, "component unavailable"; "component" => component, "error" => error);
             }
             HttpEvent::SubscriberLeft { user, reason, events, cut } => info!(
                 self.0, "subscriber left"; "user" => user.0, "reason" => reason, "events" => events, "cut" => cut
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::SessionEnd;
+    use crate::store::testing::store;
+
+    #[test]
+    fn a_session_that_is_over_is_told_with_the_account_that_it_ended_with() {
+        let store = store();
+        let account = json!({"received": 9, "analyzed": 6, "skipped": 1, "dropped": {"replaced": 2}});
+        let beginning = json!({"received": 0, "analyzed": 0, "skipped": 0, "dropped": {}});
+        for (id, reason, account) in [
+            ("over", Some("stopped"), &account),
+            ("closed by the next start", Some("restart"), &account),
+            ("without a frame", Some("source_failed"), &beginning),
+            ("lost", Some("restart"), &beginning),
+            ("elsewhere", None, &beginning),
+            ("without an account", Some("stopped"), &json!({})),
+        ] {
+            let row = SessionRow {
+                id: id.into(),
+                stream: "door".into(),
+                started_at_us: 1,
+                end: reason.map(|reason| SessionEnd { at_us: 2, reason: reason.into() }),
+                provenance: "{}".into(),
+                account: account.to_string(),
+                last_seq: 1,
+                epoch: 0,
+            };
+            store.wait(store.upsert_session(&row)).unwrap();
+        }
+        let view = LiveView { board: Arc::default(), store: store.clone(), elsewhere: None };
+        let told = |id: &str| {
+            let session = store.wait(view.session(&SessionId(id.into()))).unwrap().unwrap();
+            serde_json::to_value(session).unwrap()["frames"].take()
+        };
+        let in_full =
+            json!({"received": 9, "analyzed": 6, "skipped": 1, "dropped": {"replaced": 2}, "inFlight": 0});
+        assert_eq!((told("over"), told("closed by the next start")), (in_full.clone(), in_full));
+        assert_eq!(told("without a frame")["received"], 0);
+        for unknown in ["lost", "elsewhere", "without an account"] {
+            assert_eq!(told(unknown), Value::Null, "{unknown}");
+        }
+        let seen = StreamsSeen { only: None, hidden: vec!["door".into()] };
+        assert!(store.wait(view.sessions(seen)).unwrap().is_empty(), "nobody asks for what they do not see");
     }
 }

@@ -15,7 +15,7 @@ use super::guard::Limits;
 use super::metrics::Metrics;
 use super::ports::{Answer, HttpEvent, Known, Ports, Who};
 use super::problem::ApiError;
-use super::routes::HealthCache;
+use super::routes::{Exports, HealthCache};
 use super::ws::{Seats, WsSettings};
 use crate::accounts::{Mailer, Sealer};
 use crate::config::Network;
@@ -105,6 +105,7 @@ pub(crate) struct App {
     pub(super) open_metrics: bool,
     known: KnownCache,
     pub(super) seats: Arc<Seats>,
+    pub(super) exports: Arc<Exports>,
     pub(super) health: HealthCache,
     query_timeout: Duration,
     ready: AtomicBool,
@@ -116,6 +117,7 @@ impl App {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             seats: Seats::new(&parts.ws, parts.metrics.subscribers.clone()),
+            exports: Arc::default(),
             health: HealthCache::default(),
             ports: parts.ports,
             hub: parts.hub,

@@ -109,8 +109,9 @@ pub(crate) trait StreamsView: Send + Sync {
     /// All configured streams, from memory.
     fn streams(&self) -> Vec<StreamStatus>;
 
-    /// The latest sessions, running ones first, as many as one answer should hold.
-    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>>;
+    /// The latest sessions of the streams that are seen, running ones first, as many as one answer should hold. Those that
+    /// run may be of others too.
+    fn sessions(&self, seen: StreamsSeen) -> Answer<'_, Vec<SessionStatus>>;
 
     /// One session, however old, while something of it is known.
     fn session<'a>(&'a self, id: &'a SessionId) -> Answer<'a, Option<SessionStatus>>;
@@ -119,6 +120,15 @@ pub(crate) trait StreamsView: Send + Sync {
     fn is_elsewhere(&self, _: &SessionId) -> bool {
         false
     }
+}
+
+/// The streams that a caller may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StreamsSeen {
+    /// These only; `None` is all.
+    pub(crate) only: Option<Vec<String>>,
+    /// None of these.
+    pub(crate) hidden: Vec<String>,
 }
 
 /// A stream as the API shows it.
@@ -186,10 +196,10 @@ pub(crate) struct SessionStatus {
     pub(crate) end_reason: Option<String>,
     /// The number of its last event.
     pub(crate) last_seq: u64,
-    /// Its account.
+    /// Its account; null while another server runs it, and if its server was lost before the account was stored.
     #[schema(value_type = Option<AccountSchema>)]
     pub(crate) frames: Option<LiveAccount>,
-    /// Its latency percentiles.
+    /// Its latency percentiles; null for a session of another server or of an earlier process.
     #[schema(value_type = Option<Latency>)]
     pub(crate) latency_ms: Option<LatencySummary>,
 }
@@ -404,7 +414,7 @@ pub(crate) struct DeviceStatus {
     pub(crate) utilization: Option<Utilization>,
     /// Workers that were replaced after they failed.
     pub(crate) workers_replaced: u64,
-    /// Threads that hung and were given up; they are lost until the process ends.
+    /// Threads that hung and were given up, those included that came back late.
     pub(crate) threads_abandoned: u64,
 }
 

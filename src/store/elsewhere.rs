@@ -52,7 +52,8 @@ impl Store {
         .await
     }
 
-    /// The number of the newest row of all. Rows of later commits may have lower ones.
+    /// The number of the newest row of all. Rows of later commits have higher ones; only those of a server of an older
+    /// version, which does not wait for its turn, may have lower ones.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -23,7 +23,7 @@ struct Migration {
 }
 
 /// All steps, oldest first.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         version: 1,
         name: "streams_sessions_events",
@@ -77,6 +77,18 @@ const MIGRATIONS: [Migration; 9] = [
         name: "sign_in",
         up: include_str!("../../migrations/0009_sign_in.up.sql"),
         down: include_str!("../../migrations/0009_sign_in.down.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "invitations_addresses",
+        up: include_str!("../../migrations/0010_invitations_addresses.up.sql"),
+        down: include_str!("../../migrations/0010_invitations_addresses.down.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "event_indexes",
+        up: include_str!("../../migrations/0011_event_indexes.up.sql"),
+        down: include_str!("../../migrations/0011_event_indexes.down.sql"),
     },
 ];
 

@@ -79,12 +79,16 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
 /// The open store; clones share it. The last clone's drop, or [`Store::close`], ends connections and cluster.
 #[derive(Clone)]
-pub(crate) struct Store(Arc<Inner>);
+pub(crate) struct Store(Arc<Inner>, Option<Duration>);
 
 struct Inner {
     pool: Pool,
-    /// One connection for leases: queries of others never make a renewal wait, and a release never overtakes one.
+    /// One connection to take leases and give them back, in order.
     lease_pool: Pool,
+    /// One connection to renew them: no other question makes a renewal wait.
+    renewal_pool: Pool,
+    /// A few connections for questions about stored events, which may read much: nothing else waits for them.
+    history_pool: Pool,
     /// How connections are made, for one that is outside the pool.
     config: Config,
     /// Connections used by a call that may outlast the statement time-out are bounded by this.
@@ -142,6 +146,12 @@ impl Store {
         Self::assemble(runtime, opened)
     }
 
+    /// The same store for those who do not wait longer than this. A call that takes longer fails, and what it began is rolled
+    /// back: nothing is done behind the back of somebody who was told that it failed, but for a COMMIT that was under way.
+    pub(crate) fn within(&self, limit: Duration) -> Self {
+        Self(Arc::clone(&self.0), Some(limit))
+    }
+
     /// Waits for `work`, usually a call of this store, without a runtime of the caller's.
     ///
     /// # Panics
@@ -155,6 +165,8 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.0.pool.close();
         self.0.lease_pool.close();
+        self.0.renewal_pool.close();
+        self.0.history_pool.close();
         let inner = Arc::clone(&self.0);
         // A stop waits for a process, which would hold up the timers of this runtime.
         let _ = self.handle().spawn_blocking(move || inner.stop_cluster()).await;
@@ -193,17 +205,28 @@ impl Store {
 
     fn assemble(runtime: Runtime, opened: Result<Opened, StoreError>) -> Result<Self, StoreError> {
         match opened {
-            Ok(Opened { pool, lease_pool, config, cluster, answer_timeout, pool_size }) => {
+            Ok(Opened {
+                pool,
+                lease_pool,
+                renewal_pool,
+                history_pool,
+                config,
+                cluster,
+                answer_timeout,
+                pool_size,
+            }) => {
                 let inner = Inner {
                     pool,
                     lease_pool,
+                    renewal_pool,
+                    history_pool,
                     config,
                     answer_timeout,
                     pool_size,
                     cluster: Mutex::new(cluster),
                     runtime: Some(runtime),
                 };
-                let store = Self(Arc::new(inner));
+                let store = Self(Arc::new(inner), None);
                 store.handle().spawn(connection::tend(store.0.pool.clone(), store.0.pool_size));
                 Ok(store)
             }
@@ -235,23 +258,14 @@ impl Store {
         self.run_on(&self.0.pool, limit, work).await
     }
 
-    /// [`Store::run_within`] with the connection for leases.
-    async fn run_for_leases<T, F, W>(&self, limit: Duration, work: W) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StoreError>> + Send,
-        W: FnOnce(Object) -> F + Send + 'static,
-    {
-        self.run_on(&self.0.lease_pool, limit, work).await
-    }
-
+    /// [`Store::run_within`] with another pool.
     async fn run_on<T, F, W>(&self, pool: &Pool, limit: Duration, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send,
         W: FnOnce(Object) -> F + Send + 'static,
     {
-        let pool = pool.clone();
+        let (pool, limit) = (pool.clone(), self.1.map_or(limit, |own| own.min(limit)));
         let task = async move {
             let client = pool.get().await?;
             work(client).await
@@ -290,6 +304,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.pool.close();
         self.lease_pool.close();
+        self.renewal_pool.close();
+        self.history_pool.close();
         self.stop_cluster();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -301,6 +317,8 @@ impl Drop for Inner {
 struct Opened {
     pool: Pool,
     lease_pool: Pool,
+    renewal_pool: Pool,
+    history_pool: Pool,
     config: Config,
     cluster: Option<EmbeddedCluster>,
     answer_timeout: Duration,
@@ -319,12 +337,14 @@ async fn open(settings: StoreSettings) -> Result<Opened, StoreError> {
             (connection::prepare_embedded(&socket, &settings).await?, cluster)
         }
     };
+    let history_pool = event_query::pool(&config, &settings)?;
     connection::tell_first(&mut config, &settings);
     let most = settings.pool_size + settings.max_overflow;
     let pool = connection::pool(config.clone(), &settings, most)?;
     let lease_pool = connection::pool(config.clone(), &settings, 1)?;
+    let renewal_pool = connection::pool(config.clone(), &settings, 1)?;
     drop(pool.get().await?);
-    Ok(Opened { pool, lease_pool, config, cluster, answer_timeout, pool_size })
+    Ok(Opened { pool, lease_pool, renewal_pool, history_pool, config, cluster, answer_timeout, pool_size })
 }
 
 fn crashed(error: &tokio::task::JoinError) -> StoreError {

@@ -74,9 +74,9 @@ const LIST: &str = "
         case when ended_at is null then greatest(last_seq, coalesce(
             (select max(seq) from analysis_results where session_id = sessions.id), 0)) else last_seq end, epoch
     from sessions
-    where ($1::text is null or stream = $1) and ($2::text is null or id = $2)
+    where ($1::text[] is null or stream = any ($1)) and stream <> all ($2::text[]) and ($3::text is null or id = $3)
     order by started_at desc, id desc
-    limit $3";
+    limit $4";
 
 impl Store {
     /// Writes a session, new or known.
@@ -165,16 +165,17 @@ impl Store {
         .await
     }
 
-    /// Up to `limit` sessions, newest first; of one stream if it is given.
+    /// Up to `limit` sessions, newest first; of these streams if they are given, and of none that is `hidden`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn list_sessions(
         &self,
-        stream: Option<&str>,
+        streams: Option<Vec<String>>,
+        hidden: Vec<String>,
         limit: u32,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        self.sessions(stream.map(str::to_owned), None, limit).await
+        self.sessions((streams, hidden), None, limit).await
     }
 
     /// The session `id`.
@@ -182,17 +183,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn find_session(&self, id: &str) -> Result<Option<SessionRow>, StoreError> {
-        Ok(self.sessions(None, Some(id.to_owned()), 1).await?.pop())
+        Ok(self.sessions((None, Vec::new()), Some(id.to_owned()), 1).await?.pop())
     }
 
     async fn sessions(
         &self,
-        stream: Option<String>,
+        (streams, hidden): (Option<Vec<String>>, Vec<String>),
         id: Option<String>,
         limit: u32,
     ) -> Result<Vec<SessionRow>, StoreError> {
         self.run(move |client| async move {
-            let rows = client.query(LIST, &[&stream, &id, &i64::from(limit)]).await?;
+            let rows = client.query(LIST, &[&streams, &hidden, &id, &i64::from(limit)]).await?;
             rows.iter().map(session).collect()
         })
         .await

@@ -109,6 +109,8 @@ pub(crate) fn store_that_is_away() -> Store {
     let opened = Opened {
         pool: pool(),
         lease_pool: pool(),
+        renewal_pool: pool(),
+        history_pool: pool(),
         config: config.clone(),
         cluster: None,
         answer_timeout: Duration::from_secs(1),

@@ -1,18 +1,20 @@
 //! Stored events: by page as JSON, or all of them as NDJSON or CSV.
 //!
-//! An export reads page by page while it is sent, so its size does not matter here.
+//! An export reads page by page while it is sent, so its size does not matter here. It ends with the event that was the
+//! newest when it began.
 
 use std::collections::VecDeque;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, Query};
-use actix_web::{HttpResponse, error};
+use actix_web::{HttpRequest, HttpResponse, error};
 use futures_util::{Stream, stream};
 use kinora_actors::domain::{EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::exports::Place;
 use super::fields;
 use crate::accounts::Permission;
 use crate::http::app::App;
@@ -25,6 +27,8 @@ use crate::store::{EventQuery, EventRow};
 const PAGE: u32 = 100;
 /// Events of the largest page, and of each step of an export.
 const LARGEST_PAGE: u32 = 1_000;
+/// Bytes of a piece of an export, unless one event has more: few, so that who reads slowly is seen to read.
+const PIECE: usize = 64 * 1024;
 /// The columns of a CSV export.
 const COLUMNS: &str = "sessionId,timestamp,event,seq,stream,payload\r\n";
 
@@ -91,7 +95,9 @@ enum Form {
 
 /// Stored events, oldest first.
 ///
-/// `format=json` gives a page; `ndjson` and `csv` give all events at once. An export that breaks off is not whole.
+/// `format=json` gives a page; `ndjson` and `csv` give all events that are stored when the export begins. One that breaks
+/// off is not whole: the database went away, the caller may not see these events any more, or nothing was read for half a
+/// minute.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events", security(("bearer" = ["watch"])), params(EventsQuery),
     responses(
@@ -101,11 +107,14 @@ enum Form {
             (String = "text/csv"),
         )),
         (status = 400, description = "`invalid_query`."),
+        (status = 429, description = "`too_many_requests`; `too_many_exports`: one user or key has two at once.",
+            headers(("retry-after" = u32, description = "Seconds to wait"))),
     )
 )]
 pub(in crate::http) async fn events(
     app: web::Data<App>,
     caller: Caller,
+    request: HttpRequest,
     query: Query<EventsQuery>,
 ) -> Result<HttpResponse, ApiError> {
     caller.require(Permission::Watch)?;
@@ -119,7 +128,10 @@ pub(in crate::http) async fn events(
     let wanted = query.wanted(&caller)?;
     match form {
         None => page(&app, wanted).await,
-        Some(form) => export(app, wanted, form).await,
+        Some(form) => {
+            let place = app.exports.begin(&caller, &request)?;
+            export(app, caller, place, wanted, form).await
+        }
     }
 }
 
@@ -132,49 +144,73 @@ async fn page(app: &App, wanted: EventQuery) -> Result<HttpResponse, ApiError> {
 }
 
 /// The first step is read before the answer begins, so that a database that is away is a 503.
-async fn export(app: web::Data<App>, wanted: EventQuery, form: Form) -> Result<HttpResponse, ApiError> {
-    let wanted = EventQuery { limit: LARGEST_PAGE, ..wanted };
-    let first = app.store(app.store.query_events(wanted.clone())).await?;
+async fn export(
+    app: web::Data<App>,
+    caller: Caller,
+    place: Place,
+    wanted: EventQuery,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    // What is stored meanwhile is no part of it: it could be as much as is sent.
+    let upto = app.store(app.store.newest_row()).await?;
+    let wanted = EventQuery { upto: Some(upto), limit: LARGEST_PAGE, ..wanted };
+    let (rows, head) = (VecDeque::new(), matches!(form, Form::Csv));
+    let mut export = Export { app, caller, place, wanted, form, rows, is_read: false, head };
+    export.read_on().await?;
     let (kind, name) = match form {
         Form::Ndjson => ("application/x-ndjson", "attachment; filename=\"events.ndjson\""),
         Form::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"events.csv\""),
     };
-    let export = Export { app, wanted, form, rows: first.into(), head: matches!(form, Form::Csv) };
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, kind)).insert_header((CONTENT_DISPOSITION, name));
-    Ok(response.streaming(export.chunks()))
+    Ok(response.streaming(export.pieces()))
 }
 
 struct Export {
     app: web::Data<App>,
+    caller: Caller,
+    place: Place,
     wanted: EventQuery,
     form: Form,
+    /// What was read and is still to be sent.
     rows: VecDeque<(i64, EventRow)>,
+    /// Whether the last events were read.
+    is_read: bool,
     /// Whether the names of the columns are still to be sent.
     head: bool,
 }
 
 impl Export {
-    fn chunks(self) -> impl Stream<Item = Result<Bytes, error::Error>> {
+    fn pieces(self) -> impl Stream<Item = Result<Bytes, error::Error>> {
         stream::unfold(Some(self), |export| async move {
             let mut export = export?;
-            let chunk = export.chunk();
-            match export.read_on().await {
-                Ok(true) => Some((Ok(chunk), Some(export))),
-                Ok(false) if chunk.is_empty() => None,
-                Ok(false) => Some((Ok(chunk), None)),
+            match export.next_piece().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(export))),
+                Ok(None) => None,
                 // What was sent is sent: a broken transfer is how a client learns that it is not all.
                 Err(error) => Some((Err(error.into()), None)),
             }
         })
     }
 
-    fn chunk(&mut self) -> Bytes {
+    /// The next piece; nothing at the end.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, ApiError> {
+        self.place.took();
+        if self.rows.is_empty() && !self.is_read {
+            self.check_right().await?;
+            self.read_on().await?;
+        }
+        let piece = self.piece();
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    fn piece(&mut self) -> Bytes {
         let mut text = String::new();
         if std::mem::take(&mut self.head) {
             text.push_str(COLUMNS);
         }
-        for (id, row) in self.rows.drain(..) {
+        while text.len() < PIECE {
+            let Some((id, row)) = self.rows.pop_front() else { break };
             self.wanted.after = id;
             match self.form {
                 Form::Ndjson => text.push_str(&ndjson(row)),
@@ -184,10 +220,22 @@ impl Export {
         Bytes::from(text)
     }
 
-    async fn read_on(&mut self) -> Result<bool, ApiError> {
+    async fn read_on(&mut self) -> Result<(), ApiError> {
         let rows = self.app.store(self.app.store.query_events(self.wanted.clone())).await?;
+        self.is_read = rows.len() < LARGEST_PAGE as usize;
         self.rows = rows.into();
-        Ok(!self.rows.is_empty())
+        Ok(())
+    }
+
+    /// Goes on unless the account, the key or the login is gone, or what they may see has changed. That a token expires
+    /// meanwhile does not count: it was good for this request.
+    async fn check_right(&self) -> Result<(), ApiError> {
+        // A database that is away takes no right from anyone.
+        let known = self.app.known(&self.caller.who).await;
+        if known.is_ok_and(|known| !self.caller.is_still_good(known)) {
+            return Err(ApiError::forbidden());
+        }
+        Ok(())
     }
 }
 
@@ -206,6 +254,7 @@ impl EventsQuery {
             from_us: self.from.as_deref().map(time).transpose()?,
             to_us: self.to.as_deref().map(time).transpose()?,
             after: self.cursor.unwrap_or(0),
+            upto: None,
             limit: fields::limit(self.limit, PAGE, LARGEST_PAGE)?,
         })
     }
@@ -229,9 +278,13 @@ fn within(asked: Option<Vec<String>>, limits: Option<&Vec<String>>) -> Option<Ve
     }
 }
 
+/// The beginning of the year 1. The database knows times before it, but not all that can be written.
+const YEAR_1_US: i64 = -62_135_596_800_000_000;
+
 fn time(text: &str) -> Result<i64, ApiError> {
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    time.map(jiff::Timestamp::as_microsecond).map_err(|_| bad("from= and to= are times as in RFC 3339."))
+    let time: Option<jiff::Timestamp> = text.parse().ok();
+    let time = time.map(jiff::Timestamp::as_microsecond).filter(|time| *time >= YEAR_1_US);
+    time.ok_or(bad("from= and to= are times as in RFC 3339, from the year 1 on."))
 }
 
 fn bad(detail: &'static str) -> ApiError {

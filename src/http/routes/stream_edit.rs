@@ -164,7 +164,7 @@ pub(in crate::http) async fn create_stream(
     responses(
         (status = 200, body = StreamSettings, headers(("etag" = String, description = "The revision"))),
         (status = 400, description = "`invalid_json`, `invalid_login`, `invalid_name`, `invalid_options`, `invalid_query`, `invalid_text`."),
-        (status = 404, description = "`stream_not_found`, or `not_found`: there is no such role."),
+        (status = 404, description = "`stream_not_found`, or `not_found`: there is no such role, or the stream was deleted meanwhile."),
         (status = 409, description = "`managed_by_config`, `source_lost`."),
         (status = 412, description = "`stale`: somebody was faster."),
         (status = 422, description = "`source_forbidden`, `source_invalid`, or `login_needed`: the source is another \
@@ -246,7 +246,7 @@ impl Change<'_> {
     responses(
         (status = 204, description = "Deleted."),
         (status = 400, description = "`invalid_name`."),
-        (status = 404, description = "`stream_not_found`."),
+        (status = 404, description = "`stream_not_found`, or `not_found`: somebody else deleted it meanwhile."),
         (status = 409, description = "`managed_by_config`."),
         (status = 412, description = "`stale`: somebody was faster."),
     )

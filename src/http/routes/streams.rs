@@ -11,7 +11,7 @@ use crate::accounts::Permission;
 use crate::http::app::App;
 use crate::http::auth::Caller;
 use crate::http::openapi::schemas::Name;
-use crate::http::ports::{SessionStatus, StreamStatus};
+use crate::http::ports::{SessionStatus, StreamStatus, StreamsSeen};
 use crate::http::problem::ApiError;
 
 /// All streams.
@@ -57,7 +57,7 @@ pub(in crate::http) async fn stream(
     seen.map(Json).ok_or(ApiError::not_found("stream_not_found", "There is no stream of this name."))
 }
 
-/// The latest sessions, those that run first.
+/// The latest sessions, those that run first: up to 200 that are over.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "streams", security(("bearer" = ["watch"])),
     responses((status = 200, body = SessionList))
@@ -67,7 +67,8 @@ pub(in crate::http) async fn sessions(
     caller: Caller,
 ) -> Result<Json<SessionList>, ApiError> {
     caller.require(Permission::Watch)?;
-    let sessions = app.ask("sessions", app.ports.streams.sessions()).await?;
+    let seen = StreamsSeen { only: caller.scope.streams.clone(), hidden: caller.identity.hidden.clone() };
+    let sessions = app.ask("sessions", app.ports.streams.sessions(seen)).await?;
     let sessions = sessions.into_iter().filter(|session| caller.sees(&session.stream));
     Ok(Json(SessionList { sessions: sessions.collect() }))
 }

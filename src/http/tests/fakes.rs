@@ -38,10 +38,16 @@ pub(crate) struct World {
     pub(crate) database_away: AtomicBool,
     pub(crate) revoked: AtomicBool,
     pub(crate) sessions: Mutex<HashMap<String, (u64, bool)>>,
+    /// The streams that the last caller sees who asked for sessions.
+    pub(crate) seen: Mutex<StreamsSeen>,
     /// The streams that were told to be made as they are stored, in order.
     pub(crate) changed: Mutex<Vec<String>>,
     /// No stream has room unless it is forced.
     pub(crate) is_full: AtomicBool,
+    /// What happens once while a source is looked at.
+    pub(crate) meanwhile: Mutex<Option<Answer<'static, ()>>>,
+    /// Streams that were admitted and did not begin.
+    pub(crate) withdrawn: Mutex<Vec<String>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -152,7 +158,8 @@ impl StreamsView for World {
         }]
     }
 
-    fn sessions(&self) -> Answer<'_, Vec<SessionStatus>> {
+    fn sessions(&self, seen: StreamsSeen) -> Answer<'_, Vec<SessionStatus>> {
+        *self.seen.lock().unwrap() = seen;
         let sessions = self.sessions.lock().unwrap();
         let mut list: Vec<_> = sessions.iter().map(|(name, facts)| status(name, *facts)).collect();
         list.sort_by(|a, b| a.id.cmp(&b.id));
@@ -187,7 +194,13 @@ impl StreamControl for World {
         let shown =
             source.split_once('@').map_or(source.to_owned(), |(_, host)| format!("rtsp://***@{host}"));
         let refusal = SourceRefusal { code: "source_forbidden", detail: "Not this one." };
-        answer(Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) }))
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        Box::pin(async move {
+            if let Some(meanwhile) = meanwhile {
+                meanwhile.await?;
+            }
+            Ok(if source.starts_with("rtsp:") { Ok(shown) } else { Err(refusal) })
+        })
     }
 
     fn test<'a>(
@@ -212,6 +225,10 @@ impl StreamControl for World {
         let estimate = Estimate { load_percent: 130, p99_ms: None, budget_ms: 150 };
         let is_refused = self.is_full.load(Ordering::SeqCst) && !force;
         if is_refused { Err(Overload { detail: "It is full.", estimate }) } else { Ok(()) }
+    }
+
+    fn withdraw(&self, stream: &str) {
+        self.withdrawn.lock().unwrap().push(stream.to_owned());
     }
 
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()> {

@@ -3,12 +3,20 @@
 
 use std::path::Path;
 
+use actix_web::rt::net::TcpStream;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client::{post, send};
+use super::client::{http, post, send, within};
 use super::fakes::{Doors, Fixture, PASSWORD, SOURCE};
 use crate::http::Signup;
+use crate::http::ports::StreamsSeen;
 use crate::store::{EventRow, UserChange};
+
+/// So many large events are more than sockets hold: who stops reading stops the server.
+const MUCH: usize = 3_000;
+/// How an answer ends in chunks that is whole.
+const LAST_CHUNK: &str = "\r\n0\r\n\r\n";
 
 async fn fixture() -> (Fixture, String) {
     let fixture = Fixture::with_database();
@@ -26,6 +34,39 @@ fn event_of(stream: &str, seq: i64) -> EventRow {
         event: "frameAnalyzed".into(),
         payload: json!({"seq": seq, "stream": stream}).to_string(),
     }
+}
+
+async fn store_much(fixture: &Fixture) {
+    let padding = "x".repeat(4_000);
+    let row = |seq: usize| EventRow {
+        payload: json!({"seq": seq, "stream": "cam", "padding": padding}).to_string(),
+        ..event_of("cam", seq as i64)
+    };
+    let rows: Vec<EventRow> = (1..=MUCH).map(row).collect();
+    fixture.app.store.insert_events(&rows).await.unwrap();
+}
+
+/// An export of which nothing but the head of the answer is read.
+async fn begin_export(fixture: &Fixture, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+    let request = format!(
+        "GET /api/v1/events?format=ndjson HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         authorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within(stream.read_u8()).await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    stream
+}
+
+/// How many events the rest of an export has, and whether it is whole.
+async fn rest(mut export: TcpStream) -> (usize, bool) {
+    let mut body = String::new();
+    within(export.read_to_string(&mut body)).await.unwrap();
+    (body.matches("\"sessionId\":").count(), body.ends_with(LAST_CHUNK))
 }
 
 async fn events(fixture: &Fixture, token: &str) -> usize {
@@ -239,4 +280,83 @@ async fn numbers_can_be_for_operators_only() {
         assert_eq!(reply.status, status, "{name}");
         assert_eq!(reply.body.contains("http_requests_total"), status == 200, "{name}");
     }
+}
+
+#[actix_web::test]
+async fn an_export_ends_with_the_event_that_was_the_newest_when_it_began() {
+    let (fixture, root) = fixture().await;
+    store_much(&fixture).await;
+    let export = begin_export(&fixture, &root).await;
+    let later: Vec<EventRow> = (1..=10).map(|seq| event_of("yard", seq)).collect();
+    fixture.app.store.insert_events(&later).await.unwrap();
+    assert_eq!(rest(export).await, (MUCH, true));
+}
+
+#[actix_web::test]
+async fn an_export_breaks_off_when_its_caller_may_not_see_events_any_more() {
+    let (fixture, _) = fixture().await;
+    store_much(&fixture).await;
+    fixture.user("vera", &["viewer"]).await;
+    fixture.user("olga", &["operator"]).await;
+    let (vera, olga) = (fixture.token_of("vera").await, fixture.token_of("olga").await);
+    let (of_vera, of_olga) = (begin_export(&fixture, &vera).await, begin_export(&fixture, &olga).await);
+    fixture.disable("vera").await;
+    // A second, in which callers are known as they were.
+    fixture.app.forget_all();
+    let (sent, is_whole) = rest(of_vera).await;
+    assert!(sent < MUCH && !is_whole, "{sent}");
+    assert_eq!(rest(of_olga).await, (MUCH, true));
+}
+
+#[actix_web::test]
+async fn a_third_export_of_one_caller_waits_for_another_to_end() {
+    let (fixture, root) = fixture().await;
+    store_much(&fixture).await;
+    fixture.user("olga", &["operator"]).await;
+    let olga = fixture.token_of("olga").await;
+    let made = send(&fixture, "POST", "/api/v1/keys", &root, json!({"name": "archive"})).await.json();
+    let first = begin_export(&fixture, &root).await;
+    let _second = begin_export(&fixture, &root).await;
+    let refused = fixture.get("/api/v1/events?format=csv", Some(&root)).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("too_many_exports")));
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    assert_eq!(events(&fixture, &root).await, 100, "a page is no export");
+    for other in [olga.as_str(), made["key"].as_str().unwrap()] {
+        drop(begin_export(&fixture, other).await);
+    }
+    // Its client goes without a word.
+    drop(first);
+    let bearer = format!("authorization: Bearer {root}");
+    let begun = async {
+        // From many addresses, since exports of one are few in a minute.
+        for network in 0..u16::MAX {
+            let address = format!("x-forwarded-for: 2001:db8:{network:x}::1");
+            let path = "/api/v1/events?format=ndjson&event=gap";
+            if http(fixture.address, "GET", path, &[&*bearer, &*address], "").await.status == 200 {
+                return;
+            }
+        }
+    };
+    within(begun).await;
+}
+
+#[actix_web::test]
+async fn sessions_are_asked_for_by_what_the_caller_may_see() {
+    let (fixture, root) = fixture().await;
+    fixture.user("vera", &["viewer"]).await;
+    fixture.sql(
+        "insert into streams (name, address) values ('vault', 'rtsp://camera/stream');
+        insert into stream_roles select s.id, r.id from streams s, roles r where r.name = 'operator'",
+    );
+    let vera = fixture.token_of("vera").await;
+    let seen = async |token: &str| {
+        assert_eq!(fixture.get("/api/v1/sessions", Some(token)).await.status, 200);
+        fixture.world.seen.lock().unwrap().clone()
+    };
+    assert_eq!(seen(&root).await, StreamsSeen::default());
+    assert_eq!(seen(&vera).await, StreamsSeen { only: None, hidden: vec!["vault".into()] });
+    let body = json!({"name": "screen", "streams": ["lobby"]});
+    let key = send(&fixture, "POST", "/api/v1/keys", &root, body).await.json()["key"].take();
+    let lobby = StreamsSeen { only: Some(vec!["lobby".into()]), hidden: Vec::new() };
+    assert_eq!(seen(key.as_str().unwrap()).await, lobby);
 }

@@ -29,14 +29,13 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 pub(super) use entry::{is_allowed, origin};
 pub(super) use seats::Seats;
 pub(crate) use settings::WsSettings;
-pub(super) use socket::remember_socket;
+pub(super) use socket::{SpareSocket, remember_socket};
 
 use self::entry::enter;
 use self::feed::Feed;
 use self::keeper::Keeper;
 pub(super) use self::query::Wanted;
 use self::seats::Seat;
-use self::socket::SpareSocket;
 use super::app::App;
 use super::auth::Caller;
 use super::problem::ApiError;

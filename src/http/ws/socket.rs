@@ -1,4 +1,4 @@
-//! A second handle of each connection's socket, with which the keeper can end what the actor no longer can.
+//! A second handle of each connection's socket, with which a keeper can end what an actor or an export no longer can.
 
 use std::any::Any;
 use std::net::{Shutdown, TcpStream};
@@ -10,11 +10,11 @@ use actix_web::rt::net::TcpStream as AsyncTcpStream;
 
 /// The second handle.
 #[derive(Clone)]
-pub(super) struct SpareSocket(Arc<TcpStream>);
+pub(in crate::http) struct SpareSocket(Arc<TcpStream>);
 
 impl SpareSocket {
     /// Ends the connection in both directions; whoever waits on it wakes up.
-    pub(super) fn shut_down(&self) {
+    pub(in crate::http) fn shut_down(&self) {
         // It fails when the socket is closed already, which is what was wanted.
         let _ = self.0.shutdown(Shutdown::Both);
     }

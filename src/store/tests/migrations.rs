@@ -4,7 +4,7 @@ use super::super::testing::{empty_store, store, text};
 use super::super::*;
 
 /// The newest migration.
-const NEWEST: i32 = 9;
+const NEWEST: i32 = 11;
 
 /// Everything about the schema that a migration can leave behind, as text.
 fn schema(store: &Store) -> String {
@@ -39,6 +39,28 @@ fn up_down_and_up_again_gives_the_same_schema() {
     store.wait(store.migrate_up(Some(1))).unwrap();
     store.wait(store.migrate_up(None)).unwrap();
     assert_eq!(schema(&store), full);
+}
+
+#[test]
+fn of_accounts_with_one_address_the_oldest_keeps_it_and_invitations_of_nobody_go() {
+    let store = empty_store();
+    store.wait(store.migrate_up(Some(9))).unwrap();
+    text(
+        &store,
+        "insert into users (username, email, password, created_at) values
+            ('young', 'Ada@example.org', '', now()),
+            ('old', 'ada@example.org', '', now() - interval '1 day'),
+            ('other', 'bob@example.org', '', now());
+        insert into one_time_tokens (hash, purpose, user_id, expires_at)
+            select username::bytea, 'reset', id, now() + interval '1 hour' from users;
+        insert into one_time_tokens (hash, purpose, roles, expires_at)
+            values ('x', 'invite', '{admin}', now() + interval '1 day')",
+    );
+    store.wait(store.migrate_up(None)).unwrap();
+    let kept = "select string_agg(concat_ws(' ', username, email), ', ' order by username) from users";
+    assert_eq!(text(&store, kept), "old ada@example.org, other bob@example.org, young");
+    let waiting = "select string_agg(encode(hash, 'escape'), ' ' order by hash) from one_time_tokens";
+    assert_eq!(text(&store, waiting), "old other");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn partitions_keep_the_indexes_of_the_table() {
     let of =
         |table: &str| text(&store, &format!("select count(*) from pg_indexes where tablename = '{table}'"));
     assert_eq!(of("analysis_results_p20241004"), of("analysis_results"));
-    assert_eq!(of("analysis_results"), "4");
+    assert_eq!(of("analysis_results"), "6");
 }
 
 #[test]

@@ -1,0 +1,2 @@
+drop index analysis_results_stream_id_idx;
+drop index analysis_results_event_id_idx;
