@@ -19,7 +19,11 @@ fn sources() -> Vec<String> {
         }
         folders.retain(|folder| !folder.ends_with("tests"));
     }
-    texts.iter().filter_map(|text| text.split("#[cfg(test)]\nmod tests {").next()).map(str::to_owned).collect()
+    texts
+        .iter()
+        .filter_map(|text| text.split("#[cfg(test)]\nmod tests {").next())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn root() -> &'static Path {
@@ -59,7 +63,8 @@ fn every_log_message_is_in_the_document_and_no_other() {
 
 #[test]
 fn every_metric_is_in_the_document_and_no_other() {
-    let makers = ["IntGauge::new(", "IntCounter::new(", "Opts::new(", "counters(", "counter(", "gauges(", "_name("];
+    let makers =
+        ["IntGauge::new(", "IntCounter::new(", "Opts::new(", "counters(", "counter(", "gauges(", "_name("];
     let is_metric = |name: &String| ["kinora_", "http_", "db_"].iter().any(|prefix| name.starts_with(prefix));
     let made: BTreeSet<String> = literals_after(&makers).into_iter().filter(is_metric).collect();
     assert_eq!(made, listed("docs/reference/metrics.md", "\n## Streams"));

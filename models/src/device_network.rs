@@ -52,7 +52,13 @@ enum Running {
 impl Clone for DeviceNetwork {
     fn clone(&self) -> Self {
         let (program, outputs) = (Arc::clone(&self.program), Arc::clone(&self.outputs));
-        Self { program, outputs, machine: self.machine.clone(), running: None, spare: Arc::clone(&self.spare) }
+        Self {
+            program,
+            outputs,
+            machine: self.machine.clone(),
+            running: None,
+            spare: Arc::clone(&self.spare),
+        }
     }
 }
 

@@ -94,11 +94,13 @@ impl PoseNetworks {
         match choice.open()? {
             OpenDevice::Cpu => on_cpu(),
             #[cfg(feature = "cuda")]
-            OpenDevice::Gpu(gpu, number) => match Self::on_machine(dir, precision, &Machine::Gpu(gpu, number)) {
-                // A GPU that nobody named may have no room.
-                Err(ModelError::Device(_)) if choice == DeviceChoice::Auto => on_cpu(),
-                opened => opened,
-            },
+            OpenDevice::Gpu(gpu, number) => {
+                match Self::on_machine(dir, precision, &Machine::Gpu(gpu, number)) {
+                    // A GPU that nobody named may have no room.
+                    Err(ModelError::Device(_)) if choice == DeviceChoice::Auto => on_cpu(),
+                    opened => opened,
+                }
+            }
         }
     }
 

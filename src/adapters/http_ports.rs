@@ -12,12 +12,12 @@ use slog::{Logger, debug, info, o, warn};
 
 use super::Elsewhere;
 use crate::accounts::KeyScope;
-use crate::journal::Journal;
 use crate::http::current_request_id;
 use crate::http::ports::{
     Account, Accounts, Answer, EventHistory, Extent, HealthCheck, HistoryPage, HttpEvent, Known, LiveAccount,
     Observer, SessionStatus, StreamStatus, StreamsSeen, StreamsView, Unavailable, UserId, Who,
 };
+use crate::journal::Journal;
 use crate::store::{EventRow, SessionRow, Store, StoreError, User};
 
 /// Sessions that one answer holds.

@@ -34,5 +34,7 @@ pub(crate) fn run(action: &Action, sources: &Sources) -> Result<(), CliError> {
 fn tell_files(settings: &Settings) {
     let files: Vec<String> = settings.files.iter().map(|file| file.display().to_string()).collect();
     let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
-    eprintln!("read {files}; KINORA_ENVIRONMENT is {}", settings.environment);
+    let line = format!("read {files}; KINORA_ENVIRONMENT is {}\n", settings.environment);
+    // The revision is what was asked for; this is a help.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

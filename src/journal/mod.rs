@@ -198,7 +198,8 @@ impl Journal {
         if self.is_closed.load(Ordering::Relaxed) {
             return None;
         }
-        let refused = self.refused().clone().filter(|(at, _)| at.elapsed() < REFUSAL_COUNTS).map(|(_, why)| why);
+        let refused =
+            self.refused().clone().filter(|(at, _)| at.elapsed() < REFUSAL_COUNTS).map(|(_, why)| why);
         self.sync_error().map(|(_, why)| why).or(refused)
     }
 

@@ -145,7 +145,9 @@ mod gpu {
         }
 
         pub(super) fn read(&self) -> DeviceUse {
-            let Ok(device) = self.library.device_by_uuid(self.uuid.as_str()) else { return DeviceUse::default() };
+            let Ok(device) = self.library.device_by_uuid(self.uuid.as_str()) else {
+                return DeviceUse::default();
+            };
             let part = |percent: u32| f64::from(percent) / 100.0;
             DeviceUse {
                 lanes: 0.0,

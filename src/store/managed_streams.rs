@@ -188,7 +188,8 @@ impl Store {
         self.run(move |mut client| async move {
             let transaction = client.transaction().await?;
             // `enabled` is one of the settings: who saw them before must not undo this unknowingly.
-            let run = "desired_state = 'running', enabled = true, revision = revision + (not enabled)::integer";
+            let run =
+                "desired_state = 'running', enabled = true, revision = revision + (not enabled)::integer";
             let update = match wish {
                 StreamWish::Start => format!("{run}, starts = starts + 1"),
                 StreamWish::Stop => "desired_state = 'stopped'".to_owned(),

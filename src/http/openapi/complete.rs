@@ -16,7 +16,11 @@ const SHARED: [(&str, &str, &str); 11] = [
     ("PayloadTooLarge", "413", "`payload_too_large`: a body has at most 16 kB."),
     ("UnsupportedMediaType", "415", "`unsupported_media_type`: the body's type is not understood."),
     ("TooManyRequests", "429", "`too_many_requests`: wait for `Retry-After` seconds."),
-    ("InternalError", "500", "`internal`: the server failed; its operator finds the request's id in the log."),
+    (
+        "InternalError",
+        "500",
+        "`internal`: the server failed; its operator finds the request's id in the log.",
+    ),
     ("Unavailable", "503", "`unavailable`: a component is away; try again after `Retry-After` seconds."),
     ("Conflict", "409", "`idempotency_in_progress` or `idempotency_replay`."),
     ("Unprocessable", "422", "`idempotency_mismatch`: another request was made with this key."),

@@ -303,7 +303,15 @@ async fn events_are_found_by_what_they_are_about_page_by_page() {
     let (first, cursor) = ask("limit=15").await;
     let (rest, end) = ask(&format!("limit=15&cursor={cursor}")).await;
     assert_eq!(([first, rest].concat(), end), ((1..=20).collect(), Value::Null));
-    for wrong in ["event=nope", "from=yesterday", "from=-005000-01-01T00:00:00Z", "format=xml", "limit=x", "colour=red", "session=,"] {
+    for wrong in [
+        "event=nope",
+        "from=yesterday",
+        "from=-005000-01-01T00:00:00Z",
+        "format=xml",
+        "limit=x",
+        "colour=red",
+        "session=,",
+    ] {
         let reply = fixture.get(&format!("/api/v1/events?{wrong}"), Some(&root)).await;
         assert_eq!((reply.status, &reply.json()["code"]), (400, &json!("invalid_query")), "{wrong}");
     }

@@ -107,7 +107,11 @@ async fn a_sign_in_is_ended_once_and_by_the_browser_that_began_it() {
     let browser = Browser::begin(&fixture, "").await;
     let denied = [("error", "access_denied"), ("state", &*browser.asked["state"])];
     let reply = browser.come_back_with(&fixture, &denied).await;
-    assert!(reply.header("set-cookie").unwrap().contains("=; ") && reply.head.contains("Max-Age=0"), "{}", reply.head);
+    assert!(
+        reply.header("set-cookie").unwrap().contains("=; ") && reply.head.contains("Max-Age=0"),
+        "{}",
+        reply.head
+    );
     assert_eq!(code(reply).await, (401, json!("sign_in_refused")));
     let browser = Browser::begin(&fixture, "").await;
     assert_eq!(code(browser.come_back(&fixture, "made up").await).await, (401, json!("sign_in_refused")));
@@ -139,7 +143,8 @@ async fn sign_ins_that_were_left_half_way_do_not_fill_the_browsers_cookies() {
     for (begun, over) in [(0, 0), (7, 0), (8, 8), (30, 30)] {
         let headers = [&*format!("cookie: {}", kept(begun)), &*format!("x-forwarded-for: 203.0.113.{begun}")];
         let reply = http(fixture.address, "GET", "/api/v1/auth/oidc/login", &headers, "").await;
-        let set = reply.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie: kinora_sign_in_"));
+        let set =
+            reply.head.lines().filter(|line| line.to_lowercase().starts_with("set-cookie: kinora_sign_in_"));
         let (ended, fresh): (Vec<&str>, Vec<&str>) = set.partition(|line| line.contains("Max-Age=0"));
         assert_eq!((reply.status, ended.len(), fresh.len()), (302, over, 1), "{}", reply.head);
     }

@@ -135,7 +135,8 @@ impl Gpu {
         result::init().ok()?;
         let device = result::device::get(c_int::try_from(ordinal).ok()?).ok()?;
         let uuid = result::device::get_uuid(device).ok()?;
-        let hex: Vec<String> = uuid.bytes.iter().map(|byte| format!("{:02x}", byte.cast_unsigned())).collect();
+        let hex: Vec<String> =
+            uuid.bytes.iter().map(|byte| format!("{:02x}", byte.cast_unsigned())).collect();
         let part = |range: std::ops::Range<usize>| hex[range].concat();
         Some(format!("GPU-{}-{}-{}-{}-{}", part(0..4), part(4..6), part(6..8), part(8..10), part(10..16)))
     }
