@@ -8,7 +8,7 @@ alter table one_time_tokens
 create index one_time_tokens_invited_by_idx on one_time_tokens (invited_by);
 
 -- Accounts are looked up by their address in any letters, so an address that two have leads to the wrong one for somebody.
--- The oldest account keeps it; the others have none until somebody gives them one.
+-- The oldest account keeps it; the others have none until somebody gives them one, and the audit log names them.
 do $$
 declare
     account record;
@@ -22,7 +22,8 @@ begin
     loop
         -- What was mailed there is void, as with every change of an address.
         delete from one_time_tokens where purpose = 'reset' and user_id = account.id;
-        raise warning 'user % has no mail address any more: an older account has the same one', account.username;
+        insert into audit_log (actor, action, target, outcome)
+            values ('kinora migrate', 'user.address_removed', account.username, 'done');
     end loop;
 end
 $$;

@@ -53,6 +53,7 @@ pub struct VideoDecoder {
     /// The GPU that was opened and was not given up, whoever decodes now.
     gpu: Option<u32>,
     strikes: Strikes,
+    next_is_damaged: bool,
     shelf: Shelf,
 }
 
@@ -105,6 +106,7 @@ impl VideoDecoder {
             decoding,
             gpu,
             strikes: Strikes::default(),
+            next_is_damaged: false,
             shelf: Shelf::default(),
         })
     }
@@ -122,7 +124,9 @@ impl VideoDecoder {
                 format!("cannot {}: a packet is empty", self.who),
             ));
         }
-        self.strikes.offered(packet.is_some_and(Packet::is_key));
+        let is = |what: fn(&Packet) -> bool| packet.is_some_and(what);
+        let is_damaged = std::mem::take(&mut self.next_is_damaged) || is(Packet::is_corrupt);
+        self.strikes.offered(is(Packet::is_key), is_damaged);
         match self.put(packet) {
             Err(error) if self.is_replaced(&error) => self.put(packet),
             sent => sent,
@@ -177,6 +181,11 @@ impl VideoDecoder {
     pub(crate) fn tag(&mut self, tag: i64) {
         // SAFETY: a plain field of the open, exclusively borrowed context.
         unsafe { (*self.context.as_ptr()).reordered_opaque = tag };
+    }
+
+    /// The next packet is known to be damaged, though it does not say so.
+    pub(crate) fn expect_damage(&mut self) {
+        self.next_is_damaged = true;
     }
 
     /// A picture where it is, if it can be read there; else in the host's memory.

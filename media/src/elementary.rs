@@ -130,6 +130,7 @@ impl<T> ElementaryDecoder<T> {
         self.offered = number;
         if unit.is_damaged {
             self.taint.blame(number);
+            self.decoder.expect_damage();
         }
         self.notes.push_back((number, note));
         self.decoder.tag(number);

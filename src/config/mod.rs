@@ -176,6 +176,11 @@ fn stream(values: &Values) -> Result<Stream, String> {
         source: values.text("source").into(),
         access,
         enabled: values.switch("enabled"),
+        roles: match values.text("roles") {
+            "unchanged" => None,
+            "everybody" => Some(Vec::new()),
+            names => Some(names.split_whitespace().map(str::to_owned).collect()),
+        },
         repeat: values.switch("loop"),
         read_marks: values.switch("read_marks"),
         analysis: analysis(values, ""),

@@ -204,6 +204,8 @@ pub(crate) struct Stream {
     pub(crate) access: Access,
     /// Whether it is started with the server.
     pub(crate) enabled: bool,
+    /// The roles that it is limited to, none for everybody; `None`: those that it was limited to before.
+    pub(crate) roles: Option<Vec<String>>,
     /// Whether a file begins again at its end.
     pub(crate) repeat: bool,
     /// Whether drawn numbers are told.

@@ -220,14 +220,14 @@ pub(crate) trait StreamControl: Send + Sync {
     ///
     /// # Errors
     /// Why there is no room for it; never if it is forced.
-    fn admit(&self, beginning: Beginning<'_>) -> Result<(), Overload>;
-
-    /// A stream that was admitted does not begin after all: it counts no longer.
-    fn withdraw(&self, stream: &str);
+    fn admit(&self, beginning: Beginning<'_>) -> Result<TakeBack, Overload>;
 
     /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
 }
+
+/// To be called when a stream that was admitted does not begin after all: it counts no longer.
+pub(crate) type TakeBack = Box<dyn FnOnce() + Send>;
 
 /// A stream that is to begin.
 #[derive(Clone, Copy, Debug)]

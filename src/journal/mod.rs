@@ -101,16 +101,24 @@ impl OpenError {
 pub(crate) struct Journal {
     shared: Arc<Shared>,
     flusher: Mutex<Flusher>,
-    /// Why the last event was refused, and when, unless one was taken since.
-    refused: Mutex<Option<(Instant, String)>>,
+    /// Why the last event was refused, unless one was taken since.
+    refused: Mutex<Option<Refusal>>,
+    /// Whether there is one: looked at for each event.
     is_refusing: AtomicBool,
     is_closed: AtomicBool,
     /// Locked as long as the journal is open.
     lock: File,
 }
 
-/// Whoever is refused tries again many times a second; a refusal that is older is over, or concerns nobody.
-const REFUSAL_COUNTS: Duration = Duration::from_secs(3);
+struct Refusal {
+    why: String,
+    /// When it is over by itself. Who finds no room tries again many times a second, or is gone; another error ends a session, and
+    /// stands until an event is taken.
+    until: Option<Instant>,
+}
+
+/// How long a want of room counts.
+const FULL_COUNTS: Duration = Duration::from_secs(3);
 
 /// What the journal shares with its readers and its flusher.
 struct Shared {
@@ -183,12 +191,12 @@ impl Journal {
             None => self.shared.writer().append(event, &self.shared),
         };
         match &appended {
+            Ok(_) if !self.is_refusing.load(Ordering::Relaxed) => {}
+            Ok(_) => self.note(None),
             Err(error) => {
-                self.is_refusing.store(true, Ordering::Relaxed);
-                *self.refused() = Some((Instant::now(), error.to_string()));
+                let until = matches!(error, JournalError::Full).then(|| Instant::now() + FULL_COUNTS);
+                self.note(Some(Refusal { why: error.to_string(), until }));
             }
-            Ok(_) if self.is_refusing.swap(false, Ordering::Relaxed) => *self.refused() = None,
-            Ok(_) => {}
         }
         appended
     }
@@ -198,12 +206,18 @@ impl Journal {
         if self.is_closed.load(Ordering::Relaxed) {
             return None;
         }
-        let refused =
-            self.refused().clone().filter(|(at, _)| at.elapsed() < REFUSAL_COUNTS).map(|(_, why)| why);
+        let stands = |refusal: &&Refusal| refusal.until.is_none_or(|until| Instant::now() < until);
+        let refused = self.refused().as_ref().filter(stands).map(|refusal| refusal.why.clone());
         self.sync_error().map(|(_, why)| why).or(refused)
     }
 
-    fn refused(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+    fn note(&self, refusal: Option<Refusal>) {
+        let mut refused = self.refused();
+        self.is_refusing.store(refusal.is_some(), Ordering::Relaxed);
+        *refused = refusal;
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Refusal>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

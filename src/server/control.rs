@@ -19,7 +19,7 @@ use crate::accounts::{CameraLogin, PrivateSource};
 use crate::adapters::SourceAddress;
 use crate::config::{Access, Decoder, Http, Network};
 use crate::http::ports::{
-    Answer, Beginning, Estimate, Overload, SourceAuth, SourceFacts, SourceRefusal, StreamControl, Unavailable,
+    Answer, Beginning, Estimate, Overload, SourceAuth, SourceFacts, SourceRefusal, StreamControl, TakeBack, Unavailable,
 };
 
 /// Limits of trying a source: shorter than those of a stream, since somebody waits.
@@ -136,11 +136,15 @@ impl StreamControl for Control {
         })
     }
 
-    fn admit(&self, Beginning { stream, made_of, force }: Beginning<'_>) -> Result<(), Overload> {
-        let Some(admission) = &self.admission else { return Ok(()) };
+    fn admit(&self, Beginning { stream, made_of, force }: Beginning<'_>) -> Result<TakeBack, Overload> {
+        let nothing = || Box::new(|| ()) as TakeBack;
+        let Some(admission) = &self.admission else { return Ok(nothing()) };
         if !self.is_alone {
-            admission.order_of_many(stream, force);
-            return Ok(());
+            if force {
+                // It counts for a minute. If the order fails, the stream may be taken without being asked for once more.
+                admission.force_among_many(stream);
+            }
+            return Ok(nothing());
         }
         let demand = made_of.map(|(source, options)| {
             // What is no address is refused before.
@@ -151,13 +155,11 @@ impl StreamControl for Control {
                 Some(options.max_fps).filter(|&fps| fps > 0),
             )
         });
-        admission.order(stream, demand, force).map_err(overload)
-    }
-
-    fn withdraw(&self, stream: &str) {
-        if let Some(admission) = &self.admission {
-            admission.dismiss(stream);
-        }
+        let Some(reservation) = admission.order(stream, demand, force).map_err(overload)? else {
+            return Ok(nothing());
+        };
+        let (admission, stream) = (Arc::clone(admission), stream.to_owned());
+        Ok(Box::new(move || admission.withdraw(&stream, reservation)))
     }
 
     fn changed<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {

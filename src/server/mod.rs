@@ -387,9 +387,13 @@ async fn store_configured_streams(shared: &streams::Shared, store: &Store) -> Re
             address: parts.address.to_string(),
             settings: "{}".to_owned(),
             enabled: stream.enabled,
+            roles: stream.roles.clone(),
         });
     }
-    store.sync_config_streams(&rows).await.map_err(away)?;
+    store.sync_config_streams(&rows).await.map_err(|error| match error {
+        crate::store::StoreError::NotFound { what } => StartError::Configuration(format!("[[streams]]: {what} does not exist")),
+        error => away(error),
+    })?;
     // Among several servers the start of one of them must not undo what was ordered.
     if shared.membership.is_none() {
         store.forget_wishes_of_config_streams().await.map_err(away)?;

@@ -84,6 +84,7 @@ fn of_options(
         source: source.address.clone(),
         access: control::access(options.auth, source.login.as_ref(), &usual.http.forbidden_networks),
         enabled,
+        roles: None,
         repeat: options.r#loop,
         read_marks: options.read_marks,
         analysis: Analysis {

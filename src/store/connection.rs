@@ -7,7 +7,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime as PoolRuntime,
 };
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{CancelToken, Config, NoTls};
 
 use super::error::StoreError;
 use super::settings::StoreSettings;
@@ -16,6 +16,8 @@ use super::settings::StoreSettings;
 const THREADS: usize = 2;
 /// How often idle connections beyond the pool's size are closed.
 const TEND_EVERY: Duration = Duration::from_secs(10);
+/// How long PostgreSQL may take to be told of a statement that nobody waits for, and to end it.
+const CANCEL_LIMIT: Duration = Duration::from_millis(400);
 /// Database and role of the private cluster.
 const EMBEDDED_NAME: &str = "kinora";
 
@@ -120,4 +122,12 @@ pub(super) fn tell_first(config: &mut Config, settings: &StoreSettings) {
     if config.get_application_name().is_none() {
         config.application_name("kinora");
     }
+}
+
+/// Has PostgreSQL end the statement that `task` waits for, and waits a moment for what the task makes of it; nothing if it does
+/// not end.
+pub(super) async fn cancel<T>(token: &CancelToken, task: impl Future<Output = T>) -> Option<T> {
+    // A server that does not take it does not answer the task either.
+    let _ = tokio::time::timeout(CANCEL_LIMIT, token.cancel_query(NoTls)).await;
+    tokio::time::timeout(CANCEL_LIMIT, task).await.ok()
 }

@@ -13,6 +13,10 @@ use crate::accounts::Digest;
 /// A client whose answer was lost asks again within so many seconds. Whoever shows a used token later has a copy of it.
 const LOST_ANSWER_S: f64 = 10.0;
 
+// A change of an account may hold some of these and want others: who waited for it here could be waited for there.
+const FORGET_EXPIRED: &str = "delete from one_time_tokens where hash in (
+    select hash from one_time_tokens where expires_at < now() for update skip locked)";
+
 /// What became of a refresh token that was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refreshed {
@@ -171,8 +175,7 @@ impl Store {
             transaction
                 .execute(insert, &[&&hash[..], &purpose.name(), user, invited_by, roles, &until])
                 .await?;
-            // Last: a change of the account, which the row above waits for, may want one of these too.
-            transaction.execute("delete from one_time_tokens where expires_at < now()", &[]).await?;
+            transaction.execute(FORGET_EXPIRED, &[]).await?;
             note(&transaction, audit.as_ref()).await?;
             Ok(transaction.commit().await?)
         })

@@ -37,7 +37,7 @@ mod user_changes;
 mod users;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool};
@@ -146,8 +146,8 @@ impl Store {
         Self::assemble(runtime, opened)
     }
 
-    /// The same store for those who do not wait longer than this. A call that takes longer fails, and what it began is rolled
-    /// back: nothing is done behind the back of somebody who was told that it failed, but for a COMMIT that was under way.
+    /// The same store for those who do not wait longer than this. A call that takes longer is ended in PostgreSQL and fails, and
+    /// what it began is rolled back: nothing is done behind the back of somebody who was told that it failed.
     pub(crate) fn within(&self, limit: Duration) -> Self {
         Self(Arc::clone(&self.0), Some(limit))
     }
@@ -266,13 +266,31 @@ impl Store {
         W: FnOnce(Object) -> F + Send + 'static,
     {
         let (pool, limit) = (pool.clone(), self.1.map_or(limit, |own| own.min(limit)));
+        let connected = Arc::new(OnceLock::new());
+        let told = Arc::clone(&connected);
         let task = async move {
             let client = pool.get().await?;
+            // Nobody else sets it.
+            let _ = told.set(client.cancel_token());
             work(client).await
         };
         let bounded = async move {
-            let late = |_| StoreError::Unavailable(format!("no answer within {} s", limit.as_secs()));
-            tokio::time::timeout(limit, task).await.map_err(late)?
+            let mut task = std::pin::pin!(task);
+            if let Ok(done) = tokio::time::timeout(limit, &mut task).await {
+                return done;
+            }
+            // The connection is another one's soon: PostgreSQL has to let go of the statement first. What was done by
+            // then is done, and told so.
+            let ended = match connected.get() {
+                Some(token) => connection::cancel(token, &mut task).await,
+                None => None,
+            };
+            match ended {
+                None | Some(Err(StoreError::Unavailable(_))) => {
+                    Err(StoreError::Unavailable(format!("no answer within {:.1} s", limit.as_secs_f64())))
+                }
+                Some(done) => done,
+            }
         };
         self.handle().spawn(bounded).await.unwrap_or_else(|error| Err(crashed(&error)))
     }

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::error::StoreError;
 #[cfg(test)]
 use super::time::to_us;
+use super::managed_streams::show_to;
 use super::{Store, retired};
 
 /// A stream of config.toml.
@@ -20,6 +21,8 @@ pub(crate) struct ConfigStream {
     pub(crate) settings: String,
     /// Whether it is to run.
     pub(crate) enabled: bool,
+    /// The roles that it is limited to, none for everybody; `None`: those that a stream of its name was limited to before.
+    pub(crate) roles: Option<Vec<String>>,
 }
 
 /// A stream as it is kept.
@@ -72,7 +75,8 @@ impl Store {
     /// Makes the table agree with config.toml in one transaction; streams that operators made stay.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Query`] for settings that are not JSON.
+    /// [`StoreError::Unavailable`]; [`StoreError::NotFound`] for a role that there is not; [`StoreError::Query`] for settings that
+    /// are not JSON.
     pub(crate) async fn sync_config_streams(
         &self,
         streams: &[ConfigStream],
@@ -119,15 +123,19 @@ async fn upsert(
     stream: &ConfigStream,
     synced: &mut StreamsSynced,
 ) -> Result<(), StoreError> {
-    let ConfigStream { name, address, settings, enabled } = stream;
+    let ConfigStream { name, address, settings, enabled, roles } = stream;
     if let Some(row) = transaction.query_opt(UPSERT, &[name, address, settings, enabled]).await? {
         let kind = if row.try_get(0)? { &mut synced.added } else { &mut synced.changed };
         kind.push(name.clone());
     }
-    // The file limits no stream to roles, and over HTTP nobody could lift what a stream of this name was limited to.
-    retired::replaced(transaction, name).await?;
-    let roles = "delete from stream_roles where stream_id = (select id from streams where name = $1)";
-    transaction.execute(roles, &[name]).await?;
+    if let Some(roles) = roles {
+        // What is left of a deleted stream of this name is seen by the same.
+        retired::replaced(transaction, name).await?;
+        let row = transaction.query_one("select id from streams where name = $1", &[name]).await?;
+        let id: i64 = row.try_get(0)?;
+        transaction.execute("delete from stream_roles where stream_id = $1", &[&id]).await?;
+        show_to(transaction, id, roles).await?;
+    }
     Ok(())
 }
 

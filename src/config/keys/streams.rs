@@ -38,6 +38,12 @@ pub(crate) const STREAM_KEYS: &[Key] = &[
         doc: "Whether it is started with the server.",
     },
     Key {
+        name: "roles",
+        kind: Kind::Text,
+        default: "unchanged",
+        doc: "Roles that see it, with blanks between, beside administrators; everybody; unchanged: as a stream of its name was limited to before.",
+    },
+    Key {
         name: "loop",
         kind: Kind::Switch,
         default: "false",

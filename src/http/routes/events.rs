@@ -166,6 +166,9 @@ async fn export(
     Ok(response.streaming(export.pieces()))
 }
 
+/// How often a step of an export is read; each takes its time when the database is busy.
+const MOST_TRIES: u32 = 3;
+
 struct Export {
     app: web::Data<App>,
     caller: Caller,
@@ -198,7 +201,14 @@ impl Export {
         self.place.took();
         if self.rows.is_empty() && !self.is_read {
             self.check_right().await?;
-            self.read_on().await?;
+            // What was sent so far need not be for nothing because the database was busy for a moment.
+            let mut tries = 1;
+            while let Err(error) = self.read_on().await {
+                if tries == MOST_TRIES {
+                    return Err(error);
+                }
+                tries += 1;
+            }
         }
         let piece = self.piece();
         Ok((!piece.is_empty()).then_some(piece))

@@ -88,8 +88,8 @@ pub(super) async fn with_room(
     order: impl Future<Output = Result<(), ApiError>>,
 ) -> Result<(), ApiError> {
     let Some(beginning) = beginning else { return order.await };
-    app.ports.control.admit(beginning).map_err(ApiError::over_capacity)?;
-    order.await.inspect_err(|_| app.ports.control.withdraw(beginning.stream))
+    let take_back = app.ports.control.admit(beginning).map_err(ApiError::over_capacity)?;
+    order.await.inspect_err(|_| take_back())
 }
 
 /// The stream of this name, if the caller sees it.

@@ -47,7 +47,7 @@ pub(crate) struct World {
     /// What happens once while a source is looked at.
     pub(crate) meanwhile: Mutex<Option<Answer<'static, ()>>>,
     /// Streams that were admitted and did not begin.
-    pub(crate) withdrawn: Mutex<Vec<String>>,
+    pub(crate) withdrawn: Arc<Mutex<Vec<String>>>,
     pub(crate) left: Mutex<Vec<(&'static str, bool)>>,
 }
 
@@ -221,14 +221,13 @@ impl StreamControl for World {
         answer(Ok(if source.starts_with("rtsp:") { Ok(facts) } else { Err(refusal) }))
     }
 
-    fn admit(&self, Beginning { force, .. }: Beginning<'_>) -> Result<(), Overload> {
-        let estimate = Estimate { load_percent: 130, p99_ms: None, budget_ms: 150 };
-        let is_refused = self.is_full.load(Ordering::SeqCst) && !force;
-        if is_refused { Err(Overload { detail: "It is full.", estimate }) } else { Ok(()) }
-    }
-
-    fn withdraw(&self, stream: &str) {
-        self.withdrawn.lock().unwrap().push(stream.to_owned());
+    fn admit(&self, Beginning { stream, force, .. }: Beginning<'_>) -> Result<TakeBack, Overload> {
+        if self.is_full.load(Ordering::SeqCst) && !force {
+            let estimate = Estimate { load_percent: 130, p99_ms: None, budget_ms: 150 };
+            return Err(Overload { detail: "It is full.", estimate });
+        }
+        let (withdrawn, stream) = (Arc::clone(&self.withdrawn), stream.to_owned());
+        Ok(Box::new(move || withdrawn.lock().unwrap().push(stream)))
     }
 
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()> {

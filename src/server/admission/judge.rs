@@ -102,6 +102,8 @@ pub(crate) struct Judge {
     /// The rates that streams had when they ran.
     known: HashMap<Arc<str>, f64>,
     reserved: Vec<Reserved>,
+    /// How many reservations there have been.
+    reservations: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,8 +112,17 @@ struct Work {
     frames: u64,
 }
 
-#[derive(Debug)]
+/// The room that was kept for a stream.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reservation {
+    number: u64,
+    /// What was kept for it before.
+    replaced: Option<Reserved>,
+}
+
+#[derive(Debug, PartialEq)]
 struct Reserved {
+    number: u64,
     name: Arc<str>,
     lane: usize,
     fps: f64,
@@ -128,6 +139,7 @@ impl Judge {
             demands: HashMap::new(),
             known: HashMap::new(),
             reserved: Vec::new(),
+            reservations: 0,
         }
     }
 
@@ -194,20 +206,33 @@ impl Judge {
         now_us: u64,
         (name, demand): (&Arc<str>, Demand),
         seats: &[Vec<Arc<str>>],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Reservation, Refusal> {
         let lane = self.lane_of(name, seats);
         let demand = match (demand, self.known.get(name)) {
             (Demand::Paced(most), Some(fps)) => Demand::Paced(fps.min(most)),
             (demand, _) => demand,
         };
         self.judge(lane, name, demand)?;
-        self.reserve(now_us, name, lane, demand);
-        Ok(())
+        Ok(self.reserve(now_us, name, lane, demand))
     }
 
     /// Lets a stream in without asking.
-    pub(crate) fn force(&mut self, now_us: u64, name: &Arc<str>, demand: Demand, seats: &[Vec<Arc<str>>]) {
-        self.reserve(now_us, name, self.lane_of(name, seats), demand);
+    pub(crate) fn force(
+        &mut self,
+        now_us: u64,
+        name: &Arc<str>,
+        demand: Demand,
+        seats: &[Vec<Arc<str>>],
+    ) -> Reservation {
+        self.reserve(now_us, name, self.lane_of(name, seats), demand)
+    }
+
+    /// A stream that was let in does not come: all is as before, unless it was let in again since.
+    pub(crate) fn withdraw(&mut self, name: &str, Reservation { number, replaced }: Reservation) {
+        if !self.reserved.iter().any(|reserved| &*reserved.name == name && reserved.number != number) {
+            self.forget(name);
+            self.reserved.extend(replaced);
+        }
     }
 
     /// A stream is made of something else now: what it asked for before says nothing.
@@ -220,12 +245,16 @@ impl Judge {
         self.reserved.retain(|reserved| &*reserved.name != name);
     }
 
-    fn reserve(&mut self, now_us: u64, name: &Arc<str>, lane: usize, demand: Demand) {
-        self.forget(name);
+    fn reserve(&mut self, now_us: u64, name: &Arc<str>, lane: usize, demand: Demand) -> Reservation {
+        let before = self.reserved.iter().position(|reserved| reserved.name == *name);
+        let replaced = before.map(|index| self.reserved.swap_remove(index));
+        self.reservations += 1;
+        let number = self.reservations;
         if let Demand::Paced(fps) = demand {
             let until_us = now_us.saturating_add(RESERVED_US);
-            self.reserved.push(Reserved { name: Arc::clone(name), lane, fps, until_us });
+            self.reserved.push(Reserved { number, name: Arc::clone(name), lane, fps, until_us });
         }
+        Reservation { number, replaced }
     }
 
     fn lane_of(&self, name: &Arc<str>, seats: &[Vec<Arc<str>>]) -> usize {

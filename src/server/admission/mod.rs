@@ -17,7 +17,7 @@ use prometheus::IntCounter;
 use slog::{Logger, info, warn};
 
 use crate::config::Scale;
-use judge::{ASSUMED_FPS, Demand, Judge, LaneLook, Reason, Refusal, StreamLook};
+use judge::{ASSUMED_FPS, Demand, Judge, LaneLook, Reason, Refusal, Reservation, StreamLook};
 
 /// How long an order counts as forced. The look that follows it takes the stream at once, if it is free.
 const FORCED_US: u64 = 60_000_000;
@@ -110,15 +110,20 @@ impl Admission {
         }
     }
 
-    /// Lets a stream begin that somebody ordered, or says why not. One that runs already may go on. `made_of` is what it will
-    /// ask for, if the order says it.
+    /// Lets a stream begin that somebody ordered, or says why not. One that runs already may go on, and takes no room. `made_of`
+    /// is what it will ask for, if the order says it.
     ///
     /// # Errors
     /// The refusal; never with `force`.
-    pub(super) fn order(&self, name: &str, made_of: Option<Demand>, force: bool) -> Result<(), Refusal> {
+    pub(super) fn order(
+        &self,
+        name: &str,
+        made_of: Option<Demand>,
+        force: bool,
+    ) -> Result<Option<Reservation>, Refusal> {
         let stream = self.parts.board.stream(name);
         if stream.and_then(|stream| stream.session).is_some_and(|session| session.ended.is_none()) {
-            return Ok(());
+            return Ok(None);
         }
         let (now_us, seats) = (self.parts.clock.monotonic_us(), self.parts.lanes.names());
         let mut state = self.state();
@@ -128,19 +133,21 @@ impl Admission {
         }
         let demand = made_of.or(state.demands.get(&name).copied()).unwrap_or(Demand::Paced(ASSUMED_FPS));
         if force || !self.is_guarded {
-            state.judge.force(now_us, &name, demand, &seats);
-            return Ok(());
+            return Ok(Some(state.judge.force(now_us, &name, demand, &seats)));
         }
         let admitted = state.judge.admit(now_us, (&name, demand), &seats);
         drop(state);
-        admitted.inspect_err(|refusal| self.tell(&name, refusal))
+        admitted.map(Some).inspect_err(|refusal| self.tell(&name, refusal))
+    }
+
+    /// The stream of an order that was let in does not begin by it.
+    pub(super) fn withdraw(&self, name: &str, reservation: Reservation) {
+        self.state().judge.withdraw(name, reservation);
     }
 
     /// An order that is for all servers of a database: each takes what it has room for. One that is forced is for this one.
-    pub(super) fn order_of_many(&self, name: &str, force: bool) {
-        if force {
-            self.state().forced.insert(name.to_owned(), self.parts.clock.monotonic_us());
-        }
+    pub(super) fn force_among_many(&self, name: &str) {
+        self.state().forced.insert(name.to_owned(), self.parts.clock.monotonic_us());
     }
 
     /// Of the streams that no server runs, those that this one should run now. The others are left to servers with room, until
@@ -188,7 +195,7 @@ impl Admission {
         self.state().judge.forget(name);
     }
 
-    /// A stream is not wanted here any more, or its order failed; if it is ordered again, it is judged again.
+    /// A stream is not wanted here any more; if it is ordered again, it is judged again.
     pub(super) fn dismiss(&self, name: &str) {
         let mut state = self.state();
         state.judge.forget(name);

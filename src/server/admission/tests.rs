@@ -77,10 +77,10 @@ fn an_order_that_would_make_others_late_is_refused_unless_it_is_forced_or_nobody
     let refusal = admission.order("more", None, false).unwrap_err();
     assert_eq!((refusal.reason, admission.parts.refused.get()), (Reason::Full, 1));
     assert!(in_words(&refusal).contains("180 %"), "{}", in_words(&refusal));
-    assert_eq!(admission.order("more", Some(Demand::Paced(1.0)), false), Ok(()));
-    assert_eq!(admission.order("forced", None, true), Ok(()));
+    assert!(admission.order("more", Some(Demand::Paced(1.0)), false).is_ok());
+    assert!(admission.order("forced", None, true).is_ok());
     let (open, ..) = full(&Scale { admission: false, ..settings() });
-    assert_eq!(open.order("more", None, false), Ok(()));
+    assert!(open.order("more", None, false).is_ok());
 }
 
 #[test]
@@ -111,18 +111,21 @@ fn a_stream_that_another_server_took_in_between_is_left_for_a_whole_minute_again
 #[test]
 fn an_order_that_was_forced_upon_one_of_several_servers_is_taken_by_it() {
     let (admission, _, _seat) = full(&settings());
-    admission.order_of_many("gate", true);
+    admission.force_among_many("gate");
     assert_eq!(admission.choose(&names(&["gate", "yard"])), ["gate"]);
     admission.dismiss("gate");
     assert!(admission.choose(&names(&["gate"])).is_empty(), "it was stopped, and nobody forced it again");
 }
 
 #[test]
-fn an_order_that_came_to_nothing_takes_no_room() {
+fn an_order_that_came_to_nothing_takes_no_room_and_takes_none_from_others() {
     let (admission, _, _seat) = full(&settings());
     let order = |name| admission.order(name, Some(Demand::Paced(5.0)), false);
-    assert_eq!(order("first"), Ok(()));
+    let first = order("first").unwrap();
     assert!(order("second").is_err(), "the first counts as coming");
-    admission.dismiss("first");
-    assert_eq!(order("second"), Ok(()));
+    let again = order("first").unwrap();
+    admission.withdraw("first", again.unwrap());
+    assert!(order("second").is_err(), "the first of two orders stands");
+    admission.withdraw("first", first.unwrap());
+    assert!(order("second").is_ok());
 }

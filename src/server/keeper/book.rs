@@ -77,6 +77,9 @@ pub(super) struct Book {
     /// `None`: this server is the only one and needs no leases.
     times: Option<LeaseTimes>,
     streams: BTreeMap<String, Entry>,
+    /// The fence of the last lease of each stream that was given back: a renewal that was under way may still name it, also
+    /// after the stream was removed and made again.
+    given_back: BTreeMap<String, i64>,
     closed: bool,
 }
 
@@ -84,8 +87,6 @@ struct Entry {
     wish: Wish,
     phase: Phase,
     lease: Option<Held>,
-    /// Of the last lease that was given back: a renewal that was under way may still name it.
-    given_back: Option<i64>,
     /// The table has it no more.
     gone: bool,
 }
@@ -108,7 +109,7 @@ struct Held {
 impl Book {
     /// An empty book.
     pub(super) fn new(times: Option<LeaseTimes>) -> Self {
-        Self { times, streams: BTreeMap::new(), closed: false }
+        Self { times, streams: BTreeMap::new(), given_back: BTreeMap::new(), closed: false }
     }
 
     /// The revision that a stream is made of, if it is known.
@@ -136,7 +137,7 @@ impl Book {
     fn wish(&mut self, stream: &str, wish: Wish, acts: &mut Vec<Act>) {
         let Some(entry) = self.streams.get_mut(stream) else {
             acts.push(Act::Build { stream: stream.to_owned(), start: false });
-            let entry = Entry { wish, phase: Phase::Idle, lease: None, given_back: None, gone: false };
+            let entry = Entry { wish, phase: Phase::Idle, lease: None, gone: false };
             self.streams.insert(stream.to_owned(), entry);
             return self.settle(stream, acts);
         };
@@ -228,8 +229,8 @@ impl Book {
         let Some(times) = self.times else { return };
         let believed = (times.length - times.margin()).as_micros();
         let until_us = sent_us.saturating_add(u64::try_from(believed).unwrap_or(u64::MAX));
-        let is_news = |entry: &Entry| entry.given_back.is_none_or(|given_back| given_back < lease.fence);
-        if !self.streams.get(&lease.stream).is_some_and(is_news) {
+        let is_news = self.given_back.get(&lease.stream).is_none_or(|given_back| *given_back < lease.fence);
+        if !is_news || !self.streams.contains_key(&lease.stream) {
             acts.push(Act::Release(lease.clone()));
             return;
         }
@@ -262,7 +263,7 @@ impl Book {
             }
             Phase::Idle => {
                 if let Some(lease) = entry.lease.take_if(|_| !wanted) {
-                    entry.given_back = Some(lease.fence);
+                    self.given_back.insert(stream.to_owned(), lease.fence);
                     acts.push(Act::Release(Lease { stream: stream.to_owned(), fence: lease.fence }));
                 }
                 if entry.gone {

@@ -162,6 +162,18 @@ fn a_lease_that_was_given_back_while_a_renewal_was_under_way_is_given_back_again
 }
 
 #[test]
+fn a_lease_of_a_removed_stream_is_not_used_by_another_one_of_its_name() {
+    let mut book = running();
+    let before = book.leases();
+    book.read(&table([]));
+    assert_eq!(book.stopped("door"), [Act::Release(lease("door", 1)), Act::Remove("door".into())]);
+    let again = Wish { revision: (2, 1), ..RUNS };
+    assert_eq!(book.read(&table([("door", again)])), [build("door", false)]);
+    assert_eq!(book.renewed(&before, &[lease("door", 1)], SECOND), [Act::Release(lease("door", 1))]);
+    assert_eq!(book.wanted(), ["door"]);
+}
+
+#[test]
 fn a_renewal_that_comes_while_an_overdue_stream_stops_lets_it_begin_again() {
     let mut book = running();
     assert_eq!(book.expire(5 * SECOND), [stop("door")]);

@@ -59,6 +59,8 @@ fn of_accounts_with_one_address_the_oldest_keeps_it_and_invitations_of_nobody_go
     store.wait(store.migrate_up(None)).unwrap();
     let kept = "select string_agg(concat_ws(' ', username, email), ', ' order by username) from users";
     assert_eq!(text(&store, kept), "old ada@example.org, other bob@example.org, young");
+    let told = "select string_agg(concat_ws(' ', actor, action, target), ', ') from audit_log";
+    assert_eq!(text(&store, told), "kinora migrate user.address_removed young");
     let waiting = "select string_agg(encode(hash, 'escape'), ' ' order by hash) from one_time_tokens";
     assert_eq!(text(&store, waiting), "old other");
 }

@@ -193,6 +193,7 @@ fn streams_follow_the_file_and_operators_keep_theirs() {
         address: address.into(),
         settings: r#"{"max_fps": 30}"#.into(),
         enabled: true,
+        roles: None,
     };
     text(&store, "insert into streams (name, address) values ('mine', 'file:a'), ('shared', 'file:b')");
     let file = [stream("door", "rtsp://a"), stream("shared", "rtsp://b")];
@@ -206,6 +207,37 @@ fn streams_follow_the_file_and_operators_keep_theirs() {
     let told: Vec<_> =
         rows.iter().map(|row| (row.name.as_str(), row.address.as_str(), row.managed_by_config)).collect();
     assert_eq!(told, [("mine", "file:a", false), ("shared", "rtsp://c", true)]);
+}
+
+#[test]
+fn a_stream_of_the_file_is_limited_as_before_until_the_file_says_otherwise() {
+    let store = store();
+    text(
+        &store,
+        "insert into streams (name, address) values ('vault', 'file:a');
+        insert into stream_roles (stream_id, role_id)
+            select s.id, r.id from streams s, roles r where r.name = 'operator';
+        insert into retired_streams (name) values ('gone')",
+    );
+    let stream = |name: &str, roles: Option<&[&str]>| ConfigStream {
+        name: name.into(),
+        address: "file:b".into(),
+        settings: "{}".into(),
+        enabled: true,
+        roles: roles.map(|roles| roles.iter().map(|role| (*role).to_owned()).collect()),
+    };
+    let limits = |roles: Option<&[&str]>| {
+        store.wait(store.sync_config_streams(&[stream("vault", roles), stream("gone", roles)]))?;
+        let limited = "select concat_ws(' ', (select string_agg(r.name, ',') from stream_roles sr
+            join streams s on s.id = sr.stream_id join roles r on r.id = sr.role_id where s.name = 'vault'),
+            (select string_agg(name, ',') from retired_streams))";
+        Ok::<_, StoreError>(text(&store, limited))
+    };
+    assert_eq!(limits(None).unwrap(), "operator gone");
+    assert_eq!(limits(Some(&["viewer"])).unwrap(), "viewer");
+    assert!(matches!(limits(Some(&["nobody"])), Err(StoreError::NotFound { what }) if what == "role nobody"));
+    assert_eq!(limits(None).unwrap(), "viewer");
+    assert_eq!(limits(Some(&[])).unwrap(), "");
 }
 
 #[test]

@@ -98,3 +98,18 @@ fn an_old_connection_is_replaced_and_a_rush_leaves_no_surplus() {
     connection::close_surplus(&store.0.pool, 1);
     assert_eq!(store.pool_status().size, 1);
 }
+
+#[test]
+fn a_call_that_takes_too_long_is_ended_in_the_database_too() {
+    let store = store();
+    let hurried = store.within(Duration::from_millis(300));
+    let ask = |query: &'static str| {
+        store.wait(hurried.run(move |client| async move { Ok(client.batch_execute(query).await?) }))
+    };
+    let late = ask("select pg_sleep(30) /* nobody waits so long */");
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    let running = "select count(*) from pg_stat_activity
+        where query like '%nobody waits so long%' and state = 'active' and pid <> pg_backend_pid()";
+    assert_eq!(text(&store, running), "0");
+    assert!(ask("select 1").is_ok());
+}

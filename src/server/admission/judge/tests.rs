@@ -48,7 +48,7 @@ fn seats(lanes: &[Vec<Plays>]) -> Vec<Vec<Arc<str>>> {
 /// The answer to one more stream at 40 s.
 fn ask(judge: &mut Judge, name: &str, fps: f64, lanes: &[Vec<Plays>]) -> Result<(), Reason> {
     let admitted = judge.admit(40_000_000, (&name.into(), Demand::Paced(fps)), &seats(lanes));
-    admitted.map_err(|refusal| refusal.reason)
+    admitted.map(drop).map_err(|refusal| refusal.reason)
 }
 
 #[test]
@@ -134,6 +134,7 @@ fn a_file_takes_what_is_left_and_is_no_reason_against_others() {
     let file = |judge: &mut Judge, lanes: &[Vec<Plays>]| {
         judge
             .admit(40_000_000, (&"more".into(), Demand::Elastic), &seats(lanes))
+            .map(drop)
             .map_err(|refusal| refusal.reason)
     };
     assert_eq!(file(&mut judge, &lanes), Ok(()));
