@@ -92,19 +92,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// Builds a broadcaster for a new session, or a fresh one for a session whose ledger goes on.
-    ///
-    /// # Errors
-    /// When there is no thread for it.
     pub(crate) fn build(
         parts: SessionParts,
         ledger: Arc<SessionLedger>,
         stream: Arc<str>,
         named: SourceFields,
         sink: Box<dyn EventSink>,
-        kin: &Kin,
-    ) -> io::Result<Self> {
-        let mut crew = Crew::default();
-        let arbiter = crew.hire(ChildKind::SessionBroadcaster, &kin.arbiters)?;
+        Post { kin, crew, arbiter }: Post,
+    ) -> Self {
         let parts = BroadcasterParts {
             session: parts.id.clone(),
             stream,
@@ -121,7 +116,27 @@ impl Session {
         let guard = kin.guard(ChildKind::SessionBroadcaster);
         let broadcaster = start(&arbiter, SessionBroadcaster::new(parts, guard));
         let generation = kin.generation;
-        Ok(Self { id, provenance, ledger, broadcaster, generation, is_lost: false, _crew: crew })
+        Self { id, provenance, ledger, broadcaster, generation, is_lost: false, _crew: crew }
+    }
+}
+
+/// A thread for a broadcaster. It comes first: a session without one should neither be named nor get a sink, which would
+/// end what is remembered of it when it is dropped.
+pub(crate) struct Post {
+    kin: Kin,
+    crew: Crew,
+    arbiter: ArbiterHandle,
+}
+
+impl Post {
+    /// A thread for the broadcaster that is to be built for `kin`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn hire(kin: Kin) -> io::Result<Self> {
+        let mut crew = Crew::default();
+        let arbiter = crew.hire(ChildKind::SessionBroadcaster, &kin.arbiters)?;
+        Ok(Self { kin, crew, arbiter })
     }
 }
 

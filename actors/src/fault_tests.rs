@@ -8,10 +8,10 @@ use actix::System;
 use serde_json::Value;
 
 use crate::decoder::Pace;
-use crate::registry::Order;
-use crate::stage::{Stage, play};
+use crate::registry::{Halt, Order};
+use crate::stage::{Stage, play, sound_model};
 use crate::supervisor::StreamParts;
-use crate::testing::{Fuse, FusedModel, FusedSampler, MarkedSampler, Misdeed, MoodySink, Plot, Take};
+use crate::testing::{Fuse, FusedModel, FusedSampler, Gate, MarkedSampler, Misdeed, MoodySink, Plot, Take};
 
 /// Marks the input of the stream whose parts panic.
 const VICTIM: f32 = 7.0;
@@ -90,10 +90,6 @@ fn assert_healed(events: &[Value]) {
 
 fn crashes(events: &[Value]) -> usize {
     of(events, "cam").iter().filter(|event| event["payload"]["reason"] == "part_failed").count()
-}
-
-fn sound_model() -> FusedModel {
-    FusedModel { fuse: Fuse::default(), misdeed: Misdeed::Panic, only_at: None }
 }
 
 #[test]
@@ -209,10 +205,11 @@ async fn until_fatal(stage: &Stage) -> Option<String> {
 fn a_decoder_that_hangs_is_abandoned_and_counted_and_the_third_is_fatal() {
     play((0, None), async |stage| {
         assert_eq!(stage.board.degraded(), None);
-        // Longer than the connection is waited for, and than its thread may take to end.
-        let hang = Take::Hang(1, Duration::from_secs(4));
-        stage.add(stage.stream(&Plot::of(true, [hang; 3]), false)).await;
+        let (closed, gate) = Gate::closed();
+        let plot = Plot::of(true, [Take::Hang(1); 3]).held_by(gate);
+        stage.add(stage.stream(&plot, false)).await;
         let degraded = until_fatal(&stage).await;
+        drop(closed);
         assert!(degraded.is_some_and(|words| words.starts_with("3 threads hang")));
         stage.stop().await;
         stage.assert_whole();
@@ -222,11 +219,11 @@ fn a_decoder_that_hangs_is_abandoned_and_counted_and_the_third_is_fatal() {
 #[test]
 fn a_preprocessor_that_hangs_is_replaced_and_counted_and_the_third_is_fatal() {
     play((0, None), async |stage| {
-        let fuse = Fuse::of(3);
+        let (fuse, (closed, gate)) = (Fuse::of(3), Gate::closed());
         let mut parts = stage.stream(&Plot::of(false, [Take::Frames(20); 4]), false);
         let mut connection = parts.connection;
         parts.connection = Box::new(move || {
-            let misdeed = Misdeed::Stall(Duration::from_secs(4));
+            let misdeed = Misdeed::Hang(gate.clone());
             let mut parts = connection();
             parts.sampler = Box::new(FusedSampler { fuse: fuse.clone(), misdeed });
             parts
@@ -234,6 +231,7 @@ fn a_preprocessor_that_hangs_is_replaced_and_counted_and_the_third_is_fatal() {
         stage.add(parts).await;
         stage.until(|events| events.iter().any(|event| event["event"] == "sessionEnded")).await;
         until_fatal(&stage).await;
+        drop(closed);
         let hung = stage.states().into_iter().filter(|(_, reason)| reason == "part_hung").count();
         assert_eq!((hung, stage.assert_whole()["analyzed"].as_u64()), (3, Some(20)));
     });
@@ -271,8 +269,8 @@ fn a_start_that_is_lost_with_its_supervisor_is_made_up_for() {
         });
         stage.add(parts).await;
         stage.until(|events| has_frames(events, 3)).await;
-        stage.order(Order::Stop).await;
-        stage.until(|events| events.iter().any(|event| event["event"] == "sessionEnded")).await;
+        // A start that comes before the supervisor knows that the session is closed finds it running.
+        stage.registry.send(Halt("cam".into())).await.unwrap();
         lit.relight(1);
         stage.order(Order::Start).await;
         stage.until(|events| has_frames(events, 6)).await;

@@ -55,6 +55,7 @@ pub mod status;
 pub mod supervisor;
 pub mod threads;
 pub mod timeline;
+mod vain;
 
 #[cfg(test)]
 mod db_writer_tests;

@@ -8,6 +8,7 @@ use crate::backoff::{Backoff, BackoffPolicy};
 use crate::domain::{EndReason, StreamState, state_in_words};
 use crate::guard::ChildKind;
 use crate::ports::SourceErrorKind;
+use crate::vain::{Fault, VainTries};
 
 /// What happened to a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +72,6 @@ pub struct LifePolicy {
     pub backoff: BackoffPolicy,
 }
 
-/// Tries in a row of a file that came no further than one before them.
-const VAIN_TRIES: u32 = 3;
-
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
@@ -88,9 +86,8 @@ pub struct Lifecycle {
     has_flowed: bool,
     /// How many units the last connection led to their end, if it received any.
     reach: Option<u64>,
-    /// The furthest that one came, and how many in a row came no further.
-    furthest: Option<u64>,
-    vain_tries: u32,
+    /// The tries of a file.
+    vain_tries: VainTries,
 }
 
 impl Lifecycle {
@@ -105,8 +102,7 @@ impl Lifecycle {
             tried_at_us: 0,
             has_flowed: false,
             reach: None,
-            furthest: None,
-            vain_tries: 0,
+            vain_tries: VainTries::default(),
         }
     }
 
@@ -160,19 +156,23 @@ impl Lifecycle {
             }
             Happening::Crashed(child) => {
                 let message = format!("the {child} failed and is built anew");
-                self.retry(Told::with(Reconnecting, "part_failed", message), now_us, random)
+                let told = Told::with(Reconnecting, "part_failed", message);
+                self.retry(told, Fault::of_part(child), now_us, random)
             }
-            Happening::Hung => self.retry(Told::of(Reconnecting, "part_hung"), now_us, random),
+            Happening::Hung => {
+                self.retry(Told::of(Reconnecting, "part_hung"), Fault::Unclear, now_us, random)
+            }
             Happening::NotOpened(kind, message) => self.source_failed(kind, message, now_us, random),
             Happening::Ended(EndReason::SourceFailed(message), kind) => {
                 let kind = kind.unwrap_or(SourceErrorKind::Damaged);
                 self.source_failed(kind, message, now_us, random)
             }
             Happening::Ended(EndReason::EndOfSource, _) if self.policy.live || self.policy.looped => {
-                self.retry(Told::of(Reconnecting, "end_of_source"), now_us, random)
+                self.retry(Told::of(Reconnecting, "end_of_source"), Fault::Source, now_us, random)
             }
             Happening::Ended(EndReason::PipelineFailed(message), _) => {
-                self.retry(Told::with(Reconnecting, "part_failed", message), now_us, random)
+                let told = Told::with(Reconnecting, "part_failed", message);
+                self.retry(told, Fault::Unclear, now_us, random)
             }
             Happening::Ended(reason, _) => {
                 let state = if matches!(reason, EndReason::SourceFailed(_)) { Failed } else { Stopped };
@@ -191,31 +191,32 @@ impl Lifecycle {
         use StreamState::{AuthFailed, Failed, Reconnecting, Unsupported};
         let told = |state, reason| Told::with(state, reason, message.as_str());
         let end = || Act::End(EndReason::SourceFailed(message.clone()));
-        match kind {
+        let reason = match kind {
             SourceErrorKind::Unauthorized => {
-                self.retry_after_refusal(told(AuthFailed, "credentials_refused"), now_us)
+                return self.retry_after_refusal(told(AuthFailed, "credentials_refused"), now_us);
             }
             // It could be analysed before: its server is not itself, while it starts for example.
             SourceErrorKind::Unsupported if self.policy.live && self.has_flowed => {
-                self.retry_after_refusal(told(Reconnecting, "unsupported_source"), now_us)
+                return self.retry_after_refusal(told(Reconnecting, "unsupported_source"), now_us);
             }
-            SourceErrorKind::Unsupported => self.enter(told(Unsupported, "unsupported_source"), None, end()),
+            SourceErrorKind::Unsupported => {
+                return self.enter(told(Unsupported, "unsupported_source"), None, end());
+            }
             SourceErrorKind::Damaged if !self.policy.live && !self.policy.looped => {
-                self.enter(told(Failed, "source_damaged"), None, end())
+                return self.enter(told(Failed, "source_damaged"), None, end());
             }
-            SourceErrorKind::Damaged => self.retry(told(Reconnecting, "source_damaged"), now_us, random),
-            SourceErrorKind::NotFound => self.retry(told(Reconnecting, "source_not_found"), now_us, random),
-            SourceErrorKind::Forbidden => self.retry(told(Reconnecting, "source_forbidden"), now_us, random),
-            SourceErrorKind::Unavailable | SourceErrorKind::Cancelled => {
-                self.retry(told(Reconnecting, "source_unavailable"), now_us, random)
-            }
-        }
+            SourceErrorKind::Damaged => "source_damaged",
+            SourceErrorKind::NotFound => "source_not_found",
+            SourceErrorKind::Forbidden => "source_forbidden",
+            SourceErrorKind::Unavailable | SourceErrorKind::Cancelled => "source_unavailable",
+        };
+        self.retry(told(Reconnecting, reason), Fault::Source, now_us, random)
     }
 
     /// A try that brought no frame counts as waiting: a silent camera has cost the time-out already, and one that returns
     /// is to be seen at once.
-    fn retry(&mut self, told: Told, now_us: u64, random: f64) -> (Option<Change>, Act) {
-        if self.was_in_vain() {
+    fn retry(&mut self, told: Told, fault: Fault, now_us: u64, random: f64) -> (Option<Change>, Act) {
+        if self.was_in_vain(fault, now_us) {
             return self.give_up(&told.message);
         }
         self.note_health(now_us);
@@ -236,20 +237,15 @@ impl Lifecycle {
 
     /// Whether another try would lead to the same place again. A file is read from its beginning by each; one that is not
     /// there, or silent, costs nothing and may come.
-    fn was_in_vain(&mut self) -> bool {
+    fn was_in_vain(&mut self, fault: Fault, now_us: u64) -> bool {
         let Some(reach) = self.reach.filter(|_| !self.policy.live && !self.policy.looped) else {
             return false;
         };
-        if self.furthest.is_none_or(|furthest| reach > furthest) {
-            (self.furthest, self.vain_tries) = (Some(reach), 0);
-        } else {
-            self.vain_tries += 1;
-        }
-        self.vain_tries >= VAIN_TRIES
+        self.vain_tries.are_enough_with(reach, fault, now_us, self.policy.backoff.reset_after)
     }
 
     fn give_up(&mut self, message: &str) -> (Option<Change>, Act) {
-        let furthest = self.furthest.unwrap_or_default();
+        let furthest = self.vain_tries.furthest();
         let message = format!("no try came further than {furthest} frames: {message}");
         let told = Told::with(StreamState::Failed, "source_failed", message.as_str());
         self.enter(told, None, Act::End(EndReason::SourceFailed(message)))
@@ -444,6 +440,32 @@ mod tests {
         };
         assert!((0..3).all(|_| matches!(crash(&mut life), Act::Retry(_))));
         assert!(matches!(crash(&mut life), Act::End(EndReason::SourceFailed(_))));
+    }
+
+    /// Tries that lead five units to their end, two seconds apart, and fail so; how many came before it was given up.
+    fn tries_until_given_up(what: &Happening) -> Option<u64> {
+        let mut life = life(false);
+        (0..200).find(|number| {
+            life.reached(Some(5));
+            matches!(life.on(what.clone(), number * 2_000_000, 0.0).1, Act::End(_))
+        })
+    }
+
+    #[test]
+    fn a_file_is_given_up_for_what_may_be_a_want_of_threads_or_memory_only_when_that_lasts() {
+        let refused = EndReason::PipelineFailed("inference failed: out of memory".into());
+        for unclear in [Happening::Ended(refused, None), Happening::Hung] {
+            // The second one is the first in vain, and 60 s follow it.
+            assert_eq!(tries_until_given_up(&unclear), Some(31));
+        }
+        for child in [ChildKind::Decoder, ChildKind::Preprocessor] {
+            assert_eq!(tries_until_given_up(&Happening::Crashed(child)), Some(3));
+        }
+    }
+
+    #[test]
+    fn a_file_is_never_given_up_for_a_session_that_cannot_be_kept() {
+        assert_eq!(tries_until_given_up(&Happening::Crashed(ChildKind::SessionBroadcaster)), None);
     }
 
     #[test]

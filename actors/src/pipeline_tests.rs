@@ -90,7 +90,7 @@ impl Scene {
             sampler: Box::new(EmptySampler),
             tracker: Box::new(OneStepTracker),
             marks: None,
-            model: Arc::new(move || Box::new(MoodyModel { patience, misdeed, takes })),
+            model: Arc::new(move || Box::new(MoodyModel { patience, misdeed: misdeed.clone(), takes })),
             sink: Box::new(sink),
             clock: Arc::new(HostClock(Instant::now())),
         }

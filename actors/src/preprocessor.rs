@@ -25,6 +25,8 @@ use crate::ports::{
 
 /// Time between looks at a shared lane whose worker may have been abandoned.
 const LANE_LOOK: Duration = Duration::from_millis(250);
+/// How long a frame waits for a lane that gets no thread for a worker, before the stream says so.
+const WORKER_WAIT: Duration = Duration::from_secs(5);
 /// Workers that one frame may take down before it is dropped.
 const WORKERS_A_FRAME: u32 = 2;
 
@@ -118,8 +120,8 @@ struct InFlight {
     ticket: u64,
     /// What was asked last, to be asked again of a fresh worker.
     question: Option<(NetworkId, SampleRequest)>,
-    /// Which build of a shared worker was asked.
-    worker: u64,
+    /// Which build of a shared worker was asked; `None`: there was no thread for one.
+    worker: Option<u64>,
     /// Workers that were lost while they worked on this frame.
     workers_lost: u32,
     begun_us: u64,
@@ -221,7 +223,7 @@ impl Preprocessor {
             frame,
             ticket: 0,
             question: None,
-            worker: 0,
+            worker: None,
             workers_lost: 0,
             begun_us,
             asked_us: 0,
@@ -241,6 +243,18 @@ impl Preprocessor {
         let Some(flight) = self.in_flight.as_mut() else {
             return;
         };
+        self.next_ticket += 1;
+        flight.ticket = self.next_ticket;
+        flight.question = Some((network, *request));
+        let worker = match &self.parts.lane {
+            Lane::Own(worker) => Ok((worker.clone(), 0)),
+            Lane::Shared(seat) => seat.worker(),
+        };
+        flight.worker = worker.as_ref().ok().map(|&(_, generation)| generation);
+        let worker = match worker {
+            Ok((worker, _)) => worker,
+            Err(error) => return self.wait_for_worker(&error, ctx),
+        };
         let picture = &flight.frame.picture;
         let input = if self.parts.sampler.leaves_to_model(&**picture, request) {
             InferInput::Region(Arc::clone(picture), *request)
@@ -252,22 +266,18 @@ impl Preprocessor {
             }
             InferInput::Sampled(input)
         };
-        self.next_ticket += 1;
-        flight.ticket = self.next_ticket;
         flight.asked_us = self.parts.clock.monotonic_us();
-        flight.question = Some((network, *request));
         let infer = Infer::new((flight.ticket, flight.asked_us), network, input, ctx.address().recipient());
-        let worker = match &self.parts.lane {
-            Lane::Own(worker) => Ok((worker.clone(), 0)),
-            Lane::Shared(seat) => seat.worker(),
-        };
-        match worker {
-            Ok((worker, generation)) => {
-                flight.worker = generation;
-                // A request that is not taken is dropped and answers itself: the worker is lost.
-                let _ = worker.try_send(infer);
-            }
-            Err(error) => self.fail(format!("inference failed: {error}"), ctx),
+        // A request that is not taken is dropped and answers itself: the worker is lost.
+        let _ = worker.try_send(infer);
+    }
+
+    /// The lane has no thread for a worker: the next look asks again, for a while.
+    fn wait_for_worker(&mut self, error: &std::io::Error, ctx: &mut Context<Self>) {
+        let begun_us = self.in_flight.as_ref().map_or(0, |flight| flight.begun_us);
+        let waited_us = self.parts.clock.monotonic_us().saturating_sub(begun_us);
+        if Duration::from_micros(waited_us) >= WORKER_WAIT {
+            self.fail(format!("inference failed: {error}"), ctx);
         }
     }
 
@@ -289,15 +299,16 @@ impl Preprocessor {
         }
     }
 
-    /// A worker that hangs is replaced without a word from it.
+    /// A worker that hangs is replaced without a word from it, and one that could not be built is built at last.
     fn look_at_lane(&mut self, ctx: &mut Context<Self>) {
-        let Lane::Shared(seat) = &self.parts.lane else { return };
-        let generation = seat.generation();
-        let waits = |flight: &InFlight| flight.worker != generation;
-        if self.in_flight.as_ref().is_some_and(waits) {
-            self.worker_lost(true, ctx);
-            self.pump(ctx);
+        let (Lane::Shared(seat), Some(flight)) = (&self.parts.lane, &self.in_flight) else { return };
+        match flight.worker {
+            None if self.parts.cancel.is_cancelled() => self.lose_in_flight(),
+            None => self.worker_lost(false, ctx),
+            Some(asked) if asked != seat.generation() => self.worker_lost(true, ctx),
+            Some(_) => return,
         }
+        self.pump(ctx);
     }
 
     /// Writes the account down; false when this connection was thrown away.

@@ -3,6 +3,9 @@
 //! It holds the supervisors, and builds a fresh one where one panicked; what a stream is made of comes with [`AddStream`].
 //! It keeps no configuration and no history: those are the store's.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use actix::{
 };
 
 use crate::crew::{ArbiterSource, arbiters};
-use crate::domain::Timestamp;
+use crate::domain::{EndReason, StreamState, StreamStateChanged, Timestamp, state_in_words};
 use crate::lanes::Lanes;
 use crate::lent::Home;
 use crate::ports::Clock;
@@ -113,6 +116,15 @@ struct Stream {
     entry: Arc<StatusEntry>,
     /// Whether a start was asked for last, and not a stop.
     is_wanted: bool,
+    /// How often its state had changed when a start was asked for last.
+    started_at_change: u64,
+}
+
+impl Stream {
+    /// Whether it runs, or was asked to since its state is what it is. One that came to its end by itself does not go on.
+    fn goes_on(&self) -> bool {
+        self.is_wanted && (!self.entry.is_over() || self.entry.changes() == self.started_at_change)
+    }
 }
 
 impl StreamRegistry {
@@ -148,7 +160,8 @@ impl StreamRegistry {
         let entry = self.board.enter(Arc::clone(&name), (Arc::clone(&parts.address), is_paced), since);
         let parts = Home::of(parts);
         if let Some(supervisor) = self.supervise(&parts, &entry) {
-            self.streams.insert(Arc::clone(&name), Stream { supervisor, parts, entry, is_wanted: false });
+            let stream = Stream { supervisor, parts, entry, is_wanted: false, started_at_change: 0 };
+            self.streams.insert(Arc::clone(&name), stream);
         }
         if enabled {
             self.start_when_alone(&name);
@@ -176,10 +189,14 @@ impl StreamRegistry {
     fn replace_supervisor(&mut self, name: &Arc<str>) {
         let Some(stream) = self.streams.get(name) else { return };
         let Some(supervisor) = self.supervise(&stream.parts, &stream.entry) else { return };
-        stream.entry.session_lost(Timestamp(self.clock.unix_us()));
-        if stream.is_wanted {
+        let now = Timestamp(self.clock.unix_us());
+        stream.entry.session_lost(now);
+        if stream.goes_on() {
             let fresh = supervisor.clone();
             actix::spawn(async move { fresh.send(TakeOver).await });
+        } else if !stream.entry.is_over() {
+            // The lost one was to stop it, and cannot tell that any more.
+            stream.entry.change(stopped(), now);
         }
         if let Some(stream) = self.streams.get_mut(name) {
             stream.supervisor = supervisor;
@@ -234,7 +251,7 @@ impl StreamRegistry {
         if self.leaving.contains_key(name) {
             self.due.insert(Arc::clone(name));
         } else if let Some(stream) = self.streams.get_mut(name) {
-            stream.is_wanted = true;
+            (stream.is_wanted, stream.started_at_change) = (true, stream.entry.changes());
             let stream = stream.supervisor.clone();
             // A mailbox without room is that of a stream in trouble; `send` in a task waits for it.
             actix::spawn(async move { stream.send(StartStream).await });
@@ -265,6 +282,12 @@ impl StreamRegistry {
         }
         Ok(())
     }
+}
+
+fn stopped() -> StreamStateChanged {
+    let reason = EndReason::Stopped.code();
+    let message = state_in_words(reason).into();
+    StreamStateChanged { state: StreamState::Stopped, reason, message, next_try_at: None }
 }
 
 async fn stop_and_wait(stream: Addr<StreamSupervisor>) {

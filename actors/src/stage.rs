@@ -9,6 +9,7 @@ use actix::{Actor, Addr, System};
 use serde_json::Value;
 
 use crate::backoff::BackoffPolicy;
+use crate::batch::BatchPolicy;
 use crate::crew::{ArbiterSource, arbiters};
 use crate::decoder::Pace;
 use crate::domain::{Provenance, SessionId};
@@ -41,27 +42,34 @@ impl Stage {
 
     /// Two lanes of such models, which share a fuse.
     pub(crate) fn with_model(model: &FusedModel) -> Self {
-        Self::build(model, arbiters())
+        Self::build(model, arbiters(), arbiters())
     }
 
     /// Two lanes of models that are sound, and streams whose parts get these Arbiters.
     pub(crate) fn with_arbiters(arbiters: ArbiterSource) -> Self {
-        Self::build(&FusedModel { fuse: Fuse::default(), misdeed: Misdeed::Panic, only_at: None }, arbiters)
+        Self::build(&sound_model(), arbiters, crate::crew::arbiters())
     }
 
-    fn build(model: &FusedModel, arbiters: ArbiterSource) -> Self {
+    /// Two lanes of models that are sound, whose workers get these Arbiters.
+    pub(crate) fn with_lane_arbiters(for_lanes: ArbiterSource) -> Self {
+        Self::build(&sound_model(), arbiters(), for_lanes)
+    }
+
+    fn build(model: &FusedModel, arbiters: ArbiterSource, for_lanes: ArbiterSource) -> Self {
         let clock = Arc::new(HostClock(Instant::now()));
         let model = model.clone();
         let fatal = Arc::new(AtomicU32::new(0));
         let called = Arc::clone(&fatal);
-        let lanes = Lanes::new(
+        let lanes = Lanes::with_arbiters(
             2,
             Arc::new(move || Box::new(model.clone())),
+            BatchPolicy::ALONE,
             clock.clone(),
             Duration::from_millis(60),
             Box::new(move || {
                 called.fetch_add(1, Ordering::AcqRel);
             }),
+            for_lanes,
         );
         let notices: Arc<Mutex<Vec<StreamNotice>>> = Arc::default();
         let heard = Arc::clone(&notices);
@@ -160,6 +168,11 @@ impl Stage {
         assert_eq!(number("analyzed"), analyzed as u64);
         account
     }
+}
+
+/// A model that does what it is asked.
+pub(crate) fn sound_model() -> FusedModel {
+    FusedModel { fuse: Fuse::default(), misdeed: Misdeed::Panic, only_at: None }
 }
 
 pub(crate) fn provenance() -> Provenance {

@@ -181,6 +181,8 @@ struct Now {
     message: Arc<str>,
     since: Timestamp,
     next_try_at: Option<Timestamp>,
+    /// How often the state was told.
+    changes: u64,
     session: Option<SessionNow>,
 }
 
@@ -200,6 +202,7 @@ impl StatusEntry {
             message: state_in_words(reason).into(),
             since,
             next_try_at: None,
+            changes: 0,
             session: None,
         };
         Self { name, address, is_paced: false, observer, now: Mutex::new(now) }
@@ -210,8 +213,19 @@ impl StatusEntry {
         let mut now = self.now();
         (now.state, now.reason, now.message) = (state, reason, message);
         (now.since, now.next_try_at) = (since, next_try_at);
+        now.changes += 1;
         drop(now);
         self.notice(|| StreamNotice::StateChanged(Box::new(self.status())));
+    }
+
+    /// How often the state changed so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.now().changes
+    }
+
+    /// Whether nothing follows by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.now().state, StreamState::Stopped | StreamState::Failed | StreamState::Unsupported)
     }
 
     pub(crate) fn session_began(&self, id: SessionId, started_at: Timestamp, ledger: Arc<SessionLedger>) {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use actix::System;
+
 use crate::domain::{SessionId, StreamState};
 use crate::family::SessionParts;
 use crate::ports::SourceErrorKind;
 use crate::registry::{Halt, ListStreams, Order};
-use crate::stage::{count, has_state, play, provenance};
-use crate::testing::{Fuse, MoodySink, Plot, Take};
+use crate::stage::{Stage, count, has_state, play, provenance};
+use crate::testing::{Fuse, FusedModel, Gate, Misdeed, MoodySink, Plot, Take};
 
 #[test]
 fn a_camera_that_is_absent_refuses_comes_goes_and_returns_is_one_session() {
@@ -127,13 +129,16 @@ fn a_worker_that_panics_once_costs_no_frame_and_twice_costs_that_frame() {
 
 #[test]
 fn a_worker_that_hangs_is_abandoned_and_the_third_is_fatal() {
-    // Longer than it takes to abandon all three.
-    play((3, Some(Duration::from_secs(4))), async |stage| {
+    System::new().block_on(async {
+        let (closed, gate) = Gate::closed();
+        let model = FusedModel { fuse: Fuse::of(3), misdeed: Misdeed::Hang(gate), only_at: None };
+        let stage = Stage::with_model(&model);
         stage.add(stage.stream(&Plot::of(false, [Take::Frames(50)]), false)).await;
         stage.until(|events| count(events, "sessionEnded") == 1).await;
         let account = stage.assert_whole();
         assert_eq!(account["dropped"]["worker_restart"], 1);
         assert_eq!((stage.lanes.losses().1, stage.fatal.load(Ordering::Acquire)), (3, 1));
+        drop(closed);
     });
 }
 

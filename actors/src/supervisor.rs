@@ -117,6 +117,8 @@ pub struct StreamSupervisor {
     /// Why, between `EndSession` and `SessionClosed`.
     ending: Option<EndReason>,
     waiting: Vec<oneshot::Sender<()>>,
+    /// When a state began last in which no frames flow, in monotonic microseconds.
+    unsettled_us: u64,
     /// Counts threads of connections that were thrown away and do not end.
     threads: Option<Arc<ThreadWatch>>,
     arbiters: ArbiterSource,
@@ -159,6 +161,7 @@ impl StreamSupervisor {
             stopping: false,
             ending: None,
             waiting: Vec::new(),
+            unsettled_us: 0,
             threads: None,
             arbiters,
         }
@@ -187,6 +190,9 @@ impl StreamSupervisor {
         let Keeper::Stream(life, _) = &mut self.keeper else { return };
         life.reached(reach);
         let (change, act) = life.on(what, now_us, random);
+        if change.as_ref().is_some_and(|change| change.state != StreamState::Running) {
+            self.unsettled_us = now_us;
+        }
         // Before the change is told: a session that begins with it tells it.
         let ready = if act == Act::Connect { self.ensure_session(ctx) } else { Ok(()) };
         if let Some(change) = change {
@@ -412,7 +418,9 @@ impl StreamSupervisor {
         let since = |at_us: u64| Duration::from_micros(now_us.saturating_sub(at_us));
         let (stall_after, live) = (self.parts.stall_after, self.parts.life.live);
         let silence = since(session.ledger.last_frame_us());
-        let flows = session.ledger.flowed_us().is_some_and(|at_us| since(at_us) < stall_after);
+        // A frame that was published before the stall says nothing of its end.
+        let is_news = |at_us: u64| at_us > self.unsettled_us && since(at_us) < stall_after;
+        let flows = session.ledger.flowed_us().is_some_and(is_news);
         if live && silence >= self.parts.hang_after && !self.stopping {
             self.happen(Happening::Hung, ctx);
         } else if live && silence >= stall_after {

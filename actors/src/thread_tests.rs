@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix::System;
 
@@ -41,8 +42,9 @@ fn a_stream_without_a_thread_for_a_part_is_tried_again_until_there_is_one() {
         let mut expected = vec!["connecting started"];
         expected.extend(["reconnecting part_failed"; 4]);
         assert_eq!(noticed[..5], expected);
-        let sessions = count(&stage.events.lock().unwrap(), "sessionStarted");
-        assert_eq!(sessions, 1, "they are tries of one session");
+        let events = stage.events.lock().unwrap();
+        assert_eq!(count(&events, "sessionStarted"), 1, "they are tries of one session");
+        assert_eq!(events[0]["sessionId"], "s1", "a session is named when it has a thread");
     });
 }
 
@@ -65,12 +67,48 @@ fn a_stream_without_a_thread_says_for_whom_it_has_none_and_can_be_stopped() {
 fn a_broadcaster_that_panics_gets_its_successor_when_there_is_a_thread_for_it() {
     // More often than a file is tried that comes no further.
     play(&[4..=12], async |stage| {
-        stage.add(with_broadcaster_that_panics(&stage)).await;
+        let (mut parts, sinks) = (with_broadcaster_that_panics(&stage), Arc::new(AtomicU32::new(0)));
+        let (mut sink, made) = (parts.sink, Arc::clone(&sinks));
+        parts.sink = Box::new(move |session| {
+            made.fetch_add(1, Ordering::AcqRel);
+            sink(session)
+        });
+        stage.add(parts).await;
         stage.until(|events| count(events, "sessionEnded") == 1).await;
         stage.assert_whole();
         let events = stage.events.lock().unwrap();
         assert_eq!(count(&events, "sessionStarted"), 1, "numbers go on in one session");
         assert_eq!(events.last().unwrap()["payload"]["reason"], "end_of_source");
+        // One that is made and dropped would end what is remembered of the session.
+        assert_eq!(sinks.load(Ordering::Acquire), 2, "a try without a thread makes no sink");
+    });
+}
+
+#[test]
+fn a_frame_waits_for_a_lane_without_a_thread_for_its_worker_and_its_file_goes_on() {
+    // More often than a file is tried that comes no further.
+    let refused = scarce_arbiters(|number| number <= 6);
+    System::new().block_on(async {
+        let stage = Stage::with_lane_arbiters(refused);
+        stage.add(stage.stream(&Plot::of(false, [Take::Frames(20)]), false)).await;
+        stage.until(|events| count(events, "sessionEnded") == 1).await;
+        assert_eq!(stage.assert_whole()["analyzed"], 20);
+        let events = stage.events.lock().unwrap();
+        assert_eq!(events.last().unwrap()["payload"]["reason"], "end_of_source");
+        assert!(!stage.noticed().iter().any(|state| state.starts_with("reconnecting")), "it is one try");
+    });
+}
+
+#[test]
+fn a_stream_whose_frame_waits_for_a_worker_can_be_stopped() {
+    System::new().block_on(async {
+        let stage = Stage::with_lane_arbiters(scarce_arbiters(|_| true));
+        stage.add(stage.stream(&Plot::of(false, [Take::Frames(20)]), false)).await;
+        let received = || stage.board.stream("cam").unwrap().session.map(|session| session.account.received);
+        stage.until(|_| received() > Some(0)).await;
+        stage.stop().await;
+        assert_eq!(stage.assert_whole()["analyzed"], 0);
+        assert_eq!(stage.board.stream("cam").unwrap().reason, "stopped");
     });
 }
 

@@ -6,9 +6,11 @@
 //! service manager; one that comes back late ends like any other, and counts no more.
 //!
 //! A process that stood still as a whole (stopped, paused with its container, swapped out) cannot tell which of its
-//! threads hang: checks that come much too late show it, and all time begins anew.
+//! threads hang: checks that come much too late show it, and that time counts for nothing. The rest counts all the same, so
+//! that a hang is found in the end where many checks are late.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -45,8 +47,21 @@ struct Watched {
     hanging: Vec<SignOfLife>,
     /// When the last check was.
     checked_us: Option<u64>,
-    /// When the process went on after it stood still.
-    resumed_us: u64,
+    /// When the process stood still; only what is of weight yet.
+    stills: VecDeque<Still>,
+}
+
+/// A time in which no check came, although some were due.
+struct Still {
+    from_us: u64,
+    to_us: u64,
+}
+
+impl Still {
+    /// How much of it something went through that began at `since_us`.
+    fn after_us(&self, since_us: u64) -> u64 {
+        self.to_us.saturating_sub(self.from_us.max(since_us))
+    }
 }
 
 struct Leaving {
@@ -65,9 +80,23 @@ impl Watched {
         self.checked_us.is_some_and(|checked_us| since(checked_us, now_us) > STOOD_STILL)
     }
 
-    /// Since when something counts that began at `since_us`.
-    fn counts_from(&self, since_us: u64) -> u64 {
-        since_us.max(self.resumed_us)
+    /// How long something that began at `since_us` takes by now, as far as checks came.
+    fn taken_us(&self, since_us: u64, now_us: u64) -> u64 {
+        let stood_still_us: u64 = self.stills.iter().map(|still| still.after_us(since_us)).sum();
+        now_us.saturating_sub(since_us).saturating_sub(stood_still_us)
+    }
+
+    /// A check that comes too late counts like one in time; a small part of the limit, so that a still alone is never over it.
+    fn checked(&mut self, now_us: u64, limit_us: u64) {
+        if let Some(checked_us) = self.checked_us.filter(|_| self.stood_still(now_us)) {
+            let counted_us = (limit_us / 8).min(micros(CHECK_EVERY));
+            self.stills.push_back(Still { from_us: checked_us.saturating_add(counted_us), to_us: now_us });
+        }
+        self.checked_us = Some(now_us);
+        // Whatever went through this one is overdue by the time after it.
+        while self.stills.front().is_some_and(|still| self.taken_us(still.to_us, now_us) > limit_us) {
+            self.stills.pop_front();
+        }
     }
 
     fn hanging(&mut self) -> usize {
@@ -80,10 +109,9 @@ impl ThreadWatch {
     /// A watch that gives each thread `limit` to end.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, limit: Duration, fatal: Fatal) -> Self {
-        let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
         Self {
             clock,
-            limit_us,
+            limit_us: micros(limit),
             fatal,
             abandoned: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
@@ -96,8 +124,7 @@ impl ThreadWatch {
     pub fn is_overdue(&self, since_us: u64) -> bool {
         let now_us = self.clock.monotonic_us();
         let watched = self.watched();
-        let counts_from = watched.counts_from(since_us);
-        !watched.stood_still(now_us) && now_us.saturating_sub(counts_from) > self.limit_us
+        !watched.stood_still(now_us) && watched.taken_us(since_us, now_us) > self.limit_us
     }
 
     /// These were told to end just now.
@@ -111,13 +138,9 @@ impl ThreadWatch {
     pub fn check(&self) {
         let now_us = self.clock.monotonic_us();
         let mut watched = self.watched();
-        if watched.stood_still(now_us) {
-            watched.resumed_us = now_us;
-        }
-        watched.checked_us = Some(now_us);
+        watched.checked(now_us, self.limit_us);
         let leaving = std::mem::take(&mut watched.leaving).into_iter().filter(Leaving::is_alive);
-        let is_overdue =
-            |one: &Leaving| now_us.saturating_sub(watched.counts_from(one.told_us)) > self.limit_us;
+        let is_overdue = |one: &Leaving| watched.taken_us(one.told_us, now_us) > self.limit_us;
         let (overdue, leaving): (Vec<_>, Vec<_>) = leaving.partition(is_overdue);
         watched.leaving = leaving;
         drop(watched);
@@ -160,6 +183,10 @@ impl ThreadWatch {
 
 fn since(before_us: u64, now_us: u64) -> Duration {
     Duration::from_micros(now_us.saturating_sub(before_us))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -228,19 +255,48 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_stood_still_gives_its_threads_their_time_again() {
-        let (watch, clock, calls) = watch();
-        let threads = threads(3);
+    fn the_time_in_which_a_process_stood_still_counts_for_nothing_however_long_it_was() {
+        for still_s in [2, 60, 86_400] {
+            let (watch, clock, calls) = watch();
+            let threads = threads(3);
+            watch.expect_end(signs(&threads));
+            let began_us = clock.monotonic_us();
+            clock.advance(Duration::from_secs(still_s));
+            assert!(!watch.is_overdue(began_us), "whoever asks before the next check");
+            watch.check();
+            assert!(!watch.is_overdue(began_us));
+            // The check that was late counts like one in time.
+            pass(&watch, &clock, LIMIT - CHECK_EVERY);
+            assert_eq!((watch.abandoned(), watch.is_overdue(began_us)), (0, false), "their time is not over");
+            pass(&watch, &clock, CHECK_EVERY);
+            assert_eq!((watch.abandoned(), calls.load(Ordering::Acquire)), (3, 1), "these do hang");
+            assert!(watch.is_overdue(began_us));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_hangs_is_found_although_checks_are_late_again_and_again() {
+        let (watch, clock, _) = watch();
+        let threads = threads(1);
         watch.expect_end(signs(&threads));
         let began_us = clock.monotonic_us();
-        clock.advance(Duration::from_secs(60));
-        assert!(!watch.is_overdue(began_us), "whoever asks before the next check");
-        watch.check();
-        assert!(!watch.is_overdue(began_us));
-        pass(&watch, &clock, LIMIT);
-        assert_eq!((watch.abandoned(), watch.is_overdue(began_us)), (0, false), "their time is not over");
-        pass(&watch, &clock, LIMIT);
-        assert_eq!((watch.abandoned(), calls.load(Ordering::Acquire)), (3, 1), "these do hang");
-        assert!(watch.is_overdue(began_us));
+        let mut rounds = 0;
+        while watch.abandoned() == 0 {
+            assert!(!watch.is_overdue(began_us), "the watch agrees with itself");
+            clock.advance(Duration::from_millis(1_500));
+            watch.check();
+            pass(&watch, &clock, Duration::from_millis(500));
+            rounds += 1;
+            assert!(rounds < 10, "it should be found");
+        }
+        // A round counts with its three checks.
+        assert_eq!((rounds, watch.is_overdue(began_us)), (3, true));
+        let recent_us = clock.monotonic_us();
+        for _ in 0..100 {
+            clock.advance(Duration::from_millis(1_500));
+            watch.check();
+        }
+        assert!(watch.is_overdue(recent_us), "even if no check is in time");
+        assert!(watch.watched().stills.len() <= 9, "what is of no weight is forgotten");
     }
 }

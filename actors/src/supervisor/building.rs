@@ -8,7 +8,7 @@ use actix::{AsyncContext, Context};
 
 use super::{Keeper, StreamOutcome, StreamSupervisor};
 use crate::domain::{EndReason, SourceFields};
-use crate::family::{Connection, Kin, Session, SessionParts};
+use crate::family::{Connection, Kin, Post, Session, SessionParts};
 use crate::ledger::SessionLedger;
 use crate::lifecycle::Happening;
 use crate::ports::{SourceError, SourceErrorKind};
@@ -25,28 +25,22 @@ impl StreamSupervisor {
     }
 
     fn new_session(&mut self, ctx: &mut Context<Self>) -> io::Result<()> {
+        let post = Post::hire(self.kin(ctx))?;
         let parts = (self.parts.session)();
         let (id, ledger) = (parts.id.clone(), Arc::new(SessionLedger::default()));
-        self.begin_session(parts, Arc::clone(&ledger), ctx)?;
+        self.begin_session(parts, Arc::clone(&ledger), post);
         if let Keeper::Stream(_, entry) = &self.keeper {
             entry.session_began(id, self.now(), ledger);
         }
         Ok(())
     }
 
-    fn begin_session(
-        &mut self,
-        parts: SessionParts,
-        ledger: Arc<SessionLedger>,
-        ctx: &mut Context<Self>,
-    ) -> io::Result<()> {
+    fn begin_session(&mut self, parts: SessionParts, ledger: Arc<SessionLedger>, post: Post) {
         let sink = (self.parts.sink)(&parts.id);
         let named =
             SourceFields::Named { address: self.parts.address.to_string(), live: self.parts.life.live };
         let stream = Arc::clone(&self.parts.name);
-        let kin = self.kin(ctx);
-        self.session = Some(Session::build(parts, ledger, stream, named, sink, &kin)?);
-        Ok(())
+        self.session = Some(Session::build(parts, ledger, stream, named, sink, post));
     }
 
     /// Builds a connection if its session is ready for one.
@@ -83,7 +77,9 @@ impl StreamSupervisor {
         let Some(lost) = &self.session else { return Ok(()) };
         let parts = SessionParts { id: lost.id.clone(), provenance: lost.provenance.clone() };
         let ledger = Arc::clone(&lost.ledger);
-        self.begin_session(parts, ledger, ctx)
+        let post = Post::hire(self.kin(ctx))?;
+        self.begin_session(parts, ledger, post);
+        Ok(())
     }
 
     fn kin(&mut self, ctx: &mut Context<Self>) -> Kin {

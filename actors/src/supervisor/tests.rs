@@ -1,10 +1,10 @@
 //! Words that come late, get lost, or come from a broadcaster that was given up.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, Context, Handler, Message, System};
 use tokio::sync::oneshot;
 
 use super::{AwaitStopped, StartStream, StopStream, StreamOutcome, StreamParts, StreamSupervisor};
@@ -20,7 +20,7 @@ use crate::ports::{
 use crate::stage::{Stage, play};
 use crate::status::StatusEntry;
 use crate::supervisor::Keeper;
-use crate::testing::{MemorySink, Plot, ScriptedFactory, SimulatedClock, Take, source_frame};
+use crate::testing::{Gate, MemorySink, Plot, ScriptedFactory, SimulatedClock, Take, source_frame};
 
 type Deed = dyn FnOnce(&mut StreamSupervisor, &mut Context<StreamSupervisor>) + Send;
 
@@ -45,21 +45,6 @@ async fn begin(stage: &Stage, parts: StreamParts) -> (Addr<StreamSupervisor>, Ar
     let supervisor = StreamSupervisor::of_stream(parts, Arc::clone(&entry), None, arbiters()).start();
     supervisor.send(StartStream).await.unwrap();
     (supervisor, entry)
-}
-
-/// Keeps whoever comes to it until its other end is dropped.
-#[derive(Clone)]
-struct Gate(Arc<Mutex<mpsc::Receiver<()>>>);
-
-impl Gate {
-    fn closed() -> (mpsc::Sender<()>, Self) {
-        let (keeper, kept) = mpsc::channel();
-        (keeper, Self(Arc::new(Mutex::new(kept))))
-    }
-
-    fn pass(&self) {
-        let _ = self.0.lock().unwrap().recv();
-    }
 }
 
 /// One frame, and then nothing, cancelled or not, until the gate opens.
@@ -189,6 +174,64 @@ fn frames_whose_announcement_was_lost_are_seen_at_the_next_look() {
             supervisor.send(AwaitStopped).await.unwrap();
         });
     }
+}
+
+#[test]
+fn a_frame_from_before_a_stall_does_not_say_that_it_is_over() {
+    play((0, None), async |stage| {
+        let clock = Arc::new(SimulatedClock::default());
+        let mut parts = stage.stream(&Plot::of(true, [Take::Silence(0)]), false);
+        parts.clock = clock.clone();
+        let (supervisor, entry) = begin(&stage, parts).await;
+        let deed = move |actor: &mut StreamSupervisor, ctx: &mut Context<StreamSupervisor>| {
+            let ledger = Arc::clone(&actor.session.as_ref().unwrap().ledger);
+            let ticket = ledger.open_connection(clock.monotonic_us());
+            let pass = |millis| clock.advance(Duration::from_millis(millis));
+            let publish = |seq, received| {
+                let account = FrameAccount { received, analyzed: received, ..FrameAccount::default() };
+                ledger.publish(seq, account, Some(clock.monotonic_us()));
+            };
+            let mut state = || {
+                actor.look(ctx);
+                entry.status().state
+            };
+            ledger.receive(ticket, 1, clock.monotonic_us());
+            // It takes its time through the networks.
+            pass(30);
+            publish(3, 1);
+            assert_eq!(state(), StreamState::Running);
+            pass(10);
+            assert_eq!(state(), StreamState::Stalled, "none came for 40 ms");
+            pass(10);
+            ledger.receive(ticket, 1, clock.monotonic_us());
+            assert_eq!(state(), StreamState::Stalled, "what came may be damaged");
+            publish(4, 2);
+            assert_eq!(state(), StreamState::Running);
+        };
+        supervisor.send(Do(Box::new(deed))).await.unwrap();
+        supervisor.send(StopStream).await.unwrap();
+        supervisor.send(AwaitStopped).await.unwrap();
+    });
+}
+
+#[test]
+fn a_stream_whose_lane_has_no_thread_for_a_worker_for_long_says_so() {
+    System::new().block_on(async {
+        let stage = Stage::with_lane_arbiters(scarce_arbiters(|_| true));
+        let clock = Arc::new(SimulatedClock::default());
+        let mut parts = stage.stream(&Plot::of(false, [Take::Frames(3)]), false);
+        parts.clock = clock.clone();
+        let (supervisor, entry) = begin(&stage, parts).await;
+        let tries = || {
+            clock.advance(Duration::from_secs(1));
+            entry.status().state == StreamState::Reconnecting
+        };
+        stage.until(|_| tries()).await;
+        let words = "inference failed: no thread for the inference worker: none is left, as the test asked";
+        assert_eq!((entry.status().reason, &*entry.status().message), ("part_failed", words));
+        supervisor.send(StopStream).await.unwrap();
+        supervisor.send(AwaitStopped).await.unwrap();
+    });
 }
 
 #[test]

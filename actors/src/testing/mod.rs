@@ -7,12 +7,14 @@
 //! chance and never by the host's clock.
 
 mod clock;
+mod gate;
 mod model;
 mod sink;
 mod source;
 mod store;
 
 pub use clock::{HostClock, SimulatedClock};
+pub use gate::{Gate, GateKeeper};
 pub use model::{
     EmptySampler, Fuse, FusedModel, FusedSampler, MarkedSampler, Misdeed, MoodyModel, OneStepTracker,
 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{Picture, Size};
 use crate::ports::{Border, ModelOutput, NetworkId, PoseModel, SampleRequest, Sampler, Tracker, TrackerStep};
+use crate::testing::Gate;
 
 /// Misdeeds that are left to all parts that share it.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +38,7 @@ impl Fuse {
 }
 
 /// What a part does when it misbehaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Misdeed {
     /// It panics.
     Panic,
@@ -45,15 +46,21 @@ pub enum Misdeed {
     Refuse,
     /// It does not come back for so long, whatever anyone asks; then it works.
     Stall(Duration),
+    /// The same until the gate opens.
+    Hang(Gate),
 }
 
 impl Misdeed {
-    fn commit(self, who: &str) -> Result<(), String> {
+    fn commit(&self, who: &str) -> Result<(), String> {
         match self {
             Self::Panic => panic!("the {who} panics, as the test asked"),
             Self::Refuse => Err(format!("the {who} refuses, as the test asked")),
             Self::Stall(time) => {
-                std::thread::sleep(time);
+                std::thread::sleep(*time);
+                Ok(())
+            }
+            Self::Hang(gate) => {
+                gate.pass();
                 Ok(())
             }
         }

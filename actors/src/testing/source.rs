@@ -12,6 +12,7 @@ use crate::ports::{
     CancelToken, FrameSource, OpenSource, SourceError, SourceErrorKind, SourceFactory, SourceFrame,
     SourceItem,
 };
+use crate::testing::Gate;
 
 /// A grey picture of one pixel.
 pub struct GreyPixel;
@@ -133,8 +134,8 @@ pub enum Take {
     Fail(u64, SourceErrorKind),
     /// Frames, then nothing until it is cancelled.
     Silence(u64),
-    /// Frames, then nothing for so long, cancelled or not: a thread that nobody can end.
-    Hang(u64, Duration),
+    /// Frames, then nothing until the gate of its plot opens, cancelled or not: a thread that nobody can end.
+    Hang(u64),
     /// Frames, then a panic.
     Panic(u64),
     /// As many frames as anyone takes, until it is cancelled.
@@ -151,13 +152,21 @@ pub struct Plot {
     takes: Arc<Mutex<VecDeque<Take>>>,
     /// Whether it is a live source.
     pub live: bool,
+    /// What [`Take::Hang`] waits for.
+    gate: Option<Gate>,
 }
 
 impl Plot {
     /// A plot of these takes.
     #[must_use]
     pub fn of(live: bool, takes: impl IntoIterator<Item = Take>) -> Self {
-        Self { takes: Arc::new(Mutex::new(takes.into_iter().collect())), live }
+        Self { takes: Arc::new(Mutex::new(takes.into_iter().collect())), live, gate: None }
+    }
+
+    /// The same with this gate.
+    #[must_use]
+    pub fn held_by(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// How many takes were not played yet.
@@ -176,7 +185,7 @@ impl SourceFactory for Plot {
         }
         let mut factory =
             ScriptedFactory { script: Vec::new(), live: self.live, claimed_frames: None, opens_late: false };
-        let frames = Box::new(PlayedTake { take, next: 0, cancel: cancel.clone() });
+        let frames = Box::new(PlayedTake { take, next: 0, cancel: cancel.clone(), gate: self.gate.clone() });
         Ok(OpenSource { frames, ..factory.open(cancel)? })
     }
 }
@@ -189,6 +198,7 @@ struct PlayedTake {
     take: Take,
     next: u64,
     cancel: CancelToken,
+    gate: Option<Gate>,
 }
 
 impl PlayedTake {
@@ -200,7 +210,7 @@ impl PlayedTake {
             Take::Frames(frames)
             | Take::Fail(frames, _)
             | Take::Silence(frames)
-            | Take::Hang(frames, _)
+            | Take::Hang(frames)
             | Take::Panic(frames)
             | Take::Redecode(frames)
             | Take::Corrupt(frames, _) => frames,
@@ -231,7 +241,7 @@ impl FrameSource for PlayedTake {
                 self.take = Take::Frames(2 * frames);
                 return SourceItem::Decoder("cpu: as the test asked".into());
             }
-            Take::Hang(_, time) => std::thread::sleep(time),
+            Take::Hang(_) => self.gate.iter().for_each(Gate::pass),
             // A read that blocks until it is interrupted.
             Take::Silence(_) => {
                 while !self.cancel.is_cancelled() {
