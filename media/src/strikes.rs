@@ -77,7 +77,11 @@ mod tests {
         assert_eq!(borne(&mut strikes, 1_000, true, Some(true)), MOST - 1);
         assert_eq!(borne(&mut strikes, MOST / 2, true, Some(true)), MOST / 2);
         strikes.frame();
-        assert_eq!(borne(&mut strikes, 1_000, true, None), 1_000, "damage behind a frame lasts until a key frame");
+        assert_eq!(
+            borne(&mut strikes, 1_000, true, None),
+            1_000,
+            "damage behind a frame lasts until a key frame"
+        );
     }
 
     #[test]

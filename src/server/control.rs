@@ -19,7 +19,8 @@ use crate::accounts::{CameraLogin, PrivateSource};
 use crate::adapters::SourceAddress;
 use crate::config::{Access, Decoder, Http, Network};
 use crate::http::ports::{
-    Answer, Beginning, Estimate, Overload, SourceAuth, SourceFacts, SourceRefusal, StreamControl, TakeBack, Unavailable,
+    Answer, Beginning, Estimate, Overload, SourceAuth, SourceFacts, SourceRefusal, StreamControl, TakeBack,
+    Unavailable,
 };
 
 /// Limits of trying a source: shorter than those of a stream, since somebody waits.

@@ -391,7 +391,9 @@ async fn store_configured_streams(shared: &streams::Shared, store: &Store) -> Re
         });
     }
     store.sync_config_streams(&rows).await.map_err(|error| match error {
-        crate::store::StoreError::NotFound { what } => StartError::Configuration(format!("[[streams]]: {what} does not exist")),
+        crate::store::StoreError::NotFound { what } => {
+            StartError::Configuration(format!("[[streams]]: {what} does not exist"))
+        }
         error => away(error),
     })?;
     // Among several servers the start of one of them must not undo what was ordered.

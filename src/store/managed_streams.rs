@@ -240,7 +240,11 @@ async fn own(client: &impl GenericClient, name: &str) -> Result<(i64, i64), Stor
     Ok((row.try_get(0)?, row.try_get(2)?))
 }
 
-pub(super) async fn show_to(transaction: &Transaction<'_>, stream: i64, roles: &[String]) -> Result<(), StoreError> {
+pub(super) async fn show_to(
+    transaction: &Transaction<'_>,
+    stream: i64,
+    roles: &[String],
+) -> Result<(), StoreError> {
     for role in roles {
         let insert = "insert into stream_roles (stream_id, role_id) select $1, id from roles where name = $2
             on conflict do nothing";

@@ -5,9 +5,9 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::error::StoreError;
+use super::managed_streams::show_to;
 #[cfg(test)]
 use super::time::to_us;
-use super::managed_streams::show_to;
 use super::{Store, retired};
 
 /// A stream of config.toml.
