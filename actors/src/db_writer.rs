@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::backoff::{Backoff, BackoffPolicy};
 use crate::domain::LoggedEvent;
-use crate::ports::{EventLog, EventLogFactory, EventStore, StoreError, StoreErrorKind};
+use crate::ports::{EventLog, EventLogFactory, EventStore, RefusedEvent, StoreError};
 
 /// How a writer works.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +79,17 @@ impl DbWriterCounters {
 #[rtype(result = "()")]
 pub struct Drain;
 
+/// What goes wrong with storing.
+#[derive(Clone, Debug)]
+pub enum StoreNews<'a> {
+    /// A try failed; there will be another one.
+    Failed(&'a str),
+    /// These of a batch will never be stored.
+    Refused(&'a [RefusedEvent]),
+}
+
 /// Hears of what goes wrong, for the log.
-pub type StoreObserver = Arc<dyn Fn(&StoreError) + Send + Sync>;
+pub type StoreObserver = Arc<dyn Fn(StoreNews<'_>) + Send + Sync>;
 
 /// What a writer is built from.
 #[derive(Clone)]
@@ -102,8 +111,8 @@ pub struct DbWriter {
     parts: DbWriterParts,
     log: Option<Box<dyn EventLog>>,
     backoff: Backoff,
-    /// Parts of the batch that was read and is not committed, in order.
-    open: Vec<Arc<[LoggedEvent]>>,
+    /// The batch that was read and is not committed.
+    open: Option<Arc<[LoggedEvent]>>,
     draining: Vec<oneshot::Sender<()>>,
 }
 
@@ -112,20 +121,21 @@ impl DbWriter {
     #[must_use]
     pub fn new(parts: DbWriterParts) -> Self {
         let backoff = Backoff::new(parts.policy.backoff);
-        Self { parts, log: None, backoff, open: Vec::new(), draining: Vec::new() }
+        Self { parts, log: None, backoff, open: None, draining: Vec::new() }
     }
 
     fn work(&mut self, ctx: &mut Context<Self>) {
-        if self.open.is_empty() {
-            match self.read() {
+        let batch = match self.open.clone() {
+            Some(batch) => batch,
+            None => match self.read() {
                 Ok(events) if events.is_empty() => return self.rest(ctx),
-                Ok(events) => self.open.push(events.into()),
+                Ok(events) => Arc::clone(self.open.insert(events.into())),
                 Err(error) => return self.log_failed(&error, ctx),
-            }
-        }
-        let Some(batch) = self.open.first().cloned() else { return };
-        let written = self.parts.store.write(Arc::clone(&batch)).into_actor(self);
-        ctx.spawn(written.map(move |result, actor, ctx| actor.written(&batch, result, ctx)));
+            },
+        };
+        let events = batch.len();
+        let written = self.parts.store.write(batch).into_actor(self);
+        ctx.spawn(written.map(move |result, actor, ctx| actor.written(events, result, ctx)));
     }
 
     fn read(&mut self) -> std::io::Result<Vec<LoggedEvent>> {
@@ -136,54 +146,34 @@ impl DbWriter {
         log.read(self.parts.policy.batch)
     }
 
-    fn written(&mut self, batch: &[LoggedEvent], result: Result<(), StoreError>, ctx: &mut Context<Self>) {
-        match result {
-            Ok(()) => self.stored(batch.len(), 0, ctx),
-            Err(error) => match &error.kind {
-                StoreErrorKind::RefusedSome(refused) => {
-                    (self.parts.observer)(&error);
-                    self.stored(batch.len(), refused.len(), ctx);
-                }
-                StoreErrorKind::Refused => self.refused(batch, &error, ctx),
-                StoreErrorKind::Away => {
-                    self.parts.counters.store_away.store(1, Ordering::Relaxed);
-                    self.fail(&error, ctx);
-                }
-            },
+    /// So many events were offered.
+    fn written(
+        &mut self,
+        events: usize,
+        result: Result<Vec<RefusedEvent>, StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let refused = match result {
+            Ok(refused) => refused,
+            Err(error) => {
+                self.parts.counters.store_away.store(1, Ordering::Relaxed);
+                return self.fail(&error.to_string(), ctx);
+            }
+        };
+        if !refused.is_empty() {
+            (self.parts.observer)(StoreNews::Refused(&refused));
         }
-    }
-
-    /// So many events are done with: all are stored but those that the store will never take.
-    fn stored(&mut self, events: usize, refused: usize, ctx: &mut Context<Self>) {
         let counters = &self.parts.counters;
-        counters.written.fetch_add(events.saturating_sub(refused) as u64, Ordering::Relaxed);
-        counters.refused.fetch_add(refused as u64, Ordering::Relaxed);
+        counters.written.fetch_add(events.saturating_sub(refused.len()) as u64, Ordering::Relaxed);
+        counters.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
         counters.batches.fetch_add(1, Ordering::Relaxed);
         counters.store_away.store(0, Ordering::Relaxed);
         self.backoff.healthy_for(Duration::MAX);
-        self.done_with_first(ctx);
-    }
-
-    /// One event spoils a batch: halves are tried until it stands alone, then it is left out and counted.
-    fn refused(&mut self, batch: &[LoggedEvent], error: &StoreError, ctx: &mut Context<Self>) {
-        if let [_] = batch {
-            self.parts.counters.refused.fetch_add(1, Ordering::Relaxed);
-            (self.parts.observer)(error);
-            return self.done_with_first(ctx);
+        self.open = None;
+        match self.log.as_mut().map(|log| log.commit()) {
+            Some(Err(error)) => self.log_failed(&error, ctx),
+            _ => self.work(ctx),
         }
-        let (first, second) = batch.split_at(batch.len() / 2);
-        self.open.splice(..1, [first.into(), second.into()]);
-        self.work(ctx);
-    }
-
-    fn done_with_first(&mut self, ctx: &mut Context<Self>) {
-        self.open.remove(0);
-        if self.open.is_empty()
-            && let Some(Err(error)) = self.log.as_mut().map(|log| log.commit())
-        {
-            return self.log_failed(&error, ctx);
-        }
-        self.work(ctx);
     }
 
     /// At the tail.
@@ -198,14 +188,13 @@ impl DbWriter {
     /// A log that failed is opened anew, at its commit; what was stored and not committed is offered again.
     fn log_failed(&mut self, error: &std::io::Error, ctx: &mut Context<Self>) {
         self.log = None;
-        self.open.clear();
-        let error = StoreError { kind: StoreErrorKind::Away, message: format!("journal: {error}") };
-        self.fail(&error, ctx);
+        self.open = None;
+        self.fail(&format!("journal: {error}"), ctx);
     }
 
-    fn fail(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
+    fn fail(&mut self, why: &str, ctx: &mut Context<Self>) {
         self.parts.counters.failures.fetch_add(1, Ordering::Relaxed);
-        (self.parts.observer)(error);
+        (self.parts.observer)(StoreNews::Failed(why));
         // One writer has nobody to keep apart from: no jitter.
         let wait = self.backoff.after_failure(0.0);
         ctx.run_later(wait, |actor, ctx| actor.work(ctx));

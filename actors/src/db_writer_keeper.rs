@@ -6,8 +6,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
 
 use crate::crew::{ArbiterSource, Crew, arbiters};
-use crate::db_writer::{DbWriter, DbWriterParts, Drain};
-use crate::ports::{StoreError, StoreErrorKind};
+use crate::db_writer::{DbWriter, DbWriterParts, Drain, StoreNews};
 
 /// Time between looks at the writer: what it left is in the journal meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
@@ -58,7 +57,7 @@ impl DbWriterKeeper {
     /// It is tried again at each look, and told once until it succeeds.
     fn tell_once(&self, error: &io::Error) {
         if !self.is_told {
-            (self.parts.observer)(&StoreError { kind: StoreErrorKind::Away, message: error.to_string() });
+            (self.parts.observer)(StoreNews::Failed(&error.to_string()));
         }
     }
 }

@@ -7,10 +7,9 @@ use actix::{Actor, System};
 
 use crate::backoff::BackoffPolicy;
 use crate::crew::scarce_arbiters;
-use crate::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain, StoreObserver};
+use crate::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain, StoreNews, StoreObserver};
 use crate::db_writer_keeper::DbWriterKeeper;
-use crate::domain::LoggedEvent;
-use crate::ports::{EventStore, RefusedEvent, StoreError, StoreErrorKind, StoreFuture};
+use crate::ports::EventStore;
 use crate::testing::{MemoryLog, MoodyStore, StoreMood};
 
 /// Panics three times, is away every third time, and loses the word of every seventh write.
@@ -54,29 +53,9 @@ fn drain_into(store: Arc<dyn EventStore>, observer: StoreObserver) -> (Arc<DbWri
     (counters, committed)
 }
 
-/// Sets events with these numbers aside and stores all others of their batches.
-struct PickyStore([u64; 3]);
-
-impl EventStore for PickyStore {
-    fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
-        let refused = batch.iter().filter(|event| self.0.contains(&event.seq)).map(|event| RefusedEvent {
-            session: event.session.clone(),
-            seq: event.seq,
-            error: "it does not like it".into(),
-        });
-        let refused: Vec<_> = refused.collect();
-        Box::pin(async move {
-            if refused.is_empty() {
-                return Ok(());
-            }
-            Err(StoreError { kind: StoreErrorKind::RefusedSome(refused), message: "some are refused".into() })
-        })
-    }
-}
-
 #[test]
 fn a_store_that_fails_and_a_writer_that_panics_three_times_lose_and_double_nothing() {
-    let (store, counters, committed) = drain(MoodyStore::new(moody, None));
+    let (store, counters, committed) = drain(MoodyStore::new(moody, &[]));
     assert_eq!(store.rows(), (1..=1_000).collect::<Vec<_>>());
     assert_eq!((committed, counters.read().refused), (1_000, 0));
     assert!(counters.read().failures > 3 && store.calls() > 17);
@@ -85,14 +64,14 @@ fn a_store_that_fails_and_a_writer_that_panics_three_times_lose_and_double_nothi
 #[test]
 fn a_store_that_is_away_for_two_hundred_writes_costs_no_row() {
     let away = |call| if call <= 200 { StoreMood::Away } else { StoreMood::Fine };
-    let (store, counters, _) = drain(MoodyStore::new(away, None));
+    let (store, counters, _) = drain(MoodyStore::new(away, &[]));
     assert_eq!(store.rows(), (1..=1_000).collect::<Vec<_>>());
     assert_eq!((counters.read().failures, counters.read().store_away), (200, false));
 }
 
 #[test]
 fn one_event_that_is_refused_does_not_stop_the_others() {
-    let (store, counters, _) = drain(MoodyStore::new(moody, Some(500)));
+    let (store, counters, _) = drain(MoodyStore::new(moody, &[500]));
     let expected: Vec<u64> = (1..=1_000).filter(|&seq| seq != 500).collect();
     assert_eq!(store.rows(), expected);
     assert_eq!(counters.read().refused, 1);
@@ -102,11 +81,12 @@ fn one_event_that_is_refused_does_not_stop_the_others() {
 fn events_that_the_store_set_aside_are_counted_and_told_and_not_offered_again() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
-    let observer = move |error: &StoreError| {
-        let StoreErrorKind::RefusedSome(refused) = &error.kind else { panic!("{error}") };
+    let observer = move |news: StoreNews<'_>| {
+        let StoreNews::Refused(refused) = news else { panic!("{news:?}") };
         tell.lock().unwrap().push(refused.iter().map(|event| event.seq).collect::<Vec<_>>());
     };
-    let (counters, committed) = drain_into(Arc::new(PickyStore([3, 5, 500])), Arc::new(observer));
+    let store = MoodyStore::new(|_| StoreMood::Fine, &[3, 5, 500]);
+    let (counters, committed) = drain_into(Arc::new(store), Arc::new(observer));
     let counts = counters.read();
     assert_eq!((committed, counts.written, counts.refused, counts.failures), (1_000, 997, 3, 0));
     assert_eq!(*told.lock().unwrap(), [vec![3, 5], vec![500]], "once for each batch");
@@ -116,14 +96,17 @@ fn events_that_the_store_set_aside_are_counted_and_told_and_not_offered_again() 
 fn a_writer_without_a_thread_is_tried_again_and_told_once() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&told);
-    let store = Arc::new(MoodyStore::new(|_| StoreMood::Fine, None));
+    let store = Arc::new(MoodyStore::new(|_| StoreMood::Fine, &[]));
     let (log, committed) = MemoryLog::readers(1_000);
     let parts = DbWriterParts {
         log,
         store: store.clone(),
         policy: DbWriterPolicy::default(),
         counters: Arc::default(),
-        observer: Arc::new(move |error| tell.lock().unwrap().push(error.to_string())),
+        observer: Arc::new(move |news| {
+            let StoreNews::Failed(why) = news else { panic!("{news:?}") };
+            tell.lock().unwrap().push(why.to_owned());
+        }),
     };
     System::new().block_on(async {
         let keeper = DbWriterKeeper::new(parts).with_arbiters(scarce_arbiters(|number| number <= 3)).start();

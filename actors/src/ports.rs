@@ -318,36 +318,20 @@ pub trait EventLog: Send {
 /// Opens a log at the first event that is not committed; called anew for each fresh writer.
 pub type EventLogFactory = Arc<dyn Fn() -> std::io::Result<Box<dyn EventLog>> + Send + Sync>;
 
-/// The result of one write of a store.
-pub type StoreFuture = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+/// The result of one write of a store: the events that it will never take, which it left out.
+pub type StoreFuture = Pin<Box<dyn Future<Output = Result<Vec<RefusedEvent>, StoreError>> + Send>>;
 
 /// Where events become rows.
 pub trait EventStore: Send + Sync {
-    /// Writes a batch in one transaction. Events that are there already are left alone.
+    /// Writes a batch. Events that are there already are left alone; one that is refused holds up no other.
     fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture;
 }
 
-/// Why a batch was not written. Nothing of it is stored, or it is stored and the word of that was lost; the kind tells when
-/// it is neither.
+/// Why a batch was not written; the same batch may be written later. Nothing of it is stored, or it is stored and the word of
+/// that was lost.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StoreError {
-    /// Decides what the writer does.
-    pub kind: StoreErrorKind,
-    /// For people.
-    pub message: String,
-}
-
-/// Kinds of failures of a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreErrorKind {
-    /// It is away or busy: the same batch later.
-    Away,
-    /// It refuses what an event says: the event will never be stored.
-    Refused,
-    /// It refuses these, which will never be stored; all others of the batch are.
-    RefusedSome(Vec<RefusedEvent>),
-}
+#[error("{0}")]
+pub struct StoreError(pub String);
 
 /// An event that a store will never take.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kinora_actors::domain::{EventKind, LoggedEvent, SessionId};
-use kinora_actors::ports::{self, EventStore, RefusedEvent, StoreErrorKind, StoreFuture};
+use kinora_actors::ports::{self, EventStore, RefusedEvent, StoreFuture};
 use serde_json::Value;
 
 use crate::store::{EventNotice, EventRow, SessionEnd, SessionRow, Store, StoreError};
@@ -20,12 +20,15 @@ impl EventStore for EventRows {
     fn write(&self, batch: Arc<[LoggedEvent]>) -> StoreFuture {
         let (store, tell_as) = (self.store.clone(), self.tell_as.clone());
         Box::pin(async move {
-            let refused = write(&store, &batch).await.map_err(port_error)?;
+            // Rows that can never be stored are set aside by the store; what is left of refusals is a fault of the database
+            // that its operator mends, so the batch is offered again.
+            let written = write(&store, &batch).await;
+            let refused = written.map_err(|error| ports::StoreError(error.to_string()))?;
             if let Some(owner) = tell_as {
                 // A hint: the rows are committed, and found without it some seconds later.
                 let _ = store.tell_events(&notices(&owner, &batch)).await;
             }
-            if refused.is_empty() { Ok(()) } else { Err(refusal(refused)) }
+            Ok(refused)
         })
     }
 }
@@ -114,21 +117,6 @@ fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn refusal(refused: Vec<RefusedEvent>) -> ports::StoreError {
-    let words =
-        |event: &RefusedEvent| format!("event {} of session {}: {}", event.seq, event.session.0, event.error);
-    let first = refused.first().map(words).unwrap_or_default();
-    let message = format!("rows were refused by the database: {} of them, first {first}", refused.len());
-    ports::StoreError { kind: StoreErrorKind::RefusedSome(refused), message }
-}
-
-fn port_error(error: StoreError) -> ports::StoreError {
-    // Single rows that can never be stored are set aside by the store; what is left of refusals is a fault of the
-    // database that its operator mends, so the batch is offered again.
-    let kind = StoreErrorKind::Away;
-    ports::StoreError { kind, message: error.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use kinora_actors::domain::EventFacts;
@@ -157,16 +145,12 @@ mod tests {
             event(4, EventKind::SessionEnded, r#"{"reason":"stopped"}"#),
         ];
         let rows = EventRows { store: store.clone(), tell_as: None };
-        let error = store.wait(rows.write(batch.into())).unwrap_err();
-        let StoreErrorKind::RefusedSome(refused) = &error.kind else { panic!("{error}") };
+        let refused = store.wait(rows.write(batch.into())).unwrap();
         assert_eq!(
             refused.iter().map(|event| (&*event.session.0, event.seq)).collect::<Vec<_>>(),
             [("s", 3)]
         );
-        assert!(
-            refused[0].error.contains("SQLSTATE 22") && error.message.contains("event 3 of session s"),
-            "{error}"
-        );
+        assert!(refused[0].error.contains("SQLSTATE 22"), "{}", refused[0].error);
         let stored = "select string_agg(seq::text, ' ' order by seq) from analysis_results";
         assert_eq!(text(&store, stored), "1 2 4");
         let ended = store.wait(store.find_session("s")).unwrap().unwrap().end.unwrap();

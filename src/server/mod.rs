@@ -25,12 +25,12 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use kinora_actors::batch::BatchPolicy;
-use kinora_actors::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain};
+use kinora_actors::db_writer::{DbWriterCounters, DbWriterParts, DbWriterPolicy, Drain, StoreNews};
 use kinora_actors::db_writer_keeper::DbWriterKeeper;
 use kinora_actors::domain::Provenance;
 use kinora_actors::hub::Hub;
 use kinora_actors::lanes::{HANG_AFTER, Lanes};
-use kinora_actors::ports::{Clock, ModelFactory, StoreError, StoreErrorKind};
+use kinora_actors::ports::{Clock, ModelFactory};
 use kinora_actors::registry::{StopAll, StreamRegistry};
 use kinora_actors::status::StatusBoard;
 use slog::{Logger, info, o, warn};
@@ -335,22 +335,20 @@ fn start_writer(
         store: Arc::new(EventRows { store: store.clone(), tell_as }),
         policy: DbWriterPolicy::default(),
         counters: Arc::clone(counters),
-        observer: Arc::new(move |error| tell_failure(&log, error)),
+        observer: Arc::new(move |news| tell_failure(&log, &news)),
     })
     .start()
 }
 
 /// What the writer of rows could not do, as a log line: one for a batch, however many of its rows were refused.
-fn tell_failure(log: &Logger, error: &StoreError) {
-    let StoreErrorKind::RefusedSome(refused) = &error.kind else {
-        warn!(log, "events could not be stored"; "error" => %error);
-        return;
-    };
-    if let Some(first) = refused.first() {
-        warn!(
+fn tell_failure(log: &Logger, news: &StoreNews<'_>) {
+    match news {
+        StoreNews::Failed(why) => warn!(log, "events could not be stored"; "error" => why),
+        StoreNews::Refused([]) => {}
+        StoreNews::Refused(refused @ [first, ..]) => warn!(
             log, "rows were refused by the database"; "rows" => refused.len(),
             "session" => &*first.session.0, "seq" => first.seq, "error" => &*first.error
-        );
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{EventFacts, EventKind, LoggedEvent, SessionId};
-use crate::ports::{EventLog, EventLogFactory, EventStore, StoreError, StoreErrorKind, StoreFuture};
+use crate::ports::{EventLog, EventLogFactory, EventStore, RefusedEvent, StoreError, StoreFuture};
 
 /// A log of so many events, numbered from 1, whose commit outlives its readers.
 #[derive(Clone)]
@@ -70,13 +70,13 @@ pub struct MoodyStore {
     rows: Mutex<Vec<u64>>,
     calls: Mutex<u64>,
     mood: fn(u64) -> StoreMood,
-    refused: Option<u64>,
+    refused: &'static [u64],
 }
 
 impl MoodyStore {
-    /// An empty store of this mood, which will never take the event with the number `refused`.
+    /// An empty store of this mood, which will never take events with the numbers `refused`.
     #[must_use]
-    pub fn new(mood: fn(u64) -> StoreMood, refused: Option<u64>) -> Self {
+    pub fn new(mood: fn(u64) -> StoreMood, refused: &'static [u64]) -> Self {
         Self { rows: Mutex::default(), calls: Mutex::default(), mood, refused }
     }
 
@@ -92,31 +92,35 @@ impl MoodyStore {
         *lock(&self.calls)
     }
 
-    fn store(&self, batch: &[LoggedEvent]) {
+    /// Takes a batch; gives what it refuses of it.
+    fn store(&self, batch: &[LoggedEvent]) -> Vec<RefusedEvent> {
         let mut rows = lock(&self.rows);
         let last = rows.last().copied().unwrap_or(0);
-        rows.extend(batch.iter().map(|event| event.seq).filter(|&seq| seq > last));
+        let (refused, taken): (Vec<_>, Vec<_>) =
+            batch.iter().partition(|event| self.refused.contains(&event.seq));
+        rows.extend(taken.iter().map(|event| event.seq).filter(|&seq| seq > last));
+        let refused = refused.into_iter().map(|event| RefusedEvent {
+            session: event.session.clone(),
+            seq: event.seq,
+            error: "it is refused, as the test asked".into(),
+        });
+        refused.collect()
     }
 
-    fn answer(&self, batch: &[LoggedEvent]) -> Result<(), StoreError> {
+    fn answer(&self, batch: &[LoggedEvent]) -> Result<Vec<RefusedEvent>, StoreError> {
         let call = {
             let mut calls = lock(&self.calls);
             *calls += 1;
             *calls
         };
-        let fails = |kind| Err(StoreError { kind, message: "as the test asked".into() });
-        let refuses = batch.iter().any(|event| Some(event.seq) == self.refused);
+        let fails = || Err(StoreError("as the test asked".into()));
         match (self.mood)(call) {
             StoreMood::Panic => panic!("the store panics, as the test asked"),
-            StoreMood::Away => fails(StoreErrorKind::Away),
-            StoreMood::Fine | StoreMood::WordLost if refuses => fails(StoreErrorKind::Refused),
-            StoreMood::Fine => {
-                self.store(batch);
-                Ok(())
-            }
+            StoreMood::Away => fails(),
+            StoreMood::Fine => Ok(self.store(batch)),
             StoreMood::WordLost => {
                 self.store(batch);
-                fails(StoreErrorKind::Away)
+                fails()
             }
         }
     }
