@@ -2,38 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+
+use crate::invariants;
+use crate::support::root;
 
 /// The server's source files without their tests.
-fn sources() -> Vec<String> {
-    let mut folders = vec![root().join("src")];
-    let mut texts = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                texts.push(fs::read_to_string(path).unwrap());
-            }
-        }
-        folders.retain(|folder| !folder.ends_with("tests"));
-    }
-    texts
-        .iter()
-        .filter_map(|text| text.split("#[cfg(test)]\nmod tests {").next())
-        .map(str::to_owned)
-        .collect()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn server_sources() -> Vec<String> {
+    let files =
+        invariants::sources("src").into_iter().filter(|file| !file.iter().any(|part| part == "tests"));
+    let texts = files.map(|file| fs::read_to_string(file).unwrap());
+    texts.filter_map(|text| text.split("#[cfg(test)]\nmod tests {").next().map(str::to_owned)).collect()
 }
 
 /// The first text literal after each of these words.
 fn literals_after(words: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for text in sources() {
+    for text in server_sources() {
         for word in words {
             for (at, _) in text.match_indices(word) {
                 let literal = text[at + word.len()..].split('"').nth(1);

@@ -2,17 +2,9 @@
 
 use super::super::testing::{now_us, store, text};
 use super::super::*;
+use super::records::user;
 
 const MINUTE_US: i64 = 60_000_000;
-
-fn user(name: &str, email: &str, roles: &[&str]) -> NewUser {
-    NewUser {
-        username: name.into(),
-        email: Some(email.into()),
-        password_hash: "$2b$12$secret".into(),
-        roles: roles.iter().map(ToString::to_string).collect(),
-    }
-}
 
 fn make(store: &Store, name: &str, roles: &[&str]) -> i32 {
     store.wait(store.create_user(user(name, &format!("{name}@example.org"), roles), None)).unwrap()

@@ -16,7 +16,7 @@ fn session(id: &str, started_at_us: i64) -> SessionRow {
     }
 }
 
-fn user(name: &str, email: &str, roles: &[&str]) -> NewUser {
+pub(super) fn user(name: &str, email: &str, roles: &[&str]) -> NewUser {
     NewUser {
         username: name.into(),
         email: Some(email.into()),
