@@ -1,7 +1,9 @@
 //! What the server asks of the rest of the program: each a trait for test injection.
 //!
-//! Queries are bounded in time here, by the caller; an implementation needs no time-out of its own. What an
-//! [`Unavailable`] says is for the log and never reaches a client.
+//! Nobody waits for a query longer than the application's limit; one that changes something has to end itself before that. What
+//! an [`Unavailable`] says is for the log and never reaches a client.
+
+mod admission;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::openapi::schemas::{FrameAccount as AccountSchema, Latency, StateName, Time};
 use crate::accounts::{Digest, Identity, KeyScope, PrivateSource};
+pub(crate) use admission::{Beginning, Estimate, Overload, TakeBack};
 
 /// The future answer of a query.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
@@ -224,43 +227,6 @@ pub(crate) trait StreamControl: Send + Sync {
 
     /// What is stored of this stream has changed, or was ordered: sees to it that it is so. No other stream notices.
     fn changed<'a>(&'a self, stream: &'a str) -> Answer<'a, ()>;
-}
-
-/// To be called when a stream that was admitted does not begin after all: it counts no longer.
-pub(crate) type TakeBack = Box<dyn FnOnce() + Send>;
-
-/// A stream that is to begin.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beginning<'a> {
-    /// Its name.
-    pub(crate) stream: &'a str,
-    /// Its source and options, where the order says them; otherwise they are known.
-    pub(crate) made_of: Option<(&'a str, &'a StreamOptions)>,
-    /// Whatever it does to others.
-    pub(crate) force: bool,
-}
-
-/// Why there is no room for a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Overload {
-    /// A sentence.
-    pub(crate) detail: &'static str,
-    /// Its numbers.
-    pub(crate) estimate: Estimate,
-}
-
-/// What one more stream would do to those that run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Estimate {
-    /// How much of its time the stream's lane would be busy; more than 100 cannot be.
-    pub(crate) load_percent: u32,
-    /// What the 99th percentile of preprocessing to extraction of those that run would come to, in milliseconds, or is if it is
-    /// late already; absent if it would grow without end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) p99_ms: Option<u32>,
-    /// What it may be: `scale.latency_budget`.
-    pub(crate) budget_ms: u32,
 }
 
 /// How a stream is analysed, as in `[[streams]]`.
